@@ -1,3 +1,34 @@
-//! (under construction)
+//! Fused tensor operations for transformers, each beside its plain twin and gradient test.
+//!
+//! Promise: on the CPU every operation runs our own kernels, forward and backward; on any
+//! other device it runs the same formula in plain Burn operations ([`reference`]).
+//! `T` is the number of tokens of all sequences laid end to end ("packed", no padding).
+//! Shapes that do not fit are our own bugs and panic with a message.
 
+pub mod adamw;
+pub mod attention;
+pub mod attention_cached;
+pub mod device;
+pub mod embedding;
 pub mod gemm;
+pub mod host;
+pub mod linear;
+pub mod reference;
+pub mod rms_norm;
+pub mod rotary;
+pub mod shapes;
+pub mod swiglu;
+pub mod token_logprobs;
+
+pub use adamw::{AdamWStep, adamw_step, sum_of_squares};
+pub use attention::attention;
+pub use attention_cached::{KvPool, attention_cached};
+pub use device::{DeviceError, DeviceSpec};
+pub use embedding::embedding;
+pub use linear::{Matrix, linear};
+pub use rms_norm::rms_norm;
+pub use rotary::{RotaryTable, rotary};
+pub use shapes::{CacheView, CachedSegment, Heads, Segments};
+pub use swiglu::swiglu;
+pub use token_logprobs::{TokenLogprobs, token_logprobs};
+pub mod vmath;
