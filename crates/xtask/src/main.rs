@@ -1,2 +1,61 @@
-//! (under construction)
-fn main() {}
+//! Developer's commands: `cargo xtask validate | layers | docs --check`.
+//!
+//! Promise: `validate` runs what continuous integration runs, cheapest first, and stops at the first failure.
+//! Never: changes a file.
+
+mod docs;
+mod layers;
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer's commands")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that must pass before a push, cheapest first.
+    Validate,
+    /// Crate dependencies point down only (DESIGN: Agreed < Numeric < World < Lab).
+    Layers,
+    /// Prose that can rot: paths, links and commands named in the documents exist.
+    Docs {
+        /// Report and exit with 1 instead of printing only.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().task {
+        Task::Validate => validate(),
+        Task::Layers => layers::check(),
+        Task::Docs { check } => docs::run(check),
+    }
+}
+
+/// The commands of `.ci/run`, in its order.
+fn validate() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    layers::check()?;
+    docs::run(true)?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    cargo(&["test", "--workspace"])
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let line = format!("cargo {}", arguments.join(" "));
+    println!("== {line}");
+    let status = Command::new("cargo")
+        .args(arguments)
+        .status()
+        .with_context(|| format!("could not start `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed with {status}");
+    Ok(())
+}

@@ -1,0 +1,45 @@
+"""Peer of `essaim-bench generate`: transformers.generate on the CPU in f32 with random weights.
+
+Usage: hf_generate.py d256|0.5b [--threads N]
+d256: 64 sequences, 32+64 tokens. 0.5b: 16 sequences (two prompts, 8 samples each), 64+32 tokens.
+Prints one JSON line: {"tokens_per_s": ...} (generated tokens over wall time, prefill included).
+"""
+import argparse
+import json
+import time
+
+import torch
+import transformers
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+SHAPES = {
+    "d256": (dict(hidden_size=256, intermediate_size=1024, num_hidden_layers=4, num_attention_heads=4,
+                  num_key_value_heads=2, vocab_size=512, tie_word_embeddings=True), 64, 1, 32, 64),
+    "0.5b": (dict(hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14,
+                  num_key_value_heads=2, vocab_size=151936, tie_word_embeddings=True), 2, 8, 64, 32),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("shape", choices=list(SHAPES))
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    config, prompts, samples, prompt_tokens, new_tokens = SHAPES[args.shape]
+    model = Qwen2ForCausalLM(Qwen2Config(**config, max_position_embeddings=2048, eos_token_id=None)).eval()
+    ids = torch.randint(0, 500, (prompts, prompt_tokens)).repeat_interleave(samples, 0)
+    run = lambda x, n: model.generate(x, max_new_tokens=n, min_new_tokens=n, do_sample=True, top_k=0,
+                                      pad_token_id=0, attention_mask=torch.ones_like(x))
+    with torch.no_grad():
+        run(ids[:2], 4)
+        start = time.perf_counter()
+        run(ids, new_tokens)
+        seconds = time.perf_counter() - start
+    print(json.dumps({"tokens_per_s": ids.shape[0] * new_tokens / seconds, "seconds": seconds,
+                      "transformers": transformers.__version__}))
+
+
+if __name__ == "__main__":
+    main()
