@@ -19,6 +19,7 @@ pub mod rotary;
 pub mod shapes;
 pub mod swiglu;
 pub mod token_logprobs;
+pub mod vmath;
 
 pub use adamw::{AdamWStep, adamw_step, sum_of_squares};
 pub use attention::attention;

@@ -6,102 +6,135 @@
 //! [`gemm_packed`] agree bit for bit, and so do bf16 and f32 weights that hold the same values.
 //! Takes: slices with shapes. Gives: products, written in place.
 //! Never: allocates per call once warm, reads the environment, or depends on Burn.
+//!
+//! All values are taken to be finite. NaN and infinity stay non-finite, but the AMX kernel may
+//! turn infinity into NaN; it also takes subnormal parts as 0.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod buffer;
+mod drive;
+mod kernel;
+mod pack;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod split;
+#[cfg(test)]
+mod tests;
 mod view;
 
+use buffer::{Use, with_lines};
+use drive::{Out, SERIAL_BELOW};
+pub use kernel::{Kernel, KernelMissing, current, set_kernel};
+pub use pack::PackedMatrix;
+use pack::{Layout, Panels};
 pub use view::{MatMut, MatRef};
+
+/// Steps of `k` of the right-hand side that are packed at a time.
+const PACK_DEPTH: usize = 2048;
+/// Columns of the right-hand side that are packed at a time: with the depth, 8 MiB.
+const PACK_WIDTH: usize = 1024;
 
 /// `C = A·B`, or `C += A·B` if `accumulate`. `c` is `[m, n]` without gaps.
 ///
 /// - `a` is `[m, k]`, `b` is `[k, n]`, any strides
 /// - panics if the shapes do not fit together
 pub fn gemm(c: &mut [f32], a: MatRef, b: MatRef, accumulate: bool) {
-    gemm_into(&mut MatMut::new(c, a.rows(), b.cols()), a, b, accumulate);
+    gemm_with(
+        kernel::current(),
+        &mut MatMut::new(c, a.rows(), b.cols()),
+        a,
+        b,
+        accumulate,
+    );
 }
 
 /// [`gemm`] into a matrix whose rows may lie apart.
 pub fn gemm_into(c: &mut MatMut, a: MatRef, b: MatRef, accumulate: bool) {
+    gemm_with(kernel::current(), c, a, b, accumulate);
+}
+
+/// [`gemm_into`] with a stated kernel. Panics if this machine cannot run it.
+pub fn gemm_with(kernel: Kernel, c: &mut MatMut, a: MatRef, b: MatRef, accumulate: bool) {
+    let (m, k, n) = (a.rows(), a.cols(), b.cols());
     assert_eq!(
-        a.cols(),
+        k,
         b.rows(),
-        "gemm: a is [_, {}], b is [{}, _]",
-        a.cols(),
+        "gemm: a is [{m}, {k}], b is [{}, {n}]",
         b.rows()
     );
-    assert_eq!(
-        (c.rows(), c.cols()),
-        (a.rows(), b.cols()),
-        "gemm: shape of c"
+    assert_eq!((c.rows(), c.cols()), (m, n), "gemm: shape of c");
+    assert!(
+        kernel.is_available(),
+        "the {kernel:?} matrix kernel does not run here"
     );
-    let stride = c.row_stride();
-    for i in 0..a.rows() {
-        for j in 0..b.cols() {
-            let at = i * stride + j;
-            let start = if accumulate { c.data()[at] } else { 0.0 };
-            c.data()[at] = (0..a.cols()).fold(start, |s, p| a.at(i, p).mul_add(b.at(p, j), s));
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        return if accumulate { () } else { clear(c) };
+    }
+    let threaded = m * k * n >= SERIAL_BELOW && rayon::current_num_threads() > 1;
+    let out = Out {
+        stride: c.row_stride(),
+        start: c.data().as_mut_ptr(),
+    };
+    let layout = Layout::of(kernel, false);
+    for col in (0..n).step_by(PACK_WIDTH) {
+        let cols = col..(col + PACK_WIDTH).min(n);
+        for step in (0..k).step_by(PACK_DEPTH) {
+            let steps = step..(step + PACK_DEPTH).min(k);
+            let lanes = b.row_range(steps.clone()).col_range(cols.clone()).t();
+            with_lines(
+                Use::Right,
+                pack::lines_needed(layout, cols.len(), steps.len()),
+                |lines| {
+                    pack::fill(lines, layout, lanes, threaded);
+                    let b = Panels {
+                        kernel,
+                        layout,
+                        n: cols.len(),
+                        k: steps.len(),
+                        lines,
+                    };
+                    let load = accumulate || step > 0;
+                    // SAFETY: `c` is borrowed for writing and holds these columns.
+                    unsafe {
+                        drive::multiply(out.offset(0, col), a.col_range(steps), &b, load, threaded)
+                    };
+                },
+            );
         }
     }
 }
 
-/// A weight `[out, in]`, laid out once for [`gemm_packed`].
-#[derive(Clone, Debug)]
-pub struct PackedMatrix {
-    values: Vec<f32>,
-    out_features: usize,
-    in_features: usize,
-    bytes: usize,
-}
-
-impl PackedMatrix {
-    /// Packs `weight`, `[out, in]` row-major. Panics unless `weight.len() == out · in`.
-    pub fn from_f32(weight: &[f32], out_features: usize, in_features: usize) -> Self {
-        Self::from_view(MatRef::new(weight, out_features, in_features))
-    }
-
-    /// Packs a weight `[out, in]` given as a view, for example some rows of a larger one.
-    pub fn from_view(weight: MatRef) -> Self {
-        let (rows, cols) = (weight.rows(), weight.cols());
-        let values = (0..rows * cols)
-            .map(|at| weight.at(at / cols, at % cols))
-            .collect();
-        Self {
-            values,
-            out_features: rows,
-            in_features: cols,
-            bytes: 4 * rows * cols,
-        }
-    }
-
-    /// Packs bf16 values given as their bits, `[out, in]` row-major; about 2 bytes each.
-    pub fn from_bf16(bits: &[u16], out_features: usize, in_features: usize) -> Self {
-        let values: Vec<f32> = bits
-            .iter()
-            .map(|b| f32::from_bits(u32::from(*b) << 16))
-            .collect();
-        Self::from_f32(&values, out_features, in_features)
-    }
-
-    /// Number of rows of the weight: the width of `y`.
-    pub fn out_features(&self) -> usize {
-        self.out_features
-    }
-
-    /// Number of columns of the weight: the width of `x`.
-    pub fn in_features(&self) -> usize {
-        self.in_features
-    }
-
-    /// Bytes of memory that the packed values take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+fn clear(c: &mut MatMut) {
+    let (cols, stride) = (c.cols(), c.row_stride());
+    for row in 0..c.rows() {
+        c.data()[row * stride..][..cols].fill(0.0);
     }
 }
 
 /// `C = x·Wᵀ`: `c` is `[m, out]`, `x` is `[m, in]`, both without gaps.
 /// Panics if the lengths do not fit together.
 pub fn gemm_packed(c: &mut [f32], x: &[f32], w: &PackedMatrix) {
-    let rows = c.len().checked_div(w.out_features).unwrap_or(0);
-    let a = MatRef::new(x, rows, w.in_features);
-    let b = MatRef::new(&w.values, w.out_features, w.in_features).t();
-    gemm_into(&mut MatMut::new(c, rows, w.out_features), a, b, false);
+    let n = w.out_features();
+    let m = c.len().checked_div(n).unwrap_or(0);
+    assert_eq!(c.len(), m * n, "c is not a whole number of rows of {n}");
+    if m == 0 {
+        return;
+    }
+    let a = MatRef::new(x, m, w.in_features());
+    if w.in_features() == 0 {
+        return c.fill(0.0);
+    }
+    let threaded = m * n * w.in_features() >= SERIAL_BELOW && rayon::current_num_threads() > 1;
+    let out = Out {
+        start: c.as_mut_ptr(),
+        stride: n,
+    };
+    // SAFETY: `c` is borrowed for writing and holds `m` rows of `n`.
+    unsafe { drive::multiply(out, a, &w.panels(), false, threaded) };
 }

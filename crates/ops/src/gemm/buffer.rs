@@ -1,0 +1,43 @@
+//! Cache-line aligned memory, and a small store of it per thread.
+//!
+//! Promise: a buffer that is given back is lent again, so warm calls allocate nothing.
+//! Takes: a number of lines. Gives: that many, with unspecified contents.
+//! Never: holds a borrow while user code runs, so products may nest inside thread pools.
+
+use std::cell::Cell;
+
+/// One 64-byte cache line.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Line([u32; 16]);
+
+impl Line {
+    pub(super) const BYTES: usize = 64;
+    pub(super) const ZERO: Self = Self([0; 16]);
+}
+
+/// What a buffer is for: each use has its own store, so that sizes stay steady.
+#[derive(Clone, Copy)]
+pub(super) enum Use {
+    /// The packed right-hand side, shared by the threads of one product.
+    Right,
+    /// One thread's packed rows of the left-hand side.
+    Left,
+    /// One thread's panel of bf16 weights, widened.
+    Widened,
+}
+
+thread_local! {
+    static STORE: [Cell<Vec<Line>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
+}
+
+/// Lends `count` lines to `body`; their contents are whatever was there before.
+pub(super) fn with_lines<R>(of: Use, count: usize, body: impl FnOnce(&mut [Line]) -> R) -> R {
+    let mut lines = STORE.with(|s| s[of as usize].take());
+    if lines.len() < count {
+        lines.resize(count, Line::ZERO);
+    }
+    let result = body(&mut lines[..count]);
+    STORE.with(|s| s[of as usize].set(lines));
+    result
+}

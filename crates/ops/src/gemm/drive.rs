@@ -1,0 +1,351 @@
+//! Cuts a product into blocks that fit the caches, and hands them to threads.
+//!
+//! Promise: every element of C is written by one thread, block after block of `k` in rising
+//! order; how C is cut changes no bit. Cuts of `k` are multiples of 32.
+//! Takes: A as a view, B as panels. Gives: C.
+//! Never: splits `k` between threads.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::buffer::{Use, with_lines};
+use super::kernel::Kernel;
+use super::pack::{Layout, Panels, widen};
+use super::portable::{self, Work};
+use super::view::MatRef;
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx512, split};
+
+/// Below this many multiply-adds a product runs on the caller's thread: waking another costs
+/// about as much as it would save.
+pub(super) const SERIAL_BELOW: usize = 1 << 19;
+/// Rows of A per block: with `DEPTH` steps of f32 or of bf16 pairs they take 256 KiB of L2.
+const BLOCK_ROWS: usize = 256;
+/// Steps of `k` per block: a panel of B then takes 32 KiB of L1.
+const DEPTH: usize = 256;
+/// Steps per block when a single strip of rows uses each panel once.
+const DEPTH_THIN: usize = 2048;
+/// Row strides whose bytes are a multiple of this put all rows in the same few cache sets.
+const ALIASING_FLOATS: usize = 512;
+
+/// Where C lies: element `(i, j)` is at `start + i·stride + j`.
+#[derive(Clone, Copy)]
+pub(super) struct Out {
+    pub(super) start: *mut f32,
+    pub(super) stride: usize,
+}
+
+// SAFETY: `multiply` gives every thread its own elements of C.
+unsafe impl Send for Out {}
+// SAFETY: as above.
+unsafe impl Sync for Out {}
+
+impl Out {
+    pub(super) fn offset(self, row: usize, col: usize) -> Self {
+        Self {
+            start: self.start.wrapping_add(row * self.stride + col),
+            ..self
+        }
+    }
+}
+
+/// `C = A·B`, or `C += A·B` if `load`.
+///
+/// # Safety
+/// `out` must be valid for `[a.rows(), b.n]`, and nobody else may touch it meanwhile.
+pub(super) unsafe fn multiply(out: Out, a: MatRef, b: &Panels, load: bool, threaded: bool) {
+    assert_eq!(a.cols(), b.k, "inner lengths");
+    let threads = if threaded {
+        rayon::current_num_threads()
+    } else {
+        1
+    };
+    let grid = Grid::new(a.rows(), b, threads);
+    let one = |task: usize| {
+        let (rows, panels) = (grid.rows(task), grid.panels(task));
+        let col = panels.start * b.layout.width();
+        let block = Block {
+            out: out.offset(rows.start, col),
+            a: a.row_range(rows),
+            b,
+            panels,
+            load,
+        };
+        // SAFETY: tasks cover C without overlap.
+        unsafe { block.run() };
+    };
+    if threads == 1 || grid.tasks() == 1 {
+        (0..grid.tasks()).for_each(one);
+    } else {
+        (0..grid.tasks())
+            .into_par_iter()
+            .with_max_len(1)
+            .for_each(one);
+    }
+}
+
+/// Rows of A per microkernel call.
+fn strip_rows(kernel: Kernel) -> usize {
+    match kernel {
+        Kernel::Portable | Kernel::Avx2 => portable::ROWS,
+        Kernel::Avx512 => 14,
+        Kernel::Amx => 32,
+    }
+}
+
+/// How C is cut: blocks of rows times groups of panels.
+struct Grid {
+    m: usize,
+    block_rows: usize,
+    panels: usize,
+    group: usize,
+}
+
+impl Grid {
+    fn new(m: usize, b: &Panels, threads: usize) -> Self {
+        let strip = strip_rows(b.kernel);
+        let strips = m.div_ceil(strip);
+        let blocks = m.div_ceil(BLOCK_ROWS).next_multiple_of(threads).min(strips);
+        let block_rows = strips.div_ceil(blocks) * strip;
+        let panels = b.count();
+        // With one thread a block takes all panels; else few blocks are cut further, into more
+        // groups than threads so that a late thread does not hold up the rest.
+        let groups = if threads == 1 || blocks >= threads {
+            1
+        } else {
+            (4 * threads).div_ceil(blocks)
+        };
+        Self {
+            m,
+            block_rows,
+            panels,
+            group: panels.div_ceil(groups.min(panels)),
+        }
+    }
+
+    fn groups(&self) -> usize {
+        self.panels.div_ceil(self.group)
+    }
+
+    fn tasks(&self) -> usize {
+        self.m.div_ceil(self.block_rows) * self.groups()
+    }
+
+    fn rows(&self, task: usize) -> Range<usize> {
+        let start = task / self.groups() * self.block_rows;
+        start..(start + self.block_rows).min(self.m)
+    }
+
+    fn panels(&self, task: usize) -> Range<usize> {
+        let start = task % self.groups() * self.group;
+        start..(start + self.group).min(self.panels)
+    }
+}
+
+/// One thread's share: some rows of A times some panels of B.
+struct Block<'a> {
+    out: Out,
+    a: MatRef<'a>,
+    b: &'a Panels<'a>,
+    panels: Range<usize>,
+    load: bool,
+}
+
+impl Block<'_> {
+    /// # Safety
+    /// `out` is valid for this block and touched by nobody else; the kernel is available.
+    unsafe fn run(self) {
+        // SAFETY: the kernel of a `Panels` was found available when it was made.
+        unsafe {
+            match self.b.kernel {
+                Kernel::Portable => self.floats(portable::plain),
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Avx2 => self.floats(portable::avx2),
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Avx512 => self.floats(avx512::avx512),
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Amx => self.tiles(),
+                #[cfg(not(target_arch = "x86_64"))]
+                _ => unreachable!("this kernel exists on x86-64 only"),
+            }
+        }
+    }
+
+    fn depth(&self, strips: usize) -> usize {
+        if strips == 1 { DEPTH_THIN } else { DEPTH }
+    }
+
+    /// Columns of C that panel `index` fills.
+    fn cols(&self, index: usize) -> usize {
+        let width = self.b.layout.width();
+        (self.b.n - index * width).min(width)
+    }
+
+    unsafe fn floats(self, kernel: unsafe fn(&Work)) {
+        let rows = self.a.rows();
+        let strips = rows.div_ceil(strip_rows(self.b.kernel));
+        // Strips of like height: 16 rows are 8 + 8, not 14 + 2.
+        let height = rows.div_ceil(strips);
+        for step in (0..self.b.k).step_by(self.depth(strips)) {
+            let k = (self.b.k - step).min(self.depth(strips));
+            let a = self.a.col_range(step..step + k);
+            let load = self.load || step > 0;
+            with_rows(a, height, |at| {
+                for index in self.panels.clone() {
+                    with_floats(self.b, index, step, k, |b| {
+                        for first in (0..rows).step_by(height) {
+                            let out = self
+                                .out
+                                .offset(first, (index - self.panels.start) * self.b.layout.width());
+                            let work = Work {
+                                a: at.start.wrapping_add(first / height * at.strip),
+                                a_row: at.row,
+                                a_step: at.step,
+                                b: b.as_ptr(),
+                                k,
+                                c: out.start,
+                                c_row: out.stride,
+                                rows: (rows - first).min(height),
+                                cols: self.cols(index),
+                                load,
+                            };
+                            // SAFETY: all pointers follow from the views and from `out`.
+                            unsafe { kernel(&work) };
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn tiles(self) {
+        let rows = self.a.rows();
+        let strips = rows.div_ceil(amx::ROWS);
+        for step in (0..self.b.k).step_by(self.depth(strips)) {
+            let k = (self.b.k - step).min(self.depth(strips));
+            let steps = k.div_ceil(amx::STEP);
+            let a = self.a.col_range(step..step + k);
+            let strip_lines = steps * amx::STRIP_LINES;
+            with_lines(Use::Left, strips * strip_lines, |left| {
+                // SAFETY: AMX implies the features; the buffer has room for the strips.
+                unsafe { split::strips(left, a) };
+                let body = || {
+                    for index in self.panels.clone() {
+                        for strip in 0..strips {
+                            let out = self.out.offset(
+                                strip * amx::ROWS,
+                                (index - self.panels.start) * amx::WIDTH,
+                            );
+                            let work = amx::Work {
+                                strip: left[strip * strip_lines..].as_ptr(),
+                                panel: self.b.panel(index, step).as_ptr(),
+                                low: self.b.layout == Layout::Split,
+                                steps,
+                                c: out.start,
+                                c_row: out.stride,
+                                rows: (rows - strip * amx::ROWS).min(amx::ROWS),
+                                cols: self.cols(index),
+                                load: self.load || step > 0,
+                            };
+                            // SAFETY: tiles are configured; pointers follow from buffer and panel.
+                            unsafe { amx::multiply(&work) };
+                        }
+                    }
+                };
+                // SAFETY: the kernel is available, and `body` calls nothing that uses tiles.
+                unsafe { amx::with_tiles(body) };
+            });
+        }
+    }
+}
+
+/// Where the rows of a block of A lie: strip `s`, row `i`, step `p` is at
+/// `start + s·strip + i·row + p·step`.
+struct Rows {
+    start: *const f32,
+    strip: usize,
+    row: usize,
+    step: usize,
+}
+
+/// Gives `body` the rows of `a` in strips of `height`: in place where their steps are neighbours
+/// and the stride is kind to the cache, else copied.
+fn with_rows(a: MatRef, height: usize, body: impl FnOnce(Rows)) {
+    let (rows, k) = (a.rows(), a.cols());
+    if a.col_stride() == 1 {
+        if a.row_stride() % ALIASING_FLOATS != 0 || rows <= 4 {
+            let start = a.data().as_ptr();
+            return body(Rows {
+                start,
+                strip: height * a.row_stride(),
+                row: a.row_stride(),
+                step: 1,
+            });
+        }
+        let row = k.next_multiple_of(16) + 16;
+        return with_lines(Use::Left, rows * row / 16, |lines| {
+            let to: &mut [f32] = bytemuck::cast_slice_mut(lines);
+            for (i, to) in to.chunks_exact_mut(row).enumerate() {
+                to[..k].copy_from_slice(&a.data()[i * a.row_stride()..][..k]);
+            }
+            body(Rows {
+                start: to.as_ptr(),
+                strip: height * row,
+                row,
+                step: 1,
+            });
+        });
+    }
+    let strip = height * k;
+    with_lines(
+        Use::Left,
+        (rows.div_ceil(height) * strip).div_ceil(16),
+        |lines| {
+            let to: &mut [f32] = bytemuck::cast_slice_mut(lines);
+            for (s, to) in to
+                .chunks_exact_mut(strip)
+                .enumerate()
+                .take(rows.div_ceil(height))
+            {
+                let first = s * height;
+                let count = (rows - first).min(height);
+                for (p, to) in to.chunks_exact_mut(height).enumerate() {
+                    if a.row_stride() == 1 {
+                        to[..count]
+                            .copy_from_slice(&a.data()[first + p * a.col_stride()..][..count]);
+                    } else {
+                        to.iter_mut()
+                            .take(count)
+                            .enumerate()
+                            .for_each(|(i, to)| *to = a.at(first + i, p));
+                    }
+                }
+            }
+            body(Rows {
+                start: to.as_ptr(),
+                strip,
+                row: 1,
+                step: height,
+            });
+        },
+    )
+}
+
+/// Gives `body` steps `step..step + k` of a panel as f32.
+fn with_floats(b: &Panels, index: usize, step: usize, k: usize, body: impl FnOnce(&[f32])) {
+    let lines = b.panel(index, step);
+    match b.layout {
+        Layout::Half { width } => with_lines(Use::Widened, k * width / 16, |wide| {
+            let wide: &mut [f32] = bytemuck::cast_slice_mut(wide);
+            let bits: &[u16] = bytemuck::cast_slice(lines);
+            crate::vmath::vectorized(
+                #[inline(always)]
+                || wide.iter_mut().zip(bits).for_each(|(w, b)| *w = widen(*b)),
+            );
+            body(wide);
+        }),
+        _ => body(bytemuck::cast_slice(lines)),
+    }
+}

@@ -1,0 +1,280 @@
+//! Lays out the right-hand side of a product in panels of neighbouring columns.
+//!
+//! Promise: a panel holds `width` columns for every `k`, in the order in which its kernel reads
+//! them, zero where the matrix has ended; the values are those given (AMX: their bf16 parts).
+//! Takes: the transpose of B, `[lanes, steps]` as `split` names them. Gives: aligned lines.
+//! Never: keeps a value that a kernel does not read.
+
+use rayon::prelude::*;
+
+use super::buffer::Line;
+use super::kernel::{self, Kernel};
+use super::portable;
+use super::view::MatRef;
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx512, split};
+
+/// How a panel is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `[k][width]` of f32.
+    Full { width: usize },
+    /// `[k][width]` of bf16 bits, widened before use.
+    Half { width: usize },
+    /// AMX tiles: `[k / 32][hi hi lo lo]`.
+    Split,
+    /// AMX tiles of values that are bf16 already: `[k / 32][hi hi]`.
+    High,
+}
+
+/// Columns of an AMX panel; here because every target can name it.
+const AMX_WIDTH: usize = 32;
+const AMX_STEP: usize = 32;
+const TILE_LINES: usize = 16;
+
+impl Layout {
+    /// The layout that `kernel` reads, for f32 values or for bf16 values.
+    pub(super) fn of(kernel: Kernel, bf16: bool) -> Self {
+        let width = match kernel {
+            Kernel::Portable | Kernel::Avx2 => portable::WIDTH,
+            Kernel::Avx512 | Kernel::Amx => AMX_WIDTH,
+        };
+        match (kernel, bf16) {
+            (Kernel::Amx, false) => Self::Split,
+            (Kernel::Amx, true) => Self::High,
+            (_, false) => Self::Full { width },
+            (_, true) => Self::Half { width },
+        }
+    }
+
+    pub(super) fn width(self) -> usize {
+        match self {
+            Self::Full { width } | Self::Half { width } => width,
+            Self::Split | Self::High => AMX_WIDTH,
+        }
+    }
+
+    /// Lines from the start of a panel to its step `k` (AMX: a multiple of 32), and so the
+    /// length of a panel of `k` steps.
+    pub(super) fn lines(self, k: usize) -> usize {
+        match self {
+            Self::Full { width } => (k * width * 4).div_ceil(Line::BYTES),
+            Self::Half { width } => (k * width * 2).div_ceil(Line::BYTES),
+            Self::Split => k.div_ceil(AMX_STEP) * 4 * TILE_LINES,
+            Self::High => k.div_ceil(AMX_STEP) * 2 * TILE_LINES,
+        }
+    }
+}
+
+/// A packed right-hand side `[k, n]`.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    pub(super) kernel: Kernel,
+    pub(super) layout: Layout,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) lines: &'a [Line],
+}
+
+impl<'a> Panels<'a> {
+    pub(super) fn count(&self) -> usize {
+        self.n.div_ceil(self.layout.width())
+    }
+
+    /// The lines of panel `index` from step `step` on.
+    pub(super) fn panel(&self, index: usize, step: usize) -> &'a [Line] {
+        let lines = self.layout.lines(self.k);
+        &self.lines[index * lines..][..lines][self.layout.lines(step)..]
+    }
+}
+
+/// Lines that `fill` needs for a matrix of `lanes` columns and `steps` rows.
+pub(super) fn lines_needed(layout: Layout, lanes: usize, steps: usize) -> usize {
+    lanes.div_ceil(layout.width()) * layout.lines(steps)
+}
+
+/// Writes the panels of `b`, given as its transpose `[lanes, steps]`, on several threads.
+pub(super) fn fill(to: &mut [Line], layout: Layout, b: MatRef, threaded: bool) {
+    let lines = layout.lines(b.cols());
+    let one = |(index, to): (usize, &mut [Line])| fill_panel(to, layout, b, index * layout.width());
+    if threaded {
+        to.par_chunks_exact_mut(lines).enumerate().for_each(one);
+    } else {
+        to.chunks_exact_mut(lines).enumerate().for_each(one);
+    }
+}
+
+fn fill_panel(to: &mut [Line], layout: Layout, b: MatRef, lane: usize) {
+    match layout {
+        Layout::Full { width } => full_panel(to, width, b, lane),
+        Layout::Half { .. } => unreachable!("bf16 panels of f32 kernels are filled from bits"),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: these layouts come from `Kernel::Amx`, which was found available.
+        Layout::Split => unsafe { split::panel(to, b, lane, true) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Layout::High => unsafe { split::panel(to, b, lane, false) },
+        #[cfg(not(target_arch = "x86_64"))]
+        Layout::Split | Layout::High => unreachable!("AMX layouts exist on x86-64 only"),
+    }
+}
+
+fn full_panel(to: &mut [Line], width: usize, b: MatRef, lane: usize) {
+    let lanes = (b.rows() - lane).min(width);
+    let to: &mut [f32] = bytemuck::cast_slice_mut(to);
+    #[cfg(target_arch = "x86_64")]
+    if width == avx512::WIDTH && b.col_stride() == 1 {
+        // SAFETY: this width belongs to the AVX-512 kernel, which was found available.
+        unsafe { avx512::panel(to, b, lane) };
+        return;
+    }
+    if b.row_stride() == 1 {
+        for (p, to) in to.chunks_exact_mut(width).enumerate() {
+            let from = &b.data()[lane + p * b.col_stride()..][..lanes];
+            to[..lanes].copy_from_slice(from);
+            to[lanes..].fill(0.0);
+        }
+        return;
+    }
+    to.fill(0.0);
+    for (block, to) in to.chunks_mut(16 * width).enumerate() {
+        for i in 0..lanes {
+            for (p, to) in to[i..].iter_mut().step_by(width).enumerate() {
+                *to = b.at(lane + i, block * 16 + p);
+            }
+        }
+    }
+}
+
+/// A weight `[out, in]`, laid out once for [`super::gemm_packed`]. It remembers the kernel that
+/// was current when it was packed.
+#[derive(Clone, Debug)]
+pub struct PackedMatrix {
+    kernel: Kernel,
+    layout: Layout,
+    out_features: usize,
+    in_features: usize,
+    lines: Vec<Line>,
+}
+
+impl PackedMatrix {
+    /// Packs `weight`, `[out, in]` row-major. Panics unless `weight.len() == out · in`.
+    pub fn from_f32(weight: &[f32], out_features: usize, in_features: usize) -> Self {
+        Self::from_view(MatRef::new(weight, out_features, in_features))
+    }
+
+    /// Packs a weight `[out, in]` given as a view, for example some rows of a larger one.
+    pub fn from_view(weight: MatRef) -> Self {
+        Self::from_view_with(kernel::current(), weight)
+    }
+
+    /// [`PackedMatrix::from_view`] for a stated kernel. Panics if this machine cannot run it.
+    pub fn from_view_with(kernel: Kernel, weight: MatRef) -> Self {
+        let mut packed = Self::empty(kernel, false, weight.rows(), weight.cols());
+        if !packed.lines.is_empty() {
+            fill(&mut packed.lines, packed.layout, weight, true);
+        }
+        packed
+    }
+
+    /// Packs bf16 values given as their bits, `[out, in]` row-major; about 2 bytes each.
+    pub fn from_bf16(bits: &[u16], out_features: usize, in_features: usize) -> Self {
+        Self::from_bf16_with(kernel::current(), bits, out_features, in_features)
+    }
+
+    /// [`PackedMatrix::from_bf16`] for a stated kernel. Panics if this machine cannot run it, or
+    /// unless `bits.len() == out · in`.
+    pub fn from_bf16_with(
+        kernel: Kernel,
+        bits: &[u16],
+        out_features: usize,
+        in_features: usize,
+    ) -> Self {
+        let given = bits.len();
+        assert_eq!(
+            given,
+            out_features * in_features,
+            "[{out_features}, {in_features}] got {given}"
+        );
+        let mut packed = Self::empty(kernel, true, out_features, in_features);
+        if packed.lines.is_empty() {
+            return packed;
+        }
+        let (layout, width) = (packed.layout, packed.layout.width());
+        let rows = bits.par_chunks(width * in_features);
+        let panels = packed.lines.par_chunks_exact_mut(layout.lines(in_features));
+        panels.zip(rows).for_each(|(to, bits)| match layout {
+            Layout::Half { .. } => half_panel(to, width, bits, in_features),
+            _ => {
+                let wide: Vec<f32> = bits.iter().map(|b| widen(*b)).collect();
+                fill_panel(
+                    to,
+                    layout,
+                    MatRef::new(&wide, bits.len() / in_features, in_features),
+                    0,
+                );
+            }
+        });
+        packed
+    }
+
+    fn empty(kernel: Kernel, bf16: bool, out_features: usize, in_features: usize) -> Self {
+        assert!(
+            kernel.is_available(),
+            "the {kernel:?} matrix kernel does not run here"
+        );
+        let layout = Layout::of(kernel, bf16);
+        let lines = vec![Line::ZERO; lines_needed(layout, out_features, in_features)];
+        Self {
+            kernel,
+            layout,
+            out_features,
+            in_features,
+            lines,
+        }
+    }
+
+    /// Number of rows of the weight: the width of `y`.
+    pub fn out_features(&self) -> usize {
+        self.out_features
+    }
+
+    /// Number of columns of the weight: the width of `x`.
+    pub fn in_features(&self) -> usize {
+        self.in_features
+    }
+
+    /// The kernel that multiplies with it.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Bytes of memory that the packed values take.
+    pub fn bytes(&self) -> usize {
+        self.lines.len() * Line::BYTES
+    }
+
+    pub(super) fn panels(&self) -> Panels<'_> {
+        Panels {
+            kernel: self.kernel,
+            layout: self.layout,
+            n: self.out_features,
+            k: self.in_features,
+            lines: &self.lines,
+        }
+    }
+}
+
+/// The f32 of the same value.
+pub(super) fn widen(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+fn half_panel(to: &mut [Line], width: usize, bits: &[u16], steps: usize) {
+    let to: &mut [u16] = bytemuck::cast_slice_mut(to);
+    for (i, lane) in bits.chunks_exact(steps).enumerate() {
+        for (to, bits) in to[i..].iter_mut().step_by(width).zip(lane) {
+            *to = *bits;
+        }
+    }
+}
