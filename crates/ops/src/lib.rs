@@ -32,4 +32,3 @@ pub use rotary::{RotaryTable, rotary};
 pub use shapes::{CacheView, CachedSegment, Heads, Segments};
 pub use swiglu::swiglu;
 pub use token_logprobs::{TokenLogprobs, token_logprobs};
-pub mod vmath;
