@@ -1,0 +1,170 @@
+//! A model packed for generation.
+//!
+//! Promise: the forward pass of [`crate::Transformer`], over matrices packed once; no gradients.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use half::bf16;
+use ops::{
+    CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host,
+};
+
+use crate::{
+    config::ModelConfig,
+    forward::{self, AttentionContext, Weights},
+    layout::Layout,
+    params::ModelSnapshot,
+    rope,
+    transformer::{gather, matrix_shape},
+    weights::WeightDtype,
+};
+
+/// A decoder ready to generate: owns its packed weights, and may move to another thread.
+pub struct InferenceModel {
+    config: Arc<ModelConfig>,
+    rotary: RotaryTable,
+    weights: Weights,
+    head: Matrix,
+    device: Device,
+    dtype: WeightDtype,
+}
+
+impl InferenceModel {
+    /// Packs weights from host memory. With `Bf16` every matrix is rounded to bf16 (the embedding
+    /// too); norms and biases stay f32, and so does all arithmetic.
+    pub fn from_snapshot(snapshot: &ModelSnapshot, dtype: WeightDtype, device: &Device) -> Self {
+        let rotary = rope::rotary_table(snapshot.config());
+        Self::from_snapshot_with(snapshot, dtype, device, rotary)
+    }
+
+    pub(crate) fn from_snapshot_with(
+        snapshot: &ModelSnapshot,
+        dtype: WeightDtype,
+        device: &Device,
+        rotary: RotaryTable,
+    ) -> Self {
+        let device = device.clone().inner();
+        let layout = Layout::new(snapshot.config());
+        let values = |index: usize| snapshot.values()[index].as_slice();
+        let shape = |index: usize| matrix_shape(&layout.specs[index]);
+        let table = |index| host::from_vec(rounded(values(index), dtype), shape(index), &device);
+        let matrix = |index| pack(values(index), shape(index), dtype, &device);
+        let vector = |index| {
+            let values = values(index).to_vec();
+            let length = values.len();
+            host::from_vec(values, [length], &device)
+        };
+        let weights = gather(&layout, &table, &matrix, &vector);
+        let head = matrix(layout.head.unwrap_or(layout.embedding));
+        Self {
+            config: snapshot.config().clone(),
+            rotary,
+            weights,
+            head,
+            device,
+            dtype,
+        }
+    }
+
+    /// Hidden states `[T, d]` after the final norm, of whole sequences laid end to end.
+    /// Shapes and panics as [`crate::Transformer::hidden`].
+    pub fn hidden(
+        &self,
+        tokens: &Arc<[u32]>,
+        positions: &Arc<[u32]>,
+        segments: &Segments,
+    ) -> Tensor<2> {
+        self.forward(tokens, positions, AttentionContext::Packed(segments))
+    }
+
+    /// As [`InferenceModel::hidden`] for the next tokens of running sequences, whose past is in `pool`.
+    pub fn hidden_cached(
+        &self,
+        tokens: &Arc<[u32]>,
+        positions: &Arc<[u32]>,
+        pool: &mut KvPool,
+        view: &CacheView,
+    ) -> Tensor<2> {
+        self.forward(tokens, positions, AttentionContext::Cached { pool, view })
+    }
+
+    fn forward(
+        &self,
+        tokens: &Arc<[u32]>,
+        positions: &Arc<[u32]>,
+        context: AttentionContext,
+    ) -> Tensor<2> {
+        forward::hidden(
+            &self.config,
+            &self.weights,
+            &self.rotary,
+            tokens,
+            positions,
+            context,
+        )
+    }
+
+    /// The output head `[vocab_size, d]`.
+    pub fn head(&self) -> &Matrix {
+        &self.head
+    }
+
+    /// Scores `[T, vocab_size]` of hidden states `[T, d]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        ops::linear(hidden, &self.head, None)
+    }
+
+    /// An empty key-value cache of this model: `blocks` blocks of `block_size` tokens.
+    pub fn kv_pool(&self, blocks: usize, block_size: usize) -> KvPool {
+        KvPool::new(
+            self.config.layers,
+            blocks,
+            block_size,
+            self.config.key_value_width(),
+            &self.device,
+        )
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &Arc<ModelConfig> {
+        &self.config
+    }
+
+    /// How the matrices are stored.
+    pub fn dtype(&self) -> WeightDtype {
+        self.dtype
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+fn rounded(values: &[f32], dtype: WeightDtype) -> Vec<f32> {
+    match dtype {
+        WeightDtype::F32 => values.to_vec(),
+        WeightDtype::Bf16 => values
+            .iter()
+            .map(|value| bf16::from_f32(*value).to_f32())
+            .collect(),
+    }
+}
+
+/// On the CPU straight from the host's copy; elsewhere through a tensor.
+fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &Device) -> Matrix {
+    if !is_cpu(device) {
+        return Matrix::new(host::from_vec(rounded(values, dtype), [out, input], device));
+    }
+    Matrix::packed(match dtype {
+        WeightDtype::F32 => PackedMatrix::from_f32(values, out, input),
+        WeightDtype::Bf16 => {
+            let bits: Vec<u16> = values
+                .iter()
+                .map(|value| bf16::from_f32(*value).to_bits())
+                .collect();
+            PackedMatrix::from_bf16(&bits, out, input)
+        }
+    })
+}

@@ -1,0 +1,307 @@
+//! A model whose weights are tensors: to train, to validate with, to save.
+//!
+//! Promise: [`Transformer`] and [`InferenceModel`] run the same forward pass.
+
+use std::{path::Path, sync::Arc};
+
+use burn::tensor::{Device, Tensor};
+use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, host};
+
+use crate::{
+    config::ModelConfig,
+    error::{ModelError, Result},
+    folder,
+    forward::{self, AttentionContext, LayerWeights, Projection, Weights},
+    inference::InferenceModel,
+    init,
+    layout::{Layout, ParamSpec, ProjectionIndex},
+    params::{ModelSnapshot, Params},
+    rope,
+    tokenizer::Tokenizer,
+    weights::{self, WeightDtype},
+};
+
+/// How [`Transformer::save`] writes.
+#[derive(Clone, Copy, Debug)]
+pub struct SaveOptions<'a> {
+    /// How numbers are stored.
+    pub dtype: WeightDtype,
+    /// Most bytes of weights in one file; above, shards and an index are written.
+    pub shard_bytes_max: u64,
+    /// Files of the tokenizer to put beside the weights.
+    pub tokenizer: Option<&'a Tokenizer>,
+}
+
+impl Default for SaveOptions<'_> {
+    /// f32, shards of 5 GB (the limit transformers had for years), no tokenizer.
+    fn default() -> Self {
+        Self {
+            dtype: WeightDtype::F32,
+            shard_bytes_max: 5_000_000_000,
+            tokenizer: None,
+        }
+    }
+}
+
+/// A decoder with its weights as flat tensors on one device.
+#[derive(Clone)]
+pub struct Transformer {
+    config: Arc<ModelConfig>,
+    layout: Arc<Layout>,
+    rotary: RotaryTable,
+    params: Params,
+}
+
+impl Transformer {
+    /// Fresh weights: the same bits for the same configuration and seed on every machine.
+    ///
+    /// Errors: `ConfigField` if a field was changed to something invalid.
+    pub fn random(config: Arc<ModelConfig>, seed: u64, device: &Device) -> Result<Self> {
+        config.validate()?;
+        let layout = Layout::new(&config);
+        let values = init::random(&config, &layout, seed);
+        Ok(Self::from_host(config, layout, values, device))
+    }
+
+    /// Reads `config.json` and the weights of a Hugging Face folder; f32, bf16 and f16 become f32.
+    ///
+    /// Errors: any of [`ModelError`] about files, configuration and tensors.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
+        let config = Arc::new(ModelConfig::load(folder)?);
+        let layout = Layout::new(&config);
+        let values = weights::read(folder, &layout)?;
+        Ok(Self::from_host(config, layout, values, device))
+    }
+
+    /// A model from weights in host memory.
+    pub fn from_snapshot(snapshot: &ModelSnapshot, device: &Device) -> Self {
+        let layout = Layout::new(snapshot.config());
+        Self::from_host(
+            snapshot.config().clone(),
+            layout,
+            snapshot.values().to_vec(),
+            device,
+        )
+    }
+
+    fn from_host(
+        config: Arc<ModelConfig>,
+        layout: Layout,
+        values: Vec<Vec<f32>>,
+        device: &Device,
+    ) -> Self {
+        let params = Params::from_host(&layout.specs, values, device);
+        let rotary = rope::rotary_table(&config);
+        Self {
+            config,
+            layout: Arc::new(layout),
+            rotary,
+            params,
+        }
+    }
+
+    /// Writes a Hugging Face folder that transformers loads: whole, or not at all.
+    ///
+    /// Errors: `TargetExists`, `TokenizerMismatch`, `Io`.
+    pub fn save(&self, folder: &Path, options: &SaveOptions) -> Result<()> {
+        let mut config = ModelConfig::clone(&self.config);
+        if let Some(tokenizer) = options.tokenizer {
+            tokenizer.check_fits(&config)?;
+            if config.eos_ids.is_empty() {
+                config.eos_ids = tokenizer.eos_ids().to_vec();
+            }
+        }
+        let values = self.snapshot();
+        folder::write_whole(folder, |partial| {
+            let text = config.to_json(options.dtype.torch_name());
+            folder::write_synced(&partial.join("config.json"), text.as_bytes())?;
+            if let Some(tokenizer) = options.tokenizer {
+                tokenizer.write(partial)?;
+            }
+            weights::write(
+                partial,
+                &self.layout.specs,
+                values.values(),
+                options.dtype,
+                options.shard_bytes_max,
+            )
+        })
+    }
+
+    /// The same weights as leaves that gather gradients.
+    pub fn require_grad(mut self) -> Self {
+        for param in &mut self.params.list {
+            param.value = param.value.clone().autodiff().require_grad();
+        }
+        self
+    }
+
+    /// The same weights without any record for gradients; shares memory with `self`.
+    pub fn without_grad(&self) -> Self {
+        let mut plain = self.clone();
+        for param in &mut plain.params.list {
+            param.value = param.value.clone().without_autodiff();
+        }
+        plain
+    }
+
+    /// A copy of the weights in host memory.
+    pub fn snapshot(&self) -> ModelSnapshot {
+        let values = self
+            .params
+            .list
+            .iter()
+            .map(|param| host::to_vec_f32(&param.value))
+            .collect();
+        ModelSnapshot::unchecked(self.config.clone(), values)
+    }
+
+    /// The form for generation: matrices packed once, no gradients.
+    pub fn freeze(&self, dtype: WeightDtype) -> InferenceModel {
+        InferenceModel::from_snapshot_with(
+            &self.snapshot(),
+            dtype,
+            &self.device(),
+            self.rotary.clone(),
+        )
+    }
+
+    /// Hidden states `[T, d]` after the final norm, of whole sequences laid end to end.
+    ///
+    /// - `tokens` and `positions` are `[T]`; positions count from 0 in each sequence
+    ///
+    /// # Panics
+    /// If lengths differ, an id is not below `vocab_size` or a position not below `max_positions`.
+    pub fn hidden(
+        &self,
+        tokens: &Arc<[u32]>,
+        positions: &Arc<[u32]>,
+        segments: &Segments,
+    ) -> Tensor<2> {
+        self.forward(tokens, positions, AttentionContext::Packed(segments))
+    }
+
+    /// As [`Transformer::hidden`] for the next tokens of running sequences, whose past is in `pool`.
+    pub fn hidden_cached(
+        &self,
+        tokens: &Arc<[u32]>,
+        positions: &Arc<[u32]>,
+        pool: &mut KvPool,
+        view: &CacheView,
+    ) -> Tensor<2> {
+        self.forward(tokens, positions, AttentionContext::Cached { pool, view })
+    }
+
+    fn forward(
+        &self,
+        tokens: &Arc<[u32]>,
+        positions: &Arc<[u32]>,
+        context: AttentionContext,
+    ) -> Tensor<2> {
+        forward::hidden(
+            &self.config,
+            &self.weights(),
+            &self.rotary,
+            tokens,
+            positions,
+            context,
+        )
+    }
+
+    /// The output head `[vocab_size, d]`: the embedding itself where tied. Gradients flow through it.
+    pub fn head(&self) -> Matrix {
+        Matrix::new(self.matrix(self.layout.head.unwrap_or(self.layout.embedding)))
+    }
+
+    /// Scores `[T, vocab_size]` of hidden states `[T, d]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        ops::linear(hidden, &self.head(), None)
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &Arc<ModelConfig> {
+        &self.config
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The parameters, for an optimiser: values may change, names, order and lengths may not.
+    pub fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.params.list[self.layout.embedding].value.device()
+    }
+
+    fn vector(&self, index: usize) -> Tensor<1> {
+        self.params.list[index].value.clone()
+    }
+
+    fn matrix(&self, index: usize) -> Tensor<2> {
+        let [out, input] = matrix_shape(&self.layout.specs[index]);
+        self.vector(index).reshape([out, input])
+    }
+
+    /// Views of the flat tensors in the shapes that the forward pass wants.
+    fn weights(&self) -> Weights {
+        gather(
+            &self.layout,
+            &|index| self.matrix(index),
+            &|index| Matrix::new(self.matrix(index)),
+            &|index| self.vector(index),
+        )
+    }
+}
+
+/// The weights of a layout, each fetched by its index through the function of its kind.
+pub(crate) fn gather(
+    layout: &Layout,
+    table: &dyn Fn(usize) -> Tensor<2>,
+    matrix: &dyn Fn(usize) -> Matrix,
+    vector: &dyn Fn(usize) -> Tensor<1>,
+) -> Weights {
+    let projection = |index: ProjectionIndex| Projection {
+        weight: matrix(index.weight),
+        bias: index.bias.map(vector),
+    };
+    let layers = layout.layers.iter().map(|layer| LayerWeights {
+        input_norm: vector(layer.input_norm),
+        query: projection(layer.query),
+        key: projection(layer.key),
+        value: projection(layer.value),
+        query_norm: layer.query_norm.map(vector),
+        key_norm: layer.key_norm.map(vector),
+        output: projection(layer.output),
+        feed_forward_norm: vector(layer.feed_forward_norm),
+        gate: projection(layer.gate),
+        up: projection(layer.up),
+        down: projection(layer.down),
+    });
+    Weights {
+        embedding: table(layout.embedding),
+        layers: layers.collect(),
+        final_norm: vector(layout.final_norm),
+    }
+}
+
+/// `[out, in]` of a parameter that is a matrix.
+pub(crate) fn matrix_shape(spec: &ParamSpec) -> [usize; 2] {
+    let shape = spec.shape.as_slice();
+    shape
+        .try_into()
+        .unwrap_or_else(|_| panic!("{} is no matrix: {shape:?}", spec.name))
+}
+
+/// Reads the model and the tokenizer of a folder and checks that they fit each other.
+///
+/// Errors: those of [`Transformer::load`] and [`Tokenizer::load`], `TokenizerMismatch`.
+pub fn load_folder(folder: &Path, device: &Device) -> Result<(Transformer, Tokenizer), ModelError> {
+    let tokenizer = Tokenizer::load(folder)?;
+    tokenizer.check_fits(&ModelConfig::load(folder)?)?;
+    Ok((Transformer::load(folder, device)?, tokenizer))
+}

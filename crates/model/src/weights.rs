@@ -1,0 +1,45 @@
+//! Weights of a Hugging Face folder: `model.safetensors`, or shards with an index.
+//!
+//! Promise: what is read has exactly the tensors and shapes that the configuration asks for, and
+//! each file the length that its header says; what is written reads back with the same values.
+//! Files are read, not mapped: a mapped file that shrinks kills the program instead of giving an error.
+
+mod read;
+mod write;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use read::read;
+pub(crate) use write::write;
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// How the numbers of a model are stored, on disk or packed for inference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightDtype {
+    /// 32 bits each, exact.
+    #[default]
+    F32,
+    /// 16 bits each: f32 rounded to nearest, ties to even, to 8 bits of precision.
+    Bf16,
+}
+
+impl WeightDtype {
+    /// The name in config.json.
+    pub(crate) fn torch_name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::Bf16 => "bfloat16",
+        }
+    }
+
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+}
