@@ -1,2 +1,2 @@
-//! (under construction)
+//! The `essaim` binary.
 fn main() {}

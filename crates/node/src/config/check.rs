@@ -1,0 +1,238 @@
+//! Limits of the settings, and the relations between them.
+//!
+//! Promise: a configuration that passes cannot ask for nothing, for a division by zero, or for
+//! sizes that no machine has. The message carries the limit and the value seen.
+
+use super::{Fault, RunConfig, sections::*};
+use std::fmt::Display;
+use std::ops::{Bound, RangeBounds};
+
+/// Largest count accepted where nothing smaller is natural: a guard against slips of the finger.
+const COUNT_MAX: usize = 1 << 20;
+/// Largest number of training steps.
+const STEPS_MAX: u64 = 10_000_000;
+
+/// Checks every section; the first fault is returned.
+pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
+    run(&config.run)?;
+    model(&config.model)?;
+    sft(&config.sft)?;
+    rollout(&config.rollout)?;
+    engine(&config.engine)?;
+    train(&config.train)?;
+    rest(config)?;
+    tasks(config)
+}
+
+fn within<T: PartialOrd + Copy + Display>(
+    path: &str,
+    value: T,
+    range: impl RangeBounds<T>,
+) -> Result<(), Fault> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let low = match range.start_bound() {
+        Bound::Included(low) => format!("at least {low}"),
+        Bound::Excluded(low) => format!("above {low}"),
+        Bound::Unbounded => String::new(),
+    };
+    let high = match range.end_bound() {
+        Bound::Included(high) => format!("at most {high}"),
+        Bound::Excluded(high) => format!("below {high}"),
+        Bound::Unbounded => String::new(),
+    };
+    let limit: Vec<String> = [low, high].into_iter().filter(|s| !s.is_empty()).collect();
+    Err(Fault::range(path, value, limit.join(" and ")))
+}
+
+/// Above zero; `RangeBounds` has no literal for it.
+fn above_zero(high: f32) -> (Bound<f32>, Bound<f32>) {
+    (Bound::Excluded(0.0), Bound::Included(high))
+}
+
+fn run(run: &RunSection) -> Result<(), Fault> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let starts_well = run.name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !starts_well || run.name.len() > 100 || !run.name.chars().all(plain) {
+        let limit = "1 to 100 of a-z A-Z 0-9 - _ . starting with a letter or digit, since it names a folder";
+        return Err(Fault::range("run.name", format!("{:?}", run.name), limit));
+    }
+    if let Some(threads) = run.threads {
+        within("run.threads", threads, 1..=1024)?;
+    }
+    // TOML integers are signed; a larger seed could not be written back.
+    within("run.seed", run.seed, ..=i64::MAX as u64)?;
+    device(&run.device)
+}
+
+fn device(device: &str) -> Result<(), Fault> {
+    let (kind, index) = device.split_once(':').unwrap_or((device, "0"));
+    let known = match kind {
+        "cpu" => !device.contains(':'),
+        "cuda" | "wgpu" => index.parse::<u16>().is_ok(),
+        _ => false,
+    };
+    if known {
+        return Ok(());
+    }
+    let given = format!("{device:?}");
+    Err(Fault::range("run.device", given, "cpu, cuda:N or wgpu:N"))
+}
+
+fn model(model: &ModelSection) -> Result<(), Fault> {
+    let given: Vec<&str> = [
+        model.path.as_ref().map(|_| "path"),
+        model.hub.as_ref().map(|_| "hub"),
+        model.random.as_ref().map(|_| "random"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if given.len() != 1 {
+        let seen = match given.as_slice() {
+            [] => "none".to_owned(),
+            several => several.join(" and "),
+        };
+        return Err(Fault::range(
+            "model",
+            seen,
+            "exactly one of path, hub, random",
+        ));
+    }
+    model.random.as_ref().map_or(Ok(()), random)
+}
+
+fn random(shape: &RandomModel) -> Result<(), Fault> {
+    within("model.random.hidden", shape.hidden, 2..=65_536)?;
+    within("model.random.layers", shape.layers, 1..=1024)?;
+    within("model.random.heads", shape.heads, 1..=1024)?;
+    within("model.random.kv_heads", shape.kv_heads, 1..=1024)?;
+    within("model.random.ff", shape.ff, 1..=COUNT_MAX)?;
+    within("model.random.max_context", shape.max_context, 2..=COUNT_MAX)?;
+    if !shape.hidden.is_multiple_of(shape.heads * 2) {
+        let limit = format!("a multiple of 2 * heads = {}", 2 * shape.heads);
+        return Err(Fault::range("model.random.hidden", shape.hidden, limit));
+    }
+    if !shape.heads.is_multiple_of(shape.kv_heads) {
+        let limit = format!("a divisor of heads = {}", shape.heads);
+        return Err(Fault::range("model.random.kv_heads", shape.kv_heads, limit));
+    }
+    Ok(())
+}
+
+fn sft(sft: &SftSection) -> Result<(), Fault> {
+    within("sft.steps", sft.steps, ..=STEPS_MAX)?;
+    within("sft.batch_size", sft.batch_size, 1..=COUNT_MAX)?;
+    within("sft.lr", sft.lr, 0.0..=10.0)?;
+    within("sft.warmup_steps", sft.warmup_steps, ..=STEPS_MAX)
+}
+
+fn rollout(rollout: &RolloutSection) -> Result<(), Fault> {
+    within(
+        "rollout.prompts_per_step",
+        rollout.prompts_per_step,
+        1..=COUNT_MAX,
+    )?;
+    within("rollout.group_size", rollout.group_size, 1..=4096)?;
+    within(
+        "rollout.temperature",
+        rollout.temperature,
+        above_zero(100.0),
+    )?;
+    within(
+        "rollout.max_new_tokens",
+        rollout.max_new_tokens,
+        1..=COUNT_MAX,
+    )?;
+    within("rollout.staleness_max", rollout.staleness_max, ..=1024)?;
+    if let Some(top_p) = rollout.top_p {
+        within("rollout.top_p", top_p, above_zero(1.0))?;
+    }
+    if let Some(top_k) = rollout.top_k {
+        within("rollout.top_k", top_k, 1..)?;
+    }
+    if let Some(in_flight) = rollout.in_flight_max {
+        // Fewer than a batch could never fill one.
+        within("rollout.in_flight_max", in_flight, 1..=COUNT_MAX)?;
+    }
+    Ok(())
+}
+
+fn engine(engine: &EngineSection) -> Result<(), Fault> {
+    within("engine.block_size", engine.block_size, 1..=4096)?;
+    within("engine.running_max", engine.running_max, 1..=65_536)?;
+    within(
+        "engine.prefill_chunk_tokens",
+        engine.prefill_chunk_tokens,
+        1..=COUNT_MAX,
+    )?;
+    match engine.kv_blocks {
+        Some(blocks) => within("engine.kv_blocks", blocks, 1..=1 << 28),
+        None => Ok(()),
+    }
+}
+
+fn train(train: &TrainSection) -> Result<(), Fault> {
+    within("train.lr", train.lr, 0.0..=10.0)?;
+    within("train.warmup_steps", train.warmup_steps, ..=STEPS_MAX)?;
+    within("train.weight_decay", train.weight_decay, 0.0..=10.0)?;
+    within("train.betas.0", train.betas[0], 0.0..1.0)?;
+    within("train.betas.1", train.betas[1], 0.0..1.0)?;
+    within("train.eps", train.eps, above_zero(1.0))?;
+    within("train.clip_norm", train.clip_norm, 0.0..=1e9)?;
+    within(
+        "train.micro_batch_tokens",
+        train.micro_batch_tokens,
+        1..=1 << 24,
+    )?;
+    let loss = &train.loss;
+    for (path, value, range) in [
+        ("train.loss.epsilon_low", loss.epsilon_low, 0.0..=1.0),
+        ("train.loss.epsilon_high", loss.epsilon_high, 0.0..=1e6),
+        ("train.loss.delta", loss.delta, 1.0..=1e6),
+        ("train.loss.kl_coef", loss.kl_coef, 0.0..=1e3),
+        ("train.loss.importance_max", loss.importance_max, 1.0..=1e6),
+    ] {
+        if let Some(value) = value {
+            within(path, value, range)?;
+        }
+    }
+    Ok(())
+}
+
+fn rest(config: &RunConfig) -> Result<(), Fault> {
+    let gate = &config.gate;
+    within("gate.mean_reward_min", gate.mean_reward_min, 0.0..=1.0)?;
+    within(
+        "gate.mean_reward_max",
+        gate.mean_reward_max,
+        gate.mean_reward_min..=1.0,
+    )?;
+    within("gate.refill_max", gate.refill_max, 1..=1000)?;
+    within("eval.items", config.eval.items, 1..=COUNT_MAX as u64)?;
+    within("eval.samples", config.eval.samples, 1..=4096)?;
+    within("eval.temperature", config.eval.temperature, 0.0..=100.0)?;
+    if config.eval.samples > 1 && config.eval.temperature == 0.0 {
+        let limit = "above 0 when eval.samples is above 1, since all samples would be equal";
+        return Err(Fault::range("eval.temperature", 0, limit));
+    }
+    within("checkpoint.keep", config.checkpoint.keep, 1..=COUNT_MAX)?;
+    within("stop.steps", config.stop.steps, ..=STEPS_MAX)?;
+    if let Some(target) = config.stop.reward_target {
+        within("stop.reward_target", target, 0.0..=1.0)?;
+    }
+    if let Some(seconds) = config.stop.seconds_max {
+        within("stop.seconds_max", seconds, 1..)?;
+    }
+    Ok(())
+}
+
+fn tasks(config: &RunConfig) -> Result<(), Fault> {
+    within("tasks", config.tasks.len(), 1..=1024)?;
+    for (index, task) in config.tasks.iter().enumerate() {
+        within(&format!("tasks.{index}.weight"), task.weight, ..=1_000_000)?;
+    }
+    let total: u64 = config.tasks.iter().map(|task| u64::from(task.weight)).sum();
+    within("tasks.weight (sum over tasks)", total, 1..)
+}

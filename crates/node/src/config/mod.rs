@@ -1,0 +1,188 @@
+//! The run file: typed, layered, and strict.
+//!
+//! Promise: what [`resolve`] returns is complete and inside its limits, and printing it with
+//! [`RunConfig::to_toml`] gives a file that resolves to the same run. Unknown keys are refused
+//! with the nearest known key. Layers, weakest first: the defaults of each key, run files from
+//! left to right, `--set` options. With no run file the embedded `examples/default.toml` is used.
+//! Never: reads the environment, opens the network, or looks whether a model folder exists.
+
+mod check;
+mod de;
+mod error;
+mod merge;
+mod sections;
+
+pub use error::{ConfigError, Fault, FaultKind, nearest};
+pub use merge::Layers;
+pub use sections::*;
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The run that `essaim run` starts when no file is named.
+pub const DEFAULT_RUN: &str = include_str!("../../../../examples/default.toml");
+
+/// Largest run file that is read.
+pub const RUN_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A whole run, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// What the run is called, where it writes, and how it is driven.
+    #[serde(default)]
+    pub run: RunSection,
+    /// Where the starting weights come from.
+    #[serde(default)]
+    pub model: ModelSection,
+    /// Supervised warm-up.
+    #[serde(default)]
+    pub sft: SftSection,
+    /// What is generated in one step.
+    #[serde(default)]
+    pub rollout: RolloutSection,
+    /// Memory and scheduling of the generation engine.
+    #[serde(default)]
+    pub engine: EngineSection,
+    /// The loss and the optimiser.
+    #[serde(default)]
+    pub train: TrainSection,
+    /// Which groups teach something.
+    #[serde(default)]
+    pub gate: GateSection,
+    /// Scores on held-out items.
+    #[serde(default)]
+    pub eval: EvalSection,
+    /// How often the state is written.
+    #[serde(default)]
+    pub checkpoint: CheckpointSection,
+    /// When the run is over.
+    #[serde(default)]
+    pub stop: StopSection,
+    /// What the model is asked; prompts are drawn from the tasks by weight.
+    pub tasks: Vec<TaskEntry>,
+}
+
+/// `[[tasks]]`: one task, its own keys beside these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskEntry {
+    /// The task itself: `type` and the keys of that type.
+    #[serde(flatten)]
+    pub spec: tasks::TaskSpec,
+    /// How often this task's prompts are drawn, relative to the other tasks.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Wrap the prompt in the model's chat template.
+    #[serde(default)]
+    pub chat: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Where settings come from, as the command line gives them.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Run files, the later over the earlier.
+    pub files: Vec<PathBuf>,
+    /// `key.path=value` options over the files.
+    pub sets: Vec<String>,
+    /// `--device`, over `[run] device`.
+    pub device: Option<String>,
+}
+
+/// Reads, layers, types and checks the settings.
+///
+/// # Errors
+/// Every [`ConfigError`]: unreadable or too large file, TOML syntax, unknown key (with the nearest
+/// known one), wrong type, value outside its limits; each names the file or option at fault.
+pub fn resolve(sources: &Sources) -> Result<RunConfig, ConfigError> {
+    let mut layers = Layers::default();
+    if sources.files.is_empty() {
+        layers.add_text("the embedded default run", DEFAULT_RUN)?;
+    }
+    for path in &sources.files {
+        layers.add_text(&path.display().to_string(), &read(path)?)?;
+    }
+    for set in &sources.sets {
+        layers.add_set(set)?;
+    }
+    if let Some(device) = &sources.device {
+        layers.add_option("--device", "run.device", device.clone())?;
+    }
+    from_layers(&layers)
+}
+
+/// Types and checks settings that are already layered.
+pub fn from_layers(layers: &Layers) -> Result<RunConfig, ConfigError> {
+    let located = |fault: Fault| ConfigError::Fault {
+        layer: layers.source_of(&fault.full_path()).map(str::to_owned),
+        fault,
+    };
+    let value = toml::Value::Table(layers.merged().clone());
+    let config: RunConfig = de::from_value(value)
+        .map_err(with_entry_keys)
+        .map_err(located)?;
+    check::check(&config).map_err(located)?;
+    Ok(config)
+}
+
+/// A task's type knows only its own keys; every `[[tasks]]` entry has some more.
+fn with_entry_keys(mut fault: Fault) -> Fault {
+    if let FaultKind::UnknownKey { known, .. } = &mut fault.kind
+        && fault.path.first().is_some_and(|key| key == "tasks")
+    {
+        known.extend(["type", "weight", "chat"].map(str::to_owned));
+    }
+    fault
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+        nearest: crate::data::nearest_file(path),
+    };
+    let given = std::fs::metadata(path).map_err(unreadable)?.len();
+    if given > RUN_FILE_BYTES_MAX {
+        return Err(ConfigError::TooLarge {
+            path: path.to_owned(),
+            limit: RUN_FILE_BYTES_MAX,
+            given,
+        });
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+impl RunConfig {
+    /// The whole configuration as TOML text that [`resolve`] reads back to an equal value.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self).map_err(|error| ConfigError::Unprintable(error.to_string()))
+    }
+
+    /// Rollouts in one training batch.
+    pub fn batch_size(&self) -> usize {
+        self.rollout
+            .prompts_per_step
+            .saturating_mul(self.rollout.group_size)
+    }
+
+    /// Prompts that may be leased and not yet returned.
+    ///
+    /// As given, or `prompts_per_step * min(staleness_max + 1, 2)` in `async` mode, or one batch
+    /// in `sequential` mode. Two batches keep the engine busy while one is trained on; more would
+    /// only be older when its turn comes.
+    pub fn in_flight_max(&self) -> usize {
+        let batches = match self.run.mode {
+            Mode::Sequential => 1,
+            Mode::Async => (self.rollout.staleness_max + 1).min(2) as usize,
+        };
+        self.rollout
+            .in_flight_max
+            .unwrap_or(self.rollout.prompts_per_step.saturating_mul(batches))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The `essaim` program as a library: configuration, event log, run loop and the views made of it.
+//!
+//! Promise: everything a person sees of a run (terminal, metrics files, summary, report) is a fold
+//! over the typed events in [`events`]; nothing decides anything by reading a log line.
+//! Here is the World side: files, signals, clocks and terminals. Numbers are made in `train` and
+//! `engine`, rules in `rounds`.
+
+pub mod config;
+pub mod data;

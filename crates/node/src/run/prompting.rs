@@ -1,0 +1,97 @@
+//! From an item to token ids, and from token ids back to a text that can be graded.
+//!
+//! Promise: training, evaluation, warm-up and generation build prompts by the same function.
+//! Takes: the run's tasks and its tokenizer. Gives: prompts, grades, supervised examples.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use model::{Message, Tokenizer};
+use tasks::{Grade, Item, Split, Task};
+use train::SftExample;
+
+/// One task of a run.
+pub struct RunTask {
+    /// Where items and grades come from.
+    pub task: Box<dyn Task>,
+    /// Whether prompts go through the tokenizer's chat template.
+    pub chat: bool,
+}
+
+/// The run's tasks with its tokenizer.
+pub struct Prompting {
+    /// The run's seed for items.
+    seed: u64,
+    tokenizer: Arc<Tokenizer>,
+    tasks: Vec<RunTask>,
+}
+
+impl Prompting {
+    /// Tasks and tokenizer of one run.
+    pub fn new(seed: u64, tokenizer: Arc<Tokenizer>, tasks: Vec<RunTask>) -> Self {
+        Self { seed, tokenizer, tasks }
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
+    }
+
+    /// The tasks, in the run file's order.
+    pub fn tasks(&self) -> &[RunTask] {
+        &self.tasks
+    }
+
+    /// Item `index` of a split of a task.
+    pub fn item(&self, task: usize, split: Split, index: u64) -> Result<Item> {
+        let entry = self.entry(task)?;
+        let name = entry.task.name();
+        entry.task.item(self.seed, split, index).with_context(|| format!("item {index} of task {name}"))
+    }
+
+    /// Token ids of an item's prompt.
+    pub fn prompt(&self, task: usize, item: &Item) -> Result<Arc<[u32]>> {
+        let entry = self.entry(task)?;
+        let tokens = if entry.chat {
+            let mut messages = Vec::new();
+            messages.extend(entry.task.instruction().map(|text| Message::new("system", text)));
+            messages.push(Message::user(&item.prompt));
+            self.chat_prompt(&messages)?
+        } else {
+            self.tokenizer.encode(&item.prompt)?
+        };
+        Ok(tokens.into())
+    }
+
+    /// Token ids of a conversation, the assistant's turn opened.
+    pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        let text = self.tokenizer.apply_chat_template(messages, true)?;
+        Ok(self.tokenizer.encode_bare(&text)?)
+    }
+
+    /// The completion's text, without special tokens.
+    pub fn text(&self, completion: &[u32]) -> Result<String> {
+        Ok(self.tokenizer.decode(completion)?)
+    }
+
+    /// The grade of a completion.
+    pub fn grade(&self, task: usize, item: &Item, completion: &[u32]) -> Result<Grade> {
+        let text = self.text(completion)?;
+        Ok(self.entry(task)?.task.grade(item, &text))
+    }
+
+    /// Prompt, perfect completion and end-of-text token of training item `index`, for the warm-up.
+    pub fn sft_example(&self, task: usize, index: u64) -> Result<SftExample> {
+        let item = self.item(task, Split::Train, index)?;
+        let prompt = self.prompt(task, &item)?;
+        let mut tokens = prompt.to_vec();
+        tokens.extend(self.tokenizer.encode_bare(&self.entry(task)?.task.oracle(&item))?);
+        tokens.extend(self.tokenizer.eos_ids().first());
+        Ok(SftExample { tokens, prompt_len: prompt.len() })
+    }
+
+    fn entry(&self, task: usize) -> Result<&RunTask> {
+        let count = self.tasks.len();
+        self.tasks.get(task).with_context(|| format!("task {task} does not exist; the run has {count}"))
+    }
+}
