@@ -32,6 +32,12 @@ pub use pack::PackedMatrix;
 use pack::{Layout, Panels};
 pub use view::{MatMut, MatRef};
 
+/// Largest error of an element under [`Kernel::Amx`] beyond the rounding of the f32 sum, relative
+/// to `Σ|a||b|` of that element: 2⁻¹⁶ from each split and 2⁻¹⁶ from the product of the low parts,
+/// which is left out. Measured on random numbers: 1.9e-5 at `k = 1`, less with growing `k`; plain
+/// bf16 has 6.5e-3.
+pub const AMX_RELATIVE_ERROR: f64 = 3.0 / (1 << 16) as f64;
+
 /// Steps of `k` of the right-hand side that are packed at a time.
 const PACK_DEPTH: usize = 2048;
 /// Columns of the right-hand side that are packed at a time: with the depth, 8 MiB.

@@ -12,7 +12,7 @@ use super::kernel::{self, Kernel};
 use super::portable;
 use super::view::MatRef;
 #[cfg(target_arch = "x86_64")]
-use super::{amx, avx512, split};
+use super::{avx512, split};
 
 /// How a panel is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

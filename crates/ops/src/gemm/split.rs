@@ -1,7 +1,7 @@
 //! Splits f32 values into bf16 high and low parts and lays them out as AMX tiles.
 //!
 //! Promise: `hi = bf16(x)`, `lo = bf16(x - hi)`, both rounded to nearest even, subnormals taken
-//! as 0; so `|x - hi - lo| ≤ 2⁻¹⁷·|x|`, and `lo = 0` when `x` is a bf16 value.
+//! as 0; so `|x - hi - lo| ≤ 2⁻¹⁶·|x|`, and `lo = 0` when `x` is a bf16 value.
 //! Takes: a matrix of lanes and steps. Gives: tiles, zero where the matrix has ended.
 //! Never: runs unless the processor has AVX-512 with bf16 (the callers checked).
 //!
