@@ -1,0 +1,175 @@
+//! Any file of prompts and answers, with a choice of graders.
+//!
+//! Promise: a row is an item; the grader is chosen by name and sees only answer and completion.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rows::{Names, NumberedRow, RowSet};
+use crate::text::{last_boxed, last_number, python_strip};
+use crate::{Grade, Item, LineFault, MAX_RATCLIFF_CHARS, Split, Task, TaskError, ratcliff_micro};
+
+/// How a completion is compared with the answer of its row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grader {
+    /// The same text, blanks at the ends not counted.
+    #[default]
+    Exact,
+    /// The last `\boxed{…}` of the completion holds the answer (or the content of the answer's own
+    /// last box), white space not counted.
+    ContainsBoxed,
+    /// The last number of the completion is the last number of the answer.
+    Number,
+    /// Ratcliff-Obershelp similarity of completion and answer.
+    Ratcliff,
+}
+
+/// A file of prompts and answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// JSON lines or Parquet.
+    pub path: String,
+    /// The field with the prompt.
+    #[serde(default = "prompt_field")]
+    pub prompt_field: String,
+    /// The field with the answer, text or a number.
+    #[serde(default = "answer_field")]
+    pub answer_field: String,
+    /// How completions are graded.
+    #[serde(default)]
+    pub grader: Grader,
+}
+
+fn prompt_field() -> String {
+    "prompt".to_owned()
+}
+
+fn answer_field() -> String {
+    "answer".to_owned()
+}
+
+/// The task with its rows.
+pub(crate) struct DatasetTask {
+    name: String,
+    grader: Grader,
+    rows: RowSet,
+}
+
+impl DatasetTask {
+    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber` or `FieldTooLong` where the
+    /// grader could never be satisfied.
+    pub(crate) fn from_rows(spec: &Dataset, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
+        for row in &rows {
+            check_answer(spec, &row.answer).map_err(|fault| TaskError::Line {
+                path: spec.path.clone(),
+                line: row.line,
+                fault,
+            })?;
+        }
+        let names = Names {
+            prompt: &spec.prompt_field,
+            answer: &spec.answer_field,
+        };
+        let rows = RowSet::new(&spec.path, &names, rows)?;
+        Ok(Self {
+            name: format!("dataset:{}", spec.path),
+            grader: spec.grader,
+            rows,
+        })
+    }
+}
+
+fn check_answer(spec: &Dataset, answer: &str) -> Result<(), LineFault> {
+    let given = answer.chars().count();
+    match spec.grader {
+        Grader::Number if !answer.trim().is_empty() && last_number(answer).is_none() => {
+            Err(LineFault::NoFinalNumber { marker: false })
+        }
+        Grader::Ratcliff if given > MAX_RATCLIFF_CHARS => {
+            let (field, limit) = (spec.answer_field.clone(), MAX_RATCLIFF_CHARS);
+            Err(LineFault::FieldTooLong {
+                field,
+                limit,
+                given,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn same_without_blanks(left: &str, right: &str) -> bool {
+    let solid = |c: &char| !c.is_whitespace();
+    left.chars().filter(solid).eq(right.chars().filter(solid))
+}
+
+impl Task for DatasetTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn item(&self, seed: u64, split: Split, index: u64) -> Result<Item, TaskError> {
+        Ok(self.rows.item(&self.name, seed, split, index))
+    }
+
+    fn grade(&self, item: &Item, completion: &str) -> Grade {
+        let (given, answer) = (python_strip(completion), python_strip(&item.answer));
+        match self.grader {
+            Grader::Exact => Grade::all_or_nothing(given == answer),
+            Grader::ContainsBoxed => {
+                let expected = last_boxed(answer).unwrap_or(answer);
+                let same = |boxed| same_without_blanks(boxed, expected);
+                Grade::all_or_nothing(last_boxed(given).is_some_and(same))
+            }
+            Grader::Number => {
+                let expected = last_number(answer);
+                Grade::all_or_nothing(expected.is_some() && last_number(given) == expected)
+            }
+            Grader::Ratcliff => Grade {
+                reward_micro: ratcliff_micro(given, answer),
+                exact: given == answer,
+            },
+        }
+    }
+
+    fn oracle(&self, item: &Item) -> String {
+        match self.grader {
+            Grader::ContainsBoxed if last_boxed(&item.answer).is_none() => {
+                format!("\\boxed{{{}}}", item.answer)
+            }
+            _ => item.answer.clone(),
+        }
+    }
+
+    fn len(&self, split: Split) -> Option<u64> {
+        Some(self.rows.len(split))
+    }
+
+    fn alphabet(&self) -> Option<String> {
+        self.rows.alphabet(if self.grader == Grader::ContainsBoxed {
+            "\\boxed{}"
+        } else {
+            ""
+        })
+    }
+
+    fn max_answer_chars(&self) -> usize {
+        let frame = if self.grader == Grader::ContainsBoxed {
+            "\\boxed{}".len()
+        } else {
+            0
+        };
+        self.rows.longest_answer() + frame
+    }
+
+    fn instruction(&self) -> Option<String> {
+        let text = match self.grader {
+            Grader::Exact | Grader::Ratcliff => "Reply with the answer and nothing else.",
+            Grader::ContainsBoxed => {
+                "Reason step by step, and put your final answer within \\boxed{}."
+            }
+            Grader::Number => "Reason step by step, and end with the final number.",
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,225 @@
+//! Everything that can be wrong with a task specification, a data file or a grader.
+
+use crate::Split;
+
+/// A named refusal, with the limit and the value seen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TaskError {
+    /// A range of the specification is empty or outside what the task can do.
+    #[error(
+        "{task}: {field} is {low}..={high}, must be an unempty range within {limit_low}..={limit_high}"
+    )]
+    BadRange {
+        /// The task's type name.
+        task: &'static str,
+        /// The fields that make the range.
+        field: &'static str,
+        /// Lower end given.
+        low: u64,
+        /// Upper end given.
+        high: u64,
+        /// Lowest value allowed.
+        limit_low: u64,
+        /// Highest value allowed.
+        limit_high: u64,
+    },
+    /// No item of the split was found: the task's space of prompts is too small, or has no answer.
+    #[error("{task}: no {split:?} item in {attempts} draws; widen the task's ranges or add rows")]
+    SplitTooSmall {
+        /// The task's name.
+        task: String,
+        /// The split that stayed empty.
+        split: Split,
+        /// How many draws were made (rows looked at, for a data set).
+        attempts: u64,
+    },
+    /// The caller could not read the file.
+    #[error("cannot read {path}: {message}")]
+    File {
+        /// The path as the specification gives it.
+        path: String,
+        /// What the caller said.
+        message: String,
+    },
+    /// A Parquet file was given where JSON lines were expected.
+    #[error("{path} is a Parquet file: read its columns and hand over the rows instead")]
+    ParquetBytes {
+        /// The path as the specification gives it.
+        path: String,
+    },
+    /// Rows were handed to a task that makes its own items.
+    #[error("{task} makes its own items and takes no rows")]
+    TakesNoRows {
+        /// The task's type name.
+        task: &'static str,
+    },
+    /// The file is larger than a data set may be.
+    #[error("{path} has {given} bytes, the limit is {limit}")]
+    FileTooLarge {
+        /// The path as the specification gives it.
+        path: String,
+        /// Bytes allowed.
+        limit: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// The file has more rows than a data set may have.
+    #[error("{path} has more than {limit} rows (at least {given})")]
+    TooManyRows {
+        /// The path as the specification gives it.
+        path: String,
+        /// Rows allowed.
+        limit: usize,
+        /// Rows counted when it was refused.
+        given: usize,
+    },
+    /// The file has no rows.
+    #[error("{path} has no rows")]
+    EmptyDataset {
+        /// The path as the specification gives it.
+        path: String,
+    },
+    /// One line (or row) is wrong; see the fault.
+    #[error("{path}, line {line}: {fault}")]
+    Line {
+        /// The path as the specification gives it.
+        path: String,
+        /// Line number from 1; the row number where rows were handed over.
+        line: u64,
+        /// What is wrong with it.
+        fault: LineFault,
+    },
+    /// The right answer does not earn the whole reward.
+    #[error(
+        "{task}: grader refused: the oracle answer {answer:?} to {prompt:?} earns {given_micro} millionths and exact = {exact}, must earn 1000000 and be exact"
+    )]
+    OracleFails {
+        /// The task's name.
+        task: String,
+        /// The prompt of the item.
+        prompt: String,
+        /// The oracle completion.
+        answer: String,
+        /// What it earned.
+        given_micro: i64,
+        /// Whether it counted as solved.
+        exact: bool,
+    },
+    /// An answer that ignores the question earns too much.
+    #[error(
+        "{task}: grader refused: {probe} answers earn {mean_micro} millionths on average, must stay below {limit_micro}; best: {answer:?}"
+    )]
+    ProbeTooGood {
+        /// The task's name.
+        task: String,
+        /// Which probe.
+        probe: &'static str,
+        /// The answer, cut to its first characters.
+        answer: String,
+        /// Mean reward over the probed items.
+        mean_micro: i64,
+        /// The mean that it must stay below.
+        limit_micro: i64,
+    },
+    /// A reward outside 0..=1000000.
+    #[error(
+        "{task}: grader refused: it gave {given_micro} millionths to {answer:?}, the range is 0..=1000000"
+    )]
+    RewardOutOfRange {
+        /// The task's name.
+        task: String,
+        /// The answer, cut to its first characters.
+        answer: String,
+        /// The reward.
+        given_micro: i64,
+    },
+    /// The grader panicked.
+    #[error("{task}: grader refused: it panicked on {answer:?}")]
+    GraderPanicked {
+        /// The task's name.
+        task: String,
+        /// The answer, cut to its first characters.
+        answer: String,
+    },
+    /// The same question asked twice gave two answers.
+    #[error("{task}: refused: {what} differs between two calls with the same arguments")]
+    NotDeterministic {
+        /// The task's name.
+        task: String,
+        /// `item` or `grade`.
+        what: &'static str,
+    },
+}
+
+/// What is wrong with one line of a data file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineFault {
+    /// Too long to be read.
+    #[error("{given} bytes, the limit is {limit}")]
+    TooLong {
+        /// Bytes allowed.
+        limit: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// Not UTF-8 text.
+    #[error("not UTF-8 (at byte {at} of the line)")]
+    NotUtf8 {
+        /// Offset of the first wrong byte.
+        at: usize,
+    },
+    /// Not a JSON object.
+    #[error("not a JSON object: {message}")]
+    BadJson {
+        /// What the JSON reader said.
+        message: String,
+    },
+    /// A field that the specification names is absent.
+    #[error("no field {field:?}")]
+    MissingField {
+        /// The field.
+        field: String,
+    },
+    /// A field is there twice.
+    #[error("field {field:?} is there twice")]
+    DuplicateField {
+        /// The field.
+        field: String,
+    },
+    /// A field is neither text nor a number.
+    #[error("field {field:?} must be text or a number, found {found}")]
+    NotText {
+        /// The field.
+        field: String,
+        /// The JSON kind found.
+        found: &'static str,
+    },
+    /// A field holds nothing but blanks.
+    #[error("field {field:?} is empty")]
+    EmptyField {
+        /// The field.
+        field: String,
+    },
+    /// A field is longer than the task can use.
+    #[error("field {field:?} has {given} characters, the limit is {limit}")]
+    FieldTooLong {
+        /// The field.
+        field: String,
+        /// Characters allowed.
+        limit: usize,
+        /// Characters given.
+        given: usize,
+    },
+    /// The same prompt was seen before with another answer, so no grader can be right on both.
+    #[error("same prompt as line {first}, but another answer")]
+    ConflictingAnswer {
+        /// The earlier line.
+        first: u64,
+    },
+    /// The answer has no final number to compare with.
+    #[error("the answer has no final number{}", if *.marker { " after \"####\"" } else { "" })]
+    NoFinalNumber {
+        /// Whether the format asks for the `####` marker.
+        marker: bool,
+    },
+}

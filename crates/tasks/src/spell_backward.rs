@@ -1,0 +1,78 @@
+//! Spell backward: `abc=` is answered by `cba`.
+//!
+//! Promise: the reward of the public GRPO recipe for this task (`rew` of `trl_spell_backward.py`),
+//! so that curves can be laid over each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draw::{check_range, draw};
+use crate::text::{equal_positions, python_strip};
+use crate::{Grade, Item, Split, Task, TaskError};
+
+const NAME: &str = "spell-backward";
+const MAX_LETTERS: u64 = 64;
+
+/// Random lower-case letters to be written in reverse order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpellBackward {
+    /// Fewest letters of a prompt.
+    pub letters_min: u64,
+    /// Most letters of a prompt.
+    pub letters_max: u64,
+}
+
+impl Default for SpellBackward {
+    fn default() -> Self {
+        Self {
+            letters_min: 3,
+            letters_max: 3,
+        }
+    }
+}
+
+impl Task for SpellBackward {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn item(&self, seed: u64, split: Split, index: u64) -> Result<Item, TaskError> {
+        let letters = (self.letters_min, self.letters_max);
+        check_range(NAME, "letters_min..=letters_max", letters, (1, MAX_LETTERS))?;
+        draw(NAME, seed, split, index, |random| {
+            let len = random.within(letters.0, letters.1);
+            let word = random.letters(len);
+            Some((format!("{word}="), word.chars().rev().collect()))
+        })
+    }
+
+    /// `reward = Σ_i [c_i = a_i] / max(|c|, |a|, 1)`, c the completion without spaces, a the answer.
+    /// Surplus letters lower the reward, so they are no place to settle.
+    fn grade(&self, item: &Item, completion: &str) -> Grade {
+        let without_spaces = completion.replace(' ', "");
+        let given = python_strip(&without_spaces);
+        let len = given
+            .chars()
+            .count()
+            .max(item.answer.chars().count())
+            .max(1);
+        let equal = equal_positions(given.chars(), item.answer.chars());
+        Grade::share(equal, len, given == item.answer)
+    }
+
+    fn len(&self, _: Split) -> Option<u64> {
+        None
+    }
+
+    fn alphabet(&self) -> Option<String> {
+        Some("=abcdefghijklmnopqrstuvwxyz".to_owned())
+    }
+
+    fn max_answer_chars(&self) -> usize {
+        self.letters_max as usize
+    }
+
+    fn instruction(&self) -> Option<String> {
+        Some("You are given letters followed by an equals sign. Reply with the same letters in reverse order and with nothing else. Example: abc= is answered by cba".to_owned())
+    }
+}
