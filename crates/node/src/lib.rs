@@ -7,3 +7,8 @@
 
 pub mod config;
 pub mod data;
+pub mod events;
+pub mod machine;
+pub mod run_dir;
+pub mod signal;
+pub mod store;

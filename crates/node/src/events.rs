@@ -1,0 +1,460 @@
+//! What happens in a run, as typed events: the one record.
+//!
+//! Promise: terminal, metrics files, summary, report and resume are folds over this stream, and
+//! the stream holds all they need. Rewards are integers in millionths (`reward_micro`), times are
+//! seconds, counts say what they count. Group payloads (token ids, logprobs) travel beside the
+//! event as bytes, see [`crate::store`].
+//! Adding a field: give it `#[serde(default)]`, so that old logs still read. Renaming or removing
+//! one: raise [`crate::store::SCHEMA_VERSION`].
+
+use crate::machine::Machine;
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run began. Always the first event.
+    RunStarted(RunStarted),
+    /// A run that had ended or been killed goes on from a checkpoint; what the log says of later steps will be done again.
+    RunResumed {
+        /// Steps that the checkpoint has behind it.
+        step: u64,
+    },
+    /// One step of the supervised warm-up.
+    SftStep(SftStep),
+    /// A worker was told to answer a prompt.
+    LeaseIssued(LeaseIssued),
+    /// All rollouts of a prompt came back and were graded; the payload holds the whole group.
+    GroupAccepted(GroupAccepted),
+    /// A group will not be trained on.
+    GroupDropped {
+        /// Lease of the group.
+        lease: u64,
+        /// Why.
+        reason: DropReason,
+    },
+    /// The weights moved by one batch.
+    StepTrained(Box<StepTrained>),
+    /// New weights reached the engines.
+    WeightsPublished {
+        /// Version that now generates.
+        version: u64,
+        /// From the end of the step to the engines' use of the weights.
+        seconds: f64,
+    },
+    /// Scores on held-out items.
+    EvalFinished(EvalFinished),
+    /// The whole state is on disk.
+    CheckpointSaved {
+        /// Steps behind it.
+        step: u64,
+        /// Folder, relative to the run folder.
+        path: String,
+        /// Size on disk.
+        bytes: u64,
+        /// Time to write it.
+        seconds: f64,
+    },
+    /// Somebody waited for somebody else and the wait is over, or has lasted long enough to be told.
+    Waited {
+        /// Who waited: `trainer`, `engine`, …
+        who: String,
+        /// For what: `batch`, `lease`, `weights`, …
+        on: String,
+        /// How long.
+        seconds: f64,
+    },
+    /// Something a person should know; the run goes on.
+    Warning {
+        /// In plain words, with limit and value where there are any.
+        message: String,
+    },
+    /// What the rules of the run heard, in order; a resumed run feeds them again.
+    Rules {
+        /// The event of the state machine.
+        rules: rounds::Event,
+    },
+    /// The run is over. A log without it belongs to a run that was killed or still goes on.
+    RunFinished(RunFinished),
+}
+
+/// How a run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// Name from the run file.
+    pub name: String,
+    /// Version of this program.
+    pub program_version: String,
+    /// The resolved run file, as TOML.
+    pub config_toml: String,
+    /// Training steps at most.
+    pub steps_max: u64,
+    /// Warm-up steps at most.
+    pub sft_steps_max: u64,
+    /// Weights in the model.
+    pub parameter_count: u64,
+    /// Where it runs.
+    pub machine: Machine,
+}
+
+/// One step of the supervised warm-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SftStep {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Mean negative log-probability per target token.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Learning rate used.
+    pub lr: f64,
+    /// Target tokens trained on in this step.
+    pub tokens: u64,
+    /// Time of this step.
+    pub seconds: f64,
+}
+
+/// A worker was told to answer a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseIssued {
+    /// Number of the lease.
+    pub lease: u64,
+    /// Index of the task in the run file.
+    pub task: u32,
+    /// Index of the item in the task's training split.
+    pub item: u64,
+    /// Weights that the worker starts with.
+    pub weight_version: u64,
+    /// Rollouts asked for.
+    pub group_size: u32,
+}
+
+/// A group of graded rollouts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupAccepted {
+    /// Number of the lease.
+    pub lease: u64,
+    /// Index of the task in the run file.
+    pub task: u32,
+    /// Index of the item in the task's training split.
+    pub item: u64,
+    /// Oldest weight version that produced a token.
+    pub weight_version: u64,
+    /// Reward of each rollout in millionths.
+    pub rewards_micro: Vec<i64>,
+    /// Rollouts whose answer is exact.
+    pub exact_count: u32,
+    /// Tokens of the prompt, counted once.
+    pub prompt_tokens: u64,
+    /// Tokens of all completions together.
+    pub completion_tokens: u64,
+    /// One rollout of the group as text, for people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<RolloutText>,
+}
+
+/// A rollout as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutText {
+    /// What the model was given.
+    pub prompt: String,
+    /// What it wrote.
+    pub completion: String,
+    /// What that earned, in millionths.
+    pub reward_micro: i64,
+    /// Whether the answer is exact.
+    pub exact: bool,
+}
+
+/// Why a group is not trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// Older than the staleness bound.
+    Stale,
+    /// All rewards equal: nothing to compare.
+    EqualRewards,
+    /// Mean reward outside the gate's limits.
+    OutsideGate,
+    /// Taken back before it was finished.
+    Cancelled,
+    /// The worker failed or its group did not pass the checks.
+    Failed,
+}
+
+impl DropReason {
+    /// In words.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stale => "too stale",
+            Self::EqualRewards => "equal rewards",
+            Self::OutsideGate => "outside the gate",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One training step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepTrained {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Weight version that the step made.
+    pub version: u64,
+    /// All that was measured.
+    pub metrics: StepMetrics,
+    /// Leases of the groups in the batch.
+    #[serde(default)]
+    pub leases: Vec<u64>,
+}
+
+/// What is measured in one training step. Names in files are given by [`crate::metrics::METRICS`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StepMetrics {
+    /// Rewards of the rollouts in the batch, 0 to 1.
+    pub reward: Spread,
+    /// Share of rollouts in the batch whose answer is exact.
+    pub exact_share: f64,
+    /// Share of groups in which every rollout is exact, of all that came back since the last step.
+    pub solved_all: f64,
+    /// Share of groups in which no rollout is exact, of all that came back since the last step.
+    pub solved_none: f64,
+    /// Share of groups whose rewards are all equal, of all that came back since the last step.
+    pub equal_rewards_share: f64,
+    /// Value of the loss.
+    pub loss: f64,
+    /// Mean entropy per completion token, in nats.
+    pub entropy: f64,
+    /// Mean k3 estimate of KL(engine || trainer) per completion token, in nats.
+    pub mismatch_kl: f64,
+    /// Ratio trainer / engine probability per completion token.
+    pub ratio: Spread,
+    /// Share of tokens whose ratio was cut from below.
+    pub clip_low_share: f64,
+    /// Share of tokens whose ratio was cut from above.
+    pub clip_high_share: f64,
+    /// Share of tokens left out of the loss.
+    pub masked_share: f64,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Learning rate used.
+    pub lr: f64,
+    /// Age of the batch's rollouts in weight versions.
+    pub staleness: Spread,
+    /// Groups dropped for age since the last step.
+    pub dropped_stale: u64,
+    /// Completion lengths in tokens.
+    pub completion_length: Spread,
+    /// Share of completions that met the length limit.
+    pub truncated_share: f64,
+    /// Rollouts in the batch.
+    pub rollouts: u64,
+    /// Prompt and completion tokens trained on in this step.
+    pub tokens_trained: u64,
+    /// Completion tokens generated since the last step, dropped ones too.
+    pub tokens_generated: u64,
+    /// Seconds of each phase.
+    pub time: PhaseSeconds,
+    /// Largest memory that the process has held so far.
+    pub peak_memory_bytes: u64,
+}
+
+/// Mean and extremes of a set of numbers; all 0 for an empty set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spread {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation over the whole set (divided by n).
+    pub std: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// `mean = Σx/n`, `std = sqrt(Σ(x-mean)²/n)`, and the extremes.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let values: Vec<f64> = values.into_iter().collect();
+        if values.is_empty() {
+            return Self::default();
+        }
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+        Self {
+            mean,
+            std: variance.sqrt(),
+            min: values.iter().copied().fold(f64::INFINITY, f64::min),
+            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+}
+
+/// Wall seconds of one step by phase. In `async` mode generation overlaps the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PhaseSeconds {
+    /// From the end of the last step to the end of this one.
+    pub step: f64,
+    /// The engine's busy time since the last step.
+    pub generate: f64,
+    /// Trainer idle, waiting for a batch.
+    pub wait_for_batch: f64,
+    /// Packing the batch.
+    pub pack: f64,
+    /// Forward and backward passes.
+    pub forward_backward: f64,
+    /// Optimiser step.
+    pub optimizer: f64,
+    /// Handing the weights to the engines.
+    pub broadcast_weights: f64,
+    /// Writing a checkpoint.
+    pub save_ckpt: f64,
+}
+
+/// Scores on held-out items of one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvalFinished {
+    /// When in the run.
+    pub stage: EvalStage,
+    /// Steps behind the weights.
+    pub step: u64,
+    /// Name of the task.
+    pub task: String,
+    /// Items asked.
+    pub items: u64,
+    /// Rollouts per item: k.
+    pub samples: u64,
+    /// avg@k: mean over items of the share of exact answers.
+    pub exact_mean: f64,
+    /// pass@k: share of items with at least one exact answer.
+    pub pass_at_k: f64,
+    /// Mean reward, 0 to 1.
+    pub reward_mean: f64,
+    /// Completion tokens generated.
+    pub tokens: u64,
+    /// Time taken, overlapping training in `async` mode.
+    pub seconds: f64,
+}
+
+/// When an evaluation was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvalStage {
+    /// Before the supervised warm-up.
+    Start,
+    /// After the warm-up, before RL.
+    BeforeRl,
+    /// While training.
+    During,
+    /// With the final weights.
+    Final,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// Why it ended.
+    pub outcome: Outcome,
+    /// Training steps done.
+    pub steps: u64,
+    /// Wall seconds of this process.
+    pub seconds: f64,
+    /// Folder of the final weights, relative to the run folder, if they were written.
+    pub model_path: Option<String>,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// All steps are done.
+    StepsDone,
+    /// The held-out score reached its target.
+    TargetReached,
+    /// The time given is used up.
+    TimeUp,
+    /// A person asked it to stop; it can be resumed.
+    Interrupted,
+    /// It could not go on.
+    Failed(String),
+}
+
+impl Outcome {
+    /// In words.
+    pub fn label(&self) -> String {
+        match self {
+            Self::StepsDone => "all steps done".to_owned(),
+            Self::TargetReached => "target reached".to_owned(),
+            Self::TimeUp => "time used up".to_owned(),
+            Self::Interrupted => "interrupted, can be resumed".to_owned(),
+            Self::Failed(message) => format!("failed: {message}"),
+        }
+    }
+}
+
+/// An event with its place in the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Number of the event, from 1, without gaps.
+    pub seq: u64,
+    /// Milliseconds since 1970 (UTC) when it was recorded.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_back_from_its_json() {
+        let recorded = Recorded {
+            seq: 3,
+            at_ms: 5,
+            event: Event::StepTrained(Box::new(StepTrained {
+                step: 1,
+                version: 1,
+                metrics: StepMetrics {
+                    loss: -0.25,
+                    ..StepMetrics::default()
+                },
+                leases: vec![1, 2],
+            })),
+        };
+        let json = serde_json::to_string(&recorded).unwrap();
+        assert!(
+            json.starts_with(r#"{"seq":3,"at_ms":5,"event":"step_trained","step":1"#),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Recorded>(&json).unwrap(), recorded);
+    }
+
+    #[test]
+    fn metrics_from_an_older_log_miss_no_field() {
+        let json = r#"{"seq":1,"at_ms":2,"event":"step_trained","step":4,"version":4,"metrics":{"loss":1.5}}"#;
+        let recorded: Recorded = serde_json::from_str(json).unwrap();
+        let Event::StepTrained(step) = recorded.event else {
+            panic!("wrong event");
+        };
+        assert_eq!((step.metrics.loss, step.metrics.entropy), (1.5, 0.0));
+    }
+
+    #[test]
+    fn spread_is_worked_by_hand() {
+        // 1, 3: mean 2, squared distances 1 and 1, so the standard deviation is 1.
+        let spread = Spread::of([1.0, 3.0]);
+        assert_eq!(
+            (spread.mean, spread.std, spread.min, spread.max),
+            (2.0, 1.0, 1.0, 3.0)
+        );
+        assert_eq!(Spread::of([]), Spread::default());
+    }
+}

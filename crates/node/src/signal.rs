@@ -1,0 +1,61 @@
+//! Ctrl-C and friends.
+//!
+//! Promise: the first signal asks for a clean stop (finish the step, write a checkpoint); the
+//! second ends the process at once with [`EXIT_INTERRUPTED`]. The log survives both, see
+//! [`crate::store`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit code of a run that a person ended: 128 + SIGINT, as shells have it.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// A flag that says "please stop"; cheap to clone and to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// A flag that nobody has raised.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises the flag; true if it was raised already.
+    pub fn request(&self) -> bool {
+        self.0.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Ties the flag to SIGINT, SIGTERM and SIGHUP of this process. To be called once.
+    ///
+    /// # Errors
+    /// If the system refuses the handler, or one is set already.
+    pub fn on_signals(&self) -> Result<(), ctrlc::Error> {
+        let stop = self.clone();
+        ctrlc::set_handler(move || {
+            if stop.request() {
+                std::process::exit(i32::from(EXIT_INTERRUPTED));
+            }
+            eprintln!("stopping after this step; press Ctrl-C again to end at once");
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_request_is_told_from_the_first() {
+        let stop = Stop::new();
+        let seen_elsewhere = stop.clone();
+        assert!(!seen_elsewhere.is_requested());
+        assert!(!stop.request());
+        assert!(seen_elsewhere.is_requested());
+        assert!(stop.request());
+    }
+}
