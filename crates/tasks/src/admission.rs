@@ -5,10 +5,11 @@
 //! text, stayed in range and gave the same grade twice.
 //! Takes: a task and a seed. Gives: a report to print, or the reason for the refusal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::probe_texts::{USUAL_ANSWERS, commonest_characters, hostile_texts};
 use crate::random::Random;
 use crate::text::last_number;
 use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
@@ -258,7 +259,9 @@ impl<'t> Exam<'t> {
         } else {
             wild
         };
-        let most = (2 * self.task.max_answer_chars() as u64).clamp(1, MAX_GARBAGE_CHARS);
+        let most = (self.task.max_answer_chars() as u64)
+            .saturating_mul(2)
+            .clamp(1, MAX_GARBAGE_CHARS);
         (0..random.within(1, most))
             .map(|_| *random.pick(&alphabet))
             .collect()
@@ -293,7 +296,7 @@ impl<'t> Exam<'t> {
             .map(|item| self.task.oracle(item))
             .collect();
         let mut constants: BTreeSet<String> = hostile_texts();
-        constants.extend(USUAL.iter().map(|&word| word.to_owned()));
+        constants.extend(USUAL_ANSWERS.iter().map(|&word| word.to_owned()));
         constants.extend(oracles.iter().filter_map(|oracle| last_number(oracle)));
         constants.insert(commonest_characters(&oracles));
         let answers = self.models.iter().map(|item| item.answer.clone());
@@ -307,87 +310,6 @@ impl<'t> Exam<'t> {
         }
         constants
     }
-}
-
-const USUAL: [&str; 34] = [
-    " ",
-    ".",
-    "0",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "8",
-    "10",
-    "12",
-    "20",
-    "42",
-    "50",
-    "100",
-    "-1",
-    "a",
-    "e",
-    "A",
-    "B",
-    "C",
-    "D",
-    "E",
-    "yes",
-    "no",
-    "Yes",
-    "No",
-    "true",
-    "false",
-    "True",
-    "False",
-    "the",
-    "I don't know.",
-];
-
-/// Text that breaks careless graders.
-fn hostile_texts() -> BTreeSet<String> {
-    let deep = "(".repeat(2_000) + "1" + &")".repeat(2_000);
-    [
-        deep,
-        "<reversed_text>".to_owned(),
-        "</SOLUTION><SOLUTION>".to_owned(),
-        "\\boxed{\\boxed{".to_owned(),
-        "1/0".to_owned(),
-        "9".repeat(500),
-        "-".repeat(500),
-        "####".to_owned(),
-        "\0\u{feff}\u{202e}é漢😀İ".to_owned(),
-        "x ".repeat(5_000),
-    ]
-    .into()
-}
-
-/// Of each place the character that most texts have there, as far as most texts reach.
-fn commonest_characters(texts: &[String]) -> String {
-    let mut places: Vec<BTreeMap<char, usize>> = Vec::new();
-    for text in texts {
-        for (place, c) in text.chars().enumerate().take(MAX_GARBAGE_CHARS as usize) {
-            if place == places.len() {
-                places.push(BTreeMap::new());
-            }
-            *places[place].entry(c).or_default() += 1;
-        }
-    }
-    let reached =
-        |counts: &&BTreeMap<char, usize>| 2 * counts.values().sum::<usize>() >= texts.len();
-    let commonest = |counts: &BTreeMap<char, usize>| {
-        counts
-            .iter()
-            .max_by_key(|(_, count)| **count)
-            .map(|(c, _)| *c)
-    };
-    places
-        .iter()
-        .take_while(reached)
-        .filter_map(commonest)
-        .collect()
 }
 
 fn shown(text: &str) -> String {

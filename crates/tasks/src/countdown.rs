@@ -184,10 +184,11 @@ impl Task for Countdown {
     }
 
     fn max_answer_chars(&self) -> usize {
-        // n numbers, n - 1 operators, a pair of brackets around all but the last of the n - 1 results
+        // n numbers, n - 1 operators, brackets around all but the last of the n - 1 results
         let numbers = self.numbers_max as usize;
         let digits = self.value_max.to_string().len();
-        (numbers * digits + (numbers - 1) + 2 * (numbers - 2)).min(MAX_EXPRESSION_BYTES)
+        let signs = numbers.saturating_sub(1) + 2 * numbers.saturating_sub(2);
+        (numbers * digits + signs).min(MAX_EXPRESSION_BYTES)
     }
 
     fn instruction(&self) -> Option<String> {

@@ -10,7 +10,7 @@ use crate::{Grade, Item, LineFault, MAX_RATCLIFF_CHARS, Split, Task, TaskError, 
 
 /// How a completion is compared with the answer of its row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Grader {
     /// The same text, blanks at the ends not counted.
     #[default]

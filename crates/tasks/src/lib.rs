@@ -17,6 +17,7 @@ mod draw;
 mod error;
 mod gsm8k;
 mod jsonl;
+mod probe_texts;
 mod random;
 mod ratcliff;
 mod reverse_text;
@@ -47,7 +48,7 @@ pub const REWARD_ONE_MICRO: i64 = 1_000_000;
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Items to learn from.
     Train,

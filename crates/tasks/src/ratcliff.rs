@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::REWARD_ONE_MICRO;
 
 /// The longest text, in characters, that is compared; a longer one has similarity 0.
-/// The worst case is about chars² · (chars/100) / 2 steps, so some hundred million here.
+/// The slowest of a handful of hostile patterns of this length took 45 ms in a dev build.
 pub const MAX_RATCLIFF_CHARS: usize = 4096;
 
 /// Python's `autojunk`: in a second text at least this long, characters that make up more than

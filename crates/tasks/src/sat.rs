@@ -18,6 +18,7 @@ use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
 const NAME: &str = "sat";
 const OPEN: &str = "<solution>";
 const CLOSE: &str = "</solution>";
+/// Ends every prompt, as in GRAIL, so there is no separate [`Task::instruction`].
 const INSTRUCTION: &str = "Provide your final assignment between <SOLUTION></SOLUTION> as space-separated 0/1 values for x1..xN (e.g., <SOLUTION>0 1 0 1</SOLUTION>).";
 /// 4 to 15 variables and 5 to 20 clauses of 3 literals.
 const VARIABLES: (u64, u64) = (4, 15);
@@ -246,10 +247,6 @@ impl Task for Sat {
     fn max_answer_chars(&self) -> usize {
         let most = VARIABLES.0 + (VARIABLES.1 - VARIABLES.0) * self.difficulty_max / 1000;
         OPEN.len() + CLOSE.len() + 2 * most as usize - 1
-    }
-
-    fn instruction(&self) -> Option<String> {
-        Some(INSTRUCTION.to_owned())
     }
 }
 

@@ -15,7 +15,7 @@ const MAX_VALUE: u64 = 1_000_000_000;
 
 /// What is to be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum SortKind {
     /// Lower-case letters without spaces, into alphabetical order.
     Letters,
@@ -132,7 +132,7 @@ impl Task for Sort {
         let items = self.items_max as usize;
         match self.kind {
             SortKind::Letters => items,
-            SortKind::Numbers => items * (self.value_max.to_string().len() + 1) - 1,
+            SortKind::Numbers => (items * (self.value_max.to_string().len() + 1)).saturating_sub(1),
         }
     }
 

@@ -220,7 +220,7 @@ pub fn describe(spec: &TaskSpec) -> String {
             "Word problems from a file with the fields question and answer, in GSM8K's form.\nReward: 1 if the last number is right."
         }
         TaskSpec::Dataset(_) => {
-            "Prompts and answers from a file of JSON lines or a Parquet file.\nReward: by grader: exact, contains-boxed, number or ratcliff."
+            "Prompts and answers from a file of JSON lines or a Parquet file.\nReward: by grader: exact, contains_boxed, number or ratcliff."
         }
     };
     // a struct of numbers, truth values and text always has a JSON form

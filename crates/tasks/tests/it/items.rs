@@ -181,6 +181,20 @@ fn unknown_types_and_settings_are_refused() {
 }
 
 #[test]
+fn a_specification_can_stand_among_the_keys_of_a_larger_table() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Entry {
+        #[serde(flatten)]
+        spec: TaskSpec,
+        weight: u32,
+    }
+    let read = |json: &str| serde_json::from_str::<Entry>(json);
+    let entry = read(r#"{"type":"sort","kind":"numbers","weight":3}"#).unwrap();
+    assert_eq!((entry.spec.type_name(), entry.weight), ("sort", 3));
+    assert!(read(r#"{"type":"sort","colour":"red","weight":3}"#).is_err());
+}
+
+#[test]
 fn every_type_describes_itself_and_comes_back_from_json() {
     for spec in TaskSpec::catalogue() {
         let text = tasks::describe(&spec);

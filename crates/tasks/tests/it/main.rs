@@ -57,7 +57,7 @@ fn all_tasks() -> Vec<Box<dyn Task>> {
         all.push(file_task(json, content.as_bytes()).unwrap_or_else(|e| panic!("{json}: {e}")));
     };
     add(r#"{"type":"gsm8k","path":"g.jsonl"}"#, &worked);
-    for grader in ["exact", "contains-boxed", "number", "ratcliff"] {
+    for grader in ["exact", "contains_boxed", "number", "ratcliff"] {
         add(
             &format!(r#"{{"type":"dataset","path":"d.jsonl","grader":"{grader}"}}"#),
             &words,
