@@ -63,6 +63,30 @@ impl KvPool {
         self.blocks
     }
 
+    /// Copies the keys and values of a block into another, in all layers: a sequence that starts
+    /// from another's half-filled block gets its own.
+    ///
+    /// # Panics
+    /// If a block is outside the pool.
+    pub fn copy_block(&mut self, from: u32, to: u32) {
+        let (from, to) = (from as usize, to as usize);
+        assert!(
+            from < self.blocks && to < self.blocks,
+            "copy of block {from} to {to} in a pool of {}",
+            self.blocks
+        );
+        let rows = |block: usize| block * self.block_size..(block + 1) * self.block_size;
+        match &mut self.store {
+            Store::Tensors(layers) => {
+                for tensor in layers.iter_mut().flat_map(|(k, v)| [k, v]) {
+                    let width = 0..self.kv_width;
+                    let source = tensor.clone().slice([rows(from), width.clone()]);
+                    *tensor = tensor.clone().slice_assign([rows(to), width], source);
+                }
+            }
+        }
+    }
+
     /// Bytes that the pool holds.
     pub fn bytes(&self) -> usize {
         2 * self.layers * self.blocks * self.block_size * self.kv_width * size_of::<f32>()
