@@ -168,3 +168,58 @@ fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &D
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use safetensors::SafeTensors;
+
+    use super::*;
+    use crate::Transformer;
+
+    /// Largest difference to transformers' f32 logits, which reach about 4, with the fastest matrix
+    /// kernel of this machine. Measured with `Kernel::Amx`: see the test's output.
+    const LOGIT_TOLERANCE: f32 = 1e-4;
+
+    #[test]
+    fn the_fastest_kernel_of_this_machine_keeps_parity_with_transformers() {
+        for name in [
+            "qwen2_tied",
+            "qwen2_untied",
+            "qwen3",
+            "llama2",
+            "llama3",
+            "llama_biases",
+        ] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/fixtures")
+                .join(name);
+            let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            let words = |name| file.tensor(name).unwrap().data().as_chunks().0.to_vec();
+            // The fixture's first sequence has 24 tokens.
+            let tokens = words("tokens")
+                .into_iter()
+                .take(24)
+                .map(u32::from_le_bytes)
+                .collect();
+            let expected = words("logits").into_iter().map(f32::from_le_bytes);
+            let model = Transformer::load(&folder, &Device::flex())
+                .unwrap()
+                .freeze(WeightDtype::F32);
+            let hidden = model.hidden(&tokens, &(0..24).collect(), &Segments::from_lengths(&[24]));
+            let given = host::to_vec_f32(&model.logits(hidden));
+            let difference = given
+                .iter()
+                .zip(expected)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            println!(
+                "{name}, {:?}: largest difference {difference:e}",
+                ops::gemm::current()
+            );
+            assert!(difference <= LOGIT_TOLERANCE, "{name}: {difference:e}");
+        }
+    }
+}

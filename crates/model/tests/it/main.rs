@@ -1,0 +1,11 @@
+//! The crate's promises, checked from outside, mostly against folders made by transformers
+//! (`scripts/make_model_fixtures.py`).
+
+mod bad_folders;
+mod config;
+mod forward;
+mod parity;
+mod python;
+mod saving;
+mod support;
+mod tokenizer;
