@@ -5,10 +5,13 @@
 //! Here is the World side: files, signals, clocks and terminals. Numbers are made in `train` and
 //! `engine`, rules in `rounds`.
 
+pub mod cli;
+mod commands;
 pub mod config;
 pub mod data;
 pub mod events;
 pub mod machine;
+mod run;
 pub mod run_dir;
 pub mod signal;
 pub mod store;

@@ -1,0 +1,407 @@
+//! The command line: what a person can type, and what the exit code says.
+//!
+//! Promise: data goes to standard output, everything else to standard error (except the progress
+//! of `run` and `sft`, which is their output). Exit codes: 0 done, 1 failed, 2 wrong usage,
+//! 130 ended by a person.
+
+use crate::commands;
+use crate::config::Sources;
+use crate::signal::{EXIT_INTERRUPTED, Stop};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  essaim run                                   train the small default model and show that it learned
+  essaim run my.toml --set train.lr=3e-4       a run of your own, one value changed
+  essaim run --resume                          go on with the run that was written to last
+  essaim eval --model runs/spell-backward/model
+  essaim tasks                                 what can be trained on
+  essaim report runs/spell-backward            make report.html again
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C.";
+
+/// Reinforcement learning of language models, from one laptop to many machines that need not trust each other.
+#[derive(Debug, Parser)]
+#[command(name = "essaim", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Print JSON instead of text: one object per line, or one document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only the result, warnings and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Where tensors live: cpu, cuda:N or wgpu:N (over `[run] device`)
+    #[arg(long, global = true, value_name = "DEVICE")]
+    pub device: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model by reinforcement learning
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Train a model on the tasks' own answers (supervised), without RL
+    #[command(after_help = SFT_EXAMPLES)]
+    Sft(SftArgs),
+    /// Score a model on held-out items of the tasks
+    #[command(after_help = EVAL_EXAMPLES)]
+    Eval(EvalArgs),
+    /// Complete prompts with a model
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(GenerateArgs),
+    /// Talk with a model
+    Chat(ChatArgs),
+    /// List the tasks, each with an item
+    #[command(after_help = TASKS_EXAMPLES)]
+    Tasks(TasksArgs),
+    /// Make report.html and summary.json of a run again, from its event log alone
+    Report(ReportArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  essaim run
+  essaim run base.toml mine.toml --set rollout.group_size=8 --set tasks.0.letters_max=5
+  essaim run my.toml --dry-run                 print all settings and stop
+  essaim run --resume runs/my-run --set stop.steps=500
+
+Later files win over earlier ones, --set wins over files. A value is read as TOML
+(3, 0.5, true, [1, 2]); anything else is text. Without a file the embedded default run is used.";
+
+const SFT_EXAMPLES: &str = "\
+Examples:
+  essaim sft my.toml --set sft.steps=200 --out models/warm
+
+Uses [model], [[tasks]] and [sft]; the trained model is written to OUT/model.";
+
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  essaim eval --model runs/spell-backward/model
+  essaim eval my.toml --set eval.samples=8 --set eval.temperature=1.0 --json
+
+Uses [[tasks]] and [eval]; --model wins over [model]. Reports avg@k, pass@k and the mean reward.";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  essaim generate --model runs/spell-backward/model 'abc='
+  echo 'What is 2+3?' | essaim generate --model Qwen/Qwen2.5-0.5B-Instruct --chat -
+  essaim generate --model DIR --samples 4 --temperature 1 --seed 7 --json 'abc=' 'xyz='";
+
+const TASKS_EXAMPLES: &str = "\
+Examples:
+  essaim tasks                                 every built-in task with its settings
+  essaim tasks my.toml --items 3               the tasks of a run file, three items each
+  essaim tasks my.toml --admit                 test their graders: does an answer without a look pay?";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  essaim completions bash > ~/.local/share/bash-completion/completions/essaim
+  essaim completions zsh > ~/.zfunc/_essaim
+  essaim completions fish > ~/.config/fish/completions/essaim.fish";
+
+/// Run files and changes to them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Run files (TOML); later ones win. None: the embedded default run
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Change one setting, such as train.lr=1e-4 or tasks.0.letters_max=5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// As [`crate::config::resolve`] takes them.
+    pub fn sources(&self, global: &Global) -> Sources {
+        Sources {
+            files: self.files.clone(),
+            sets: self.sets.clone(),
+            device: global.device.clone(),
+        }
+    }
+}
+
+/// `essaim run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// Run files and changes to them.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print the resolved settings and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on with a run; without DIR, the one that was written to last. Put FILES before it
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[allow(clippy::option_option)] // absent, given without a value, given with one
+    pub resume: Option<Option<PathBuf>>,
+    /// Write into exactly this folder instead of a new one under `run.out_dir`
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub out: Option<PathBuf>,
+}
+
+/// `essaim sft`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SftArgs {
+    /// Run files and changes to them.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print the resolved settings and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write into exactly this folder instead of a new one under `run.out_dir`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `essaim eval`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EvalArgs {
+    /// Run files and changes to them.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// A Hugging Face folder or hub name, over `[model]`
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Print the resolved settings and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// How to sample, for commands without a run file.
+#[derive(Debug, Clone, Args)]
+pub struct SamplingArgs {
+    /// Sampling temperature; 0 takes the most likely token
+    #[arg(long, default_value_t = 0.0, value_parser = temperature)]
+    pub temperature: f32,
+    /// Keep the most likely tokens up to this probability mass
+    #[arg(long, value_parser = probability)]
+    pub top_p: Option<f32>,
+    /// Keep this many most likely tokens
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top_k: Option<u32>,
+    /// Longest completion in tokens
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_tokens: u32,
+    /// Seed of the sampling noise; the same seed gives the same text
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// End a completion at this text (may be given several times)
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+}
+
+/// `essaim generate`.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArgs {
+    /// A Hugging Face folder or hub name
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: String,
+    /// Prompts; `-` reads one from standard input
+    #[arg(value_name = "PROMPT", required = true)]
+    pub prompts: Vec<String>,
+    /// Completions per prompt
+    #[arg(long, short = 'n', default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub samples: u32,
+    /// Wrap each prompt in the model's chat template
+    #[arg(long)]
+    pub chat: bool,
+    /// How to sample.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// `essaim chat`.
+#[derive(Debug, Clone, Args)]
+pub struct ChatArgs {
+    /// A Hugging Face folder or hub name
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: String,
+    /// What the model is told before the talk
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// How to sample.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// `essaim tasks`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TasksArgs {
+    /// Run files whose tasks are shown; none: every built-in task
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Change one setting of the run files
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Items shown of each task
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=1000))]
+    pub items: u64,
+    /// Seed of the items
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Test each grader with empty, constant, garbage and right answers
+    #[arg(long)]
+    pub admit: bool,
+}
+
+/// `essaim report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Folder of the run
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+}
+
+/// `essaim completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    number_within(text, 0.0, 100.0)
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    number_within(text, f32::MIN_POSITIVE, 1.0)
+}
+
+fn number_within(text: &str, low: f32, high: f32) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (low..=high).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("limit {low:?} to {high:?}, given {value}"))
+    }
+}
+
+/// What a command is given besides its own arguments.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Options that every command takes.
+    pub global: Global,
+    /// Raised when a person asks for an end.
+    pub stop: Stop,
+}
+
+/// How a command ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It did what was asked.
+    Done,
+    /// A person ended it early; its state is safe.
+    Interrupted,
+}
+
+/// The whole program: parses, runs, tells the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let context = Context {
+        global: cli.global,
+        stop: Stop::new(),
+    };
+    match commands::dispatch(cli.command, &context) {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => failure(&error, context.global.json),
+    }
+}
+
+/// Help and version end with 0, wrong usage with 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // If the terminal is gone there is nobody to tell.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// Prints what went wrong with all its causes; wrong settings count as wrong usage.
+fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    let message = format!("{error:#}");
+    if json {
+        eprintln!("{}", serde_json::json!({ "error": message }));
+    } else {
+        eprintln!("error: {message}");
+    }
+    let is_usage = error.is::<crate::config::ConfigError>();
+    ExitCode::from(if is_usage { 2 } else { 1 })
+}
+
+/// The reader of our output went away (`essaim tasks | head`): no failure of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(words.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn resume_may_stand_alone_or_name_a_folder() {
+        let resume = |words: &str| match parse(words).unwrap().command {
+            Command::Run(args) => args.resume,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(resume("essaim run"), None);
+        assert_eq!(resume("essaim run --resume"), Some(None));
+        assert_eq!(
+            resume("essaim run --resume runs/a"),
+            Some(Some("runs/a".into()))
+        );
+        assert!(parse("essaim run --resume --out x").is_err());
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        let before = parse("essaim --json --device cpu tasks").unwrap().global;
+        let after = parse("essaim tasks --device cpu --json").unwrap().global;
+        assert!(before.json && after.json);
+        assert_eq!(before.device, after.device);
+    }
+
+    #[test]
+    fn a_misspelt_command_names_the_nearest_and_a_bad_number_its_limit() {
+        let message = parse("essaim evla").unwrap_err().to_string();
+        assert!(message.contains("'eval'"), "{message}");
+        let message = parse("essaim generate -m x --top-p 1.5 p")
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("given 1.5"), "{message}");
+    }
+}

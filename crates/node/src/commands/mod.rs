@@ -1,0 +1,27 @@
+//! One file per command of the `essaim` program.
+
+use crate::cli::{Command, Context, Ending};
+
+mod chat;
+mod completions;
+mod eval;
+mod generate;
+mod report;
+mod run;
+mod settings;
+mod sft;
+mod tasks;
+
+/// Runs a command.
+pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Ending> {
+    match command {
+        Command::Run(args) => run::run(&args, context),
+        Command::Sft(args) => sft::sft(&args, context),
+        Command::Eval(args) => eval::eval(&args, context),
+        Command::Generate(args) => generate::generate(&args, context),
+        Command::Chat(args) => chat::chat(&args, context),
+        Command::Tasks(args) => tasks::tasks(&args, context),
+        Command::Report(args) => report::report(&args, context),
+        Command::Completions(args) => completions::completions(&args),
+    }
+}

@@ -1,0 +1,51 @@
+//! `essaim run`: settles the settings and the folder, then runs.
+
+use super::settings;
+use crate::cli::{Context, Ending, RunArgs};
+use crate::config::{self, ConfigError, RunConfig, Sources};
+use crate::run_dir::{self, RunDir};
+use std::path::{Path, PathBuf};
+
+/// Starts a run or goes on with one.
+pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
+    let sources = args.config.sources(&context.global);
+    let resumed = match &args.resume {
+        Some(folder) => Some(folder_to_resume(folder.as_deref(), &sources)?),
+        None => None,
+    };
+    let config = resolve(sources, resumed.as_deref())?;
+    if args.dry_run {
+        settings::print(&config, context)?;
+        return Ok(Ending::Done);
+    }
+    let dir = match (&resumed, &args.out) {
+        (Some(folder), _) => RunDir::open(folder)?,
+        (None, Some(folder)) => RunDir::create_at(folder)?,
+        (None, None) => RunDir::create(&config.run.out_dir, &config.run.name)?,
+    };
+    run_dir::write_whole(&dir.config(), config.to_toml()?.as_bytes())?;
+    context.stop.on_signals()?;
+    crate::run::run(config, dir, resumed.is_some(), context)
+}
+
+/// The folder named, or the one under `run.out_dir` that was written to last.
+fn folder_to_resume(folder: Option<&Path>, sources: &Sources) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = folder {
+        anyhow::ensure!(
+            folder.is_dir(),
+            "--resume {}: not a run folder (run files go before --resume)",
+            folder.display()
+        );
+        return Ok(folder.to_owned());
+    }
+    let out_dir = config::resolve(sources)?.run.out_dir;
+    Ok(RunDir::latest(&out_dir)?)
+}
+
+/// A resumed run takes the settings it was started with as the weakest layer.
+fn resolve(mut sources: Sources, resumed: Option<&Path>) -> Result<RunConfig, ConfigError> {
+    if let Some(folder) = resumed {
+        sources.files.insert(0, run_dir::config_path(folder));
+    }
+    config::resolve(&sources)
+}

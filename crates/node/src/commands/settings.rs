@@ -1,0 +1,16 @@
+//! `--dry-run`: the resolved settings, as TOML or JSON.
+
+use crate::cli::Context;
+use crate::config::RunConfig;
+use std::io::Write;
+
+/// Prints the settings to standard output: TOML that `essaim run` reads back, or JSON with `--json`.
+pub(crate) fn print(config: &RunConfig, context: &Context) -> anyhow::Result<()> {
+    let text = if context.global.json {
+        serde_json::to_string_pretty(config)? + "\n"
+    } else {
+        config.to_toml()?
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}

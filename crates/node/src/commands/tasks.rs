@@ -1,0 +1,95 @@
+//! `essaim tasks`: what can be trained on, with items, and whether the graders are worth obeying.
+
+use crate::cli::{Context, Ending, TasksArgs};
+use crate::config::{self, Sources};
+use crate::data;
+use anyhow::Context as _;
+use serde::Serialize;
+use std::io::Write;
+use tasks::{AdmissionReport, Split, TaskSpec};
+
+/// One task as `--json` prints it.
+#[derive(Serialize)]
+struct Shown {
+    spec: TaskSpec,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<ShownItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admission: Option<AdmissionReport>,
+}
+
+#[derive(Serialize)]
+struct ShownItem {
+    prompt: String,
+    answer: String,
+}
+
+/// Prints the tasks of the run files, or all built-in ones.
+pub(crate) fn tasks(args: &TasksArgs, context: &Context) -> anyhow::Result<Ending> {
+    let from_files = !args.files.is_empty() || !args.sets.is_empty();
+    let specs = if from_files {
+        let sources = Sources {
+            files: args.files.clone(),
+            sets: args.sets.clone(),
+            device: None,
+        };
+        let entries = config::resolve(&sources)?.tasks;
+        entries.into_iter().map(|entry| entry.spec).collect()
+    } else {
+        TaskSpec::catalogue()
+    };
+    let mut out = std::io::stdout().lock();
+    for spec in specs {
+        // In the catalogue the tasks with a file have only a placeholder for it.
+        let shown = if from_files || spec.columns().is_none() {
+            look(spec, args)?
+        } else {
+            Shown {
+                spec,
+                items: Vec::new(),
+                admission: None,
+            }
+        };
+        if context.global.json {
+            writeln!(out, "{}", serde_json::to_string(&shown)?)?;
+        } else {
+            write!(out, "{}", text(&shown))?;
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn look(spec: TaskSpec, args: &TasksArgs) -> anyhow::Result<Shown> {
+    let name = spec.type_name();
+    let task = data::build_task(&spec).with_context(|| format!("task {name}"))?;
+    let items = (0..args.items)
+        .map(|index| {
+            let item = task.item(args.seed, Split::Train, index)?;
+            Ok(ShownItem {
+                answer: task.oracle(&item),
+                prompt: item.prompt,
+            })
+        })
+        .collect::<Result<_, tasks::TaskError>>()?;
+    let admission = if args.admit {
+        Some(tasks::admit(task.as_ref(), args.seed)?)
+    } else {
+        None
+    };
+    Ok(Shown {
+        spec,
+        items,
+        admission,
+    })
+}
+
+fn text(shown: &Shown) -> String {
+    let mut text = tasks::describe(&shown.spec) + "\n";
+    for item in &shown.items {
+        text += &format!("Item: {}\n  is answered by {}\n", item.prompt, item.answer);
+    }
+    if let Some(report) = &shown.admission {
+        text += &report.to_string();
+    }
+    text + "\n"
+}

@@ -1,0 +1,220 @@
+//! Reads the files that a run names: datasets as bytes or rows, and hints for names a little off.
+//!
+//! Promise: a file is read whole or refused with its name, the limit and the value seen; nothing
+//! is allocated before the size is known. JSON lines go to `tasks` as bytes; Parquet is turned into
+//! rows here, because `tasks` must not depend on a file format library.
+
+#[cfg(feature = "parquet")]
+mod parquet_rows;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use tasks::{Columns, Task, TaskError, TaskSpec};
+
+/// Largest dataset file that is read into memory.
+pub const DATASET_BYTES_MAX: u64 = 2 << 30;
+/// Most rows taken from one dataset file.
+pub const ROWS_MAX: u64 = 4_000_000;
+/// The first bytes of a Parquet file, whatever its name.
+const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
+
+/// Why a dataset file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file could not be read.
+    #[error("{}: {source}{}", path.display(), hint(nearest.as_deref()))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+        /// The most similar file name in the same folder.
+        nearest: Option<String>,
+    },
+    /// The file is larger than the limit.
+    #[error("{} is too large: limit {limit} bytes, given {given}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes allowed.
+        limit: u64,
+        /// Bytes found.
+        given: u64,
+    },
+    /// The file has more rows than the limit.
+    #[error("{} has too many rows: limit {limit}, given {given}", path.display())]
+    TooManyRows {
+        /// The file.
+        path: PathBuf,
+        /// Rows allowed.
+        limit: u64,
+        /// Rows found.
+        given: u64,
+    },
+    /// A column that the task needs is not there.
+    #[error("{} has no column `{column}`{}; columns: {}", path.display(), hint(crate::config::nearest(column, known)), known.join(", "))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// The columns found.
+        known: Vec<String>,
+    },
+    /// A value is not text or a number.
+    #[error("{}, row {row}: column `{column}` holds {given}, expected text or a number", path.display())]
+    BadValue {
+        /// The file.
+        path: PathBuf,
+        /// Row, from 1.
+        row: u64,
+        /// The column.
+        column: String,
+        /// What was found.
+        given: String,
+    },
+    /// The file is damaged or of another format.
+    #[error("{} is not a readable Parquet file: {reason}", path.display())]
+    BadParquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The program was built without the Parquet reader.
+    #[error("{} is a Parquet file; this program was built without the feature `parquet`", path.display())]
+    NoParquet {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The task refuses its settings or its rows.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest
+        .map(|word| format!(", did you mean `{word}`?"))
+        .unwrap_or_default()
+}
+
+/// Builds a task, reading its file if it has one. Paths are relative to the current folder.
+pub fn build_task(spec: &TaskSpec) -> Result<Box<dyn Task>, DataError> {
+    let Some(columns) = spec.columns() else {
+        let no_file = |_: &str| Err("the task takes no file".to_owned());
+        return Ok(tasks::build(spec, &no_file)?);
+    };
+    let path = Path::new(&columns.path);
+    check_size(path)?;
+    if is_parquet(path)? {
+        return Ok(tasks::build_from_rows(spec, rows(path, &columns)?)?);
+    }
+    let bytes = fs::read(path).map_err(|source| unreadable(path, source))?;
+    Ok(tasks::build(spec, &|_| Ok(bytes.clone()))?)
+}
+
+#[cfg(feature = "parquet")]
+fn rows(path: &Path, columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
+    parquet_rows::rows(path, columns)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn rows(path: &Path, _columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
+    Err(DataError::NoParquet {
+        path: path.to_owned(),
+    })
+}
+
+fn check_size(path: &Path) -> Result<(), DataError> {
+    let given = fs::metadata(path)
+        .map_err(|source| unreadable(path, source))?
+        .len();
+    if given > DATASET_BYTES_MAX {
+        return Err(DataError::TooLarge {
+            path: path.to_owned(),
+            limit: DATASET_BYTES_MAX,
+            given,
+        });
+    }
+    Ok(())
+}
+
+fn is_parquet(path: &Path) -> Result<bool, DataError> {
+    let mut start = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(4).read_to_end(&mut start))
+        .map_err(|source| unreadable(path, source))?;
+    Ok(start == PARQUET_MAGIC)
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> DataError {
+    DataError::Unreadable {
+        path: path.to_owned(),
+        source,
+        nearest: nearest_file(path),
+    }
+}
+
+/// The most similar file name in the folder of `path`, for "did you mean".
+pub fn nearest_file(path: &Path) -> Option<String> {
+    /// Names looked at; a hint is not worth reading a huge folder.
+    const NAMES_MAX: usize = 10_000;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let wanted = path.file_name()?.to_str()?;
+    let names: Vec<String> = fs::read_dir(folder)
+        .ok()?
+        .take(NAMES_MAX)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name != wanted)
+        .collect();
+    crate::config::nearest(wanted, &names).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tasks::{Dataset, Grader, Split};
+
+    fn dataset(path: &Path) -> TaskSpec {
+        TaskSpec::Dataset(Dataset {
+            path: path.display().to_string(),
+            prompt_field: "prompt".to_owned(),
+            answer_field: "answer".to_owned(),
+            grader: Grader::Exact,
+        })
+    }
+
+    #[test]
+    fn json_lines_become_a_task_and_a_bad_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sums.jsonl");
+        let line = |n: u32| format!("{{\"prompt\":\"{n}+1=\",\"answer\":\"{}\"}}\n", n + 1);
+        let mut text: String = (0..40).map(line).collect();
+        fs::write(&path, &text).unwrap();
+        let task = build_task(&dataset(&path)).unwrap();
+        let item = task.item(0, Split::Train, 0).unwrap();
+        assert!(task.grade(&item, &item.answer).exact);
+        text.push_str("{\"prompt\": oops}\n");
+        fs::write(&path, &text).unwrap();
+        let message = build_task(&dataset(&path)).err().unwrap().to_string();
+        assert!(
+            message.contains("sums.jsonl") && message.contains("41"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_missing_dataset_hints_at_the_nearest_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("train.jsonl"), "").unwrap();
+        let message = build_task(&dataset(&folder.path().join("trian.jsonl")))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(message.contains("did you mean `train.jsonl`?"), "{message}");
+    }
+}
