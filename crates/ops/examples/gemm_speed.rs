@@ -1,6 +1,6 @@
 //! Prints how fast each matrix kernel is, in GFLOP/s (2·m·n·k operations per product).
 //!
-//! `cargo run --release -p ops --example gemm_speed [part of a case's name]`
+//! `cargo run --release -p ops --example gemm_speed [part of a case's name [kernel]]`
 //! The counterpart for PyTorch is `scripts/gemm_speed_torch.py`.
 
 use std::time::{Duration, Instant};
@@ -87,7 +87,10 @@ fn report(only: &str, name: &str, mul_adds: usize, mut time: impl FnMut(Kernel) 
     }
     print!("{name:<34} ");
     for kernel in Kernel::ALL {
-        if kernel.is_available() {
+        let wanted = std::env::args()
+            .nth(2)
+            .is_none_or(|name| name == format!("{kernel:?}"));
+        if wanted && kernel.is_available() {
             print!(
                 "{:>10.1}",
                 2.0 * mul_adds as f64 / time(kernel).as_secs_f64() / 1e9

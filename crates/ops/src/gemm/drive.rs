@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::buffer::{Use, with_lines};
 use super::kernel::Kernel;
-use super::pack::{Layout, Panels, widen};
+use super::pack::{self, Layout, Panels, widen};
 use super::portable::{self, Work};
 use super::view::MatRef;
 #[cfg(target_arch = "x86_64")]
@@ -19,13 +19,17 @@ use super::{amx, avx512, split};
 
 /// Below this many multiply-adds a product runs on the caller's thread: waking another costs
 /// about as much as it would save.
-pub(super) const SERIAL_BELOW: usize = 1 << 19;
+const SERIAL_BELOW: usize = 1 << 19;
 /// Rows of A per block: with `DEPTH` steps of f32 or of bf16 pairs they take 256 KiB of L2.
 const BLOCK_ROWS: usize = 256;
 /// Steps of `k` per block: a panel of B then takes 32 KiB of L1.
 const DEPTH: usize = 256;
 /// Steps per block when a single strip of rows uses each panel once.
 const DEPTH_THIN: usize = 2048;
+/// Steps of `k` of the right-hand side that are packed at a time.
+const PACK_DEPTH: usize = 2048;
+/// Columns of the right-hand side that are packed at a time: with the depth, 8 MiB.
+const PACK_WIDTH: usize = 1024;
 /// Row strides whose bytes are a multiple of this put all rows in the same few cache sets.
 const ALIASING_FLOATS: usize = 512;
 
@@ -50,38 +54,94 @@ impl Out {
     }
 }
 
-/// `C = A·B`, or `C += A·B` if `load`.
+/// `C = A·B`, or `C += A·B` if `load`, with B as it lies in memory. Each thread takes a rectangle
+/// of C and packs what it needs for it: packing a little twice is cheaper than waiting for others
+/// and fetching from their caches (measured: 877 against 674 GFLOP/s at 1024×896×896, AMX).
+///
+/// # Safety
+/// `out` must be valid for `[a.rows(), b.cols()]`, and nobody else may touch it meanwhile.
+pub(super) unsafe fn multiply(kernel: Kernel, out: Out, a: MatRef, b: MatRef, load: bool) {
+    let layout = Layout::of(kernel, false);
+    let units = [strip_rows(kernel), layout.width()];
+    let threads = threads_for(a.rows() * a.cols() * b.cols());
+    let grid = Grid::even(a.rows(), b.cols(), units, threads);
+    grid.run(threads, |rows, cols| {
+        let out = out.offset(rows.start, cols.start);
+        let (a, b) = (a.row_range(rows), b.col_range(cols));
+        // SAFETY: the rectangles cover C without overlap.
+        unsafe { multiply_alone(kernel, out, a, b, load) };
+    });
+}
+
+/// [`multiply`] on this thread, packing a part of B at a time.
+unsafe fn multiply_alone(kernel: Kernel, out: Out, a: MatRef, b: MatRef, load: bool) {
+    let layout = Layout::of(kernel, false);
+    for col in (0..b.cols()).step_by(PACK_WIDTH) {
+        let cols = col..(col + PACK_WIDTH).min(b.cols());
+        for step in (0..b.rows()).step_by(PACK_DEPTH) {
+            let steps = step..(step + PACK_DEPTH).min(b.rows());
+            let lanes = b.row_range(steps.clone()).col_range(cols.clone()).t();
+            let (n, k) = (cols.len(), steps.len());
+            with_lines(Use::Right, pack::lines_needed(layout, n, k), |lines| {
+                pack::fill(lines, layout, lanes);
+                let b = Panels {
+                    kernel,
+                    layout,
+                    n,
+                    k,
+                    lines,
+                };
+                let (a, load) = (a.col_range(steps), load || step > 0);
+                // SAFETY: passed on from the caller.
+                unsafe { multiply_blocks(out.offset(0, col), a, &b, 0..b.count(), load) };
+            });
+        }
+    }
+}
+
+/// `C = A·B` with B packed before.
 ///
 /// # Safety
 /// `out` must be valid for `[a.rows(), b.n]`, and nobody else may touch it meanwhile.
-pub(super) unsafe fn multiply(out: Out, a: MatRef, b: &Panels, load: bool, threaded: bool) {
+pub(super) unsafe fn multiply_packed(out: Out, a: MatRef, b: &Panels) {
     assert_eq!(a.cols(), b.k, "inner lengths");
-    let threads = if threaded {
-        rayon::current_num_threads()
-    } else {
-        1
-    };
-    let grid = Grid::new(a.rows(), b, threads);
-    let one = |task: usize| {
-        let (rows, panels) = (grid.rows(task), grid.panels(task));
-        let col = panels.start * b.layout.width();
+    let width = b.layout.width();
+    let units = [strip_rows(b.kernel), width];
+    let threads = threads_for(a.rows() * a.cols() * b.n);
+    let grid = Grid::streaming(a.rows(), b.n, units, threads);
+    grid.run(threads, |rows, cols| {
+        let out = out.offset(rows.start, cols.start);
+        let panels = cols.start / width..cols.end.div_ceil(width);
+        // SAFETY: the rectangles cover C without overlap.
+        unsafe { multiply_blocks(out, a.row_range(rows), b, panels, false) };
+    });
+}
+
+/// Rows of A times some panels, one block of rows after the other.
+unsafe fn multiply_blocks(out: Out, a: MatRef, b: &Panels, panels: Range<usize>, load: bool) {
+    let strips = a.rows().div_ceil(strip_rows(b.kernel));
+    let blocks = a.rows().div_ceil(BLOCK_ROWS);
+    let height = strips.div_ceil(blocks) * strip_rows(b.kernel);
+    for row in (0..a.rows()).step_by(height) {
+        let a = a.row_range(row..(row + height).min(a.rows()));
         let block = Block {
-            out: out.offset(rows.start, col),
-            a: a.row_range(rows),
+            out: out.offset(row, 0),
+            a,
             b,
-            panels,
+            panels: panels.clone(),
             load,
         };
-        // SAFETY: tasks cover C without overlap.
+        // SAFETY: passed on from the caller.
         unsafe { block.run() };
-    };
-    if threads == 1 || grid.tasks() == 1 {
-        (0..grid.tasks()).for_each(one);
+    }
+}
+
+/// Threads that a product of so many multiply-adds is worth.
+fn threads_for(work: usize) -> usize {
+    if work < SERIAL_BELOW {
+        1
     } else {
-        (0..grid.tasks())
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(one);
+        rayon::current_num_threads()
     }
 }
 
@@ -94,52 +154,59 @@ fn strip_rows(kernel: Kernel) -> usize {
     }
 }
 
-/// How C is cut: blocks of rows times groups of panels.
+/// How C is cut into rectangles, in units of microkernel calls.
 struct Grid {
-    m: usize,
-    block_rows: usize,
-    panels: usize,
-    group: usize,
+    size: [usize; 2],
+    step: [usize; 2],
 }
 
 impl Grid {
-    fn new(m: usize, b: &Panels, threads: usize) -> Self {
-        let strip = strip_rows(b.kernel);
-        let strips = m.div_ceil(strip);
-        let blocks = m.div_ceil(BLOCK_ROWS).next_multiple_of(threads).min(strips);
-        let block_rows = strips.div_ceil(blocks) * strip;
-        let panels = b.count();
-        // With one thread a block takes all panels; else few blocks are cut further, into more
-        // groups than threads so that a late thread does not hold up the rest.
-        let groups = if threads == 1 || blocks >= threads {
+    /// One rectangle per thread, shaped so that the busiest thread has the least to do.
+    fn even(m: usize, n: usize, units: [usize; 2], threads: usize) -> Self {
+        let [rows, cols] = [m.div_ceil(units[0]), n.div_ceil(units[1])];
+        // Packing one unit of lanes takes about as long as multiplying three units of C.
+        let cost = |by: usize| {
+            let (r, c) = (rows.div_ceil(by), cols.div_ceil(threads / by));
+            r * c + 3 * (r + c)
+        };
+        let by = (1..=threads).min_by_key(|by| cost(*by)).unwrap_or(1);
+        let step = [
+            rows.div_ceil(by) * units[0],
+            cols.div_ceil(threads / by) * units[1],
+        ];
+        Self { size: [m, n], step }
+    }
+
+    /// For a packed B: rows are cut while there are enough of them, else columns, and then into
+    /// more parts than threads so that a late thread does not hold up the rest.
+    fn streaming(m: usize, n: usize, units: [usize; 2], threads: usize) -> Self {
+        let [rows, cols] = [m.div_ceil(units[0]), n.div_ceil(units[1])];
+        let blocks = m.div_ceil(BLOCK_ROWS).next_multiple_of(threads).min(rows);
+        let parts = if blocks >= threads {
             1
         } else {
             (4 * threads).div_ceil(blocks)
         };
-        Self {
-            m,
-            block_rows,
-            panels,
-            group: panels.div_ceil(groups.min(panels)),
+        let step = [
+            rows.div_ceil(blocks) * units[0],
+            cols.div_ceil(parts) * units[1],
+        ];
+        Self { size: [m, n], step }
+    }
+
+    fn run(&self, threads: usize, one: impl Fn(Range<usize>, Range<usize>) + Sync) {
+        let across = self.size[1].div_ceil(self.step[1]);
+        let tasks = self.size[0].div_ceil(self.step[0]) * across;
+        let cut = |at: usize, axis: usize| {
+            let start = at * self.step[axis];
+            start..(start + self.step[axis]).min(self.size[axis])
+        };
+        let one = |task: usize| one(cut(task / across, 0), cut(task % across, 1));
+        if threads == 1 || tasks == 1 {
+            (0..tasks).for_each(one);
+        } else {
+            (0..tasks).into_par_iter().with_max_len(1).for_each(one);
         }
-    }
-
-    fn groups(&self) -> usize {
-        self.panels.div_ceil(self.group)
-    }
-
-    fn tasks(&self) -> usize {
-        self.m.div_ceil(self.block_rows) * self.groups()
-    }
-
-    fn rows(&self, task: usize) -> Range<usize> {
-        let start = task / self.groups() * self.block_rows;
-        start..(start + self.block_rows).min(self.m)
-    }
-
-    fn panels(&self, task: usize) -> Range<usize> {
-        let start = task % self.groups() * self.group;
-        start..(start + self.group).min(self.panels)
     }
 }
 

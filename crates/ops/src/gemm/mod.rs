@@ -25,11 +25,9 @@ mod split;
 mod tests;
 mod view;
 
-use buffer::{Use, with_lines};
-use drive::{Out, SERIAL_BELOW};
+use drive::Out;
 pub use kernel::{Kernel, KernelMissing, current, set_kernel};
 pub use pack::PackedMatrix;
-use pack::{Layout, Panels};
 pub use view::{MatMut, MatRef};
 
 /// Largest error of an element under [`Kernel::Amx`] beyond the rounding of the f32 sum, relative
@@ -37,11 +35,6 @@ pub use view::{MatMut, MatRef};
 /// which is left out. Measured on random numbers: 1.9e-5 at `k = 1`, less with growing `k`; plain
 /// bf16 has 6.5e-3.
 pub const AMX_RELATIVE_ERROR: f64 = 3.0 / (1 << 16) as f64;
-
-/// Steps of `k` of the right-hand side that are packed at a time.
-const PACK_DEPTH: usize = 2048;
-/// Columns of the right-hand side that are packed at a time: with the depth, 8 MiB.
-const PACK_WIDTH: usize = 1024;
 
 /// `C = A·B`, or `C += A·B` if `accumulate`. `c` is `[m, n]` without gaps.
 ///
@@ -82,38 +75,12 @@ pub fn gemm_with(kernel: Kernel, c: &mut MatMut, a: MatRef, b: MatRef, accumulat
     if k == 0 {
         return if accumulate { () } else { clear(c) };
     }
-    let threaded = m * k * n >= SERIAL_BELOW && rayon::current_num_threads() > 1;
     let out = Out {
         stride: c.row_stride(),
         start: c.data().as_mut_ptr(),
     };
-    let layout = Layout::of(kernel, false);
-    for col in (0..n).step_by(PACK_WIDTH) {
-        let cols = col..(col + PACK_WIDTH).min(n);
-        for step in (0..k).step_by(PACK_DEPTH) {
-            let steps = step..(step + PACK_DEPTH).min(k);
-            let lanes = b.row_range(steps.clone()).col_range(cols.clone()).t();
-            with_lines(
-                Use::Right,
-                pack::lines_needed(layout, cols.len(), steps.len()),
-                |lines| {
-                    pack::fill(lines, layout, lanes, threaded);
-                    let b = Panels {
-                        kernel,
-                        layout,
-                        n: cols.len(),
-                        k: steps.len(),
-                        lines,
-                    };
-                    let load = accumulate || step > 0;
-                    // SAFETY: `c` is borrowed for writing and holds these columns.
-                    unsafe {
-                        drive::multiply(out.offset(0, col), a.col_range(steps), &b, load, threaded)
-                    };
-                },
-            );
-        }
-    }
+    // SAFETY: `c` is borrowed for writing and is `[m, n]`.
+    unsafe { drive::multiply(kernel, out, a, b, accumulate) };
 }
 
 fn clear(c: &mut MatMut) {
@@ -136,11 +103,10 @@ pub fn gemm_packed(c: &mut [f32], x: &[f32], w: &PackedMatrix) {
     if w.in_features() == 0 {
         return c.fill(0.0);
     }
-    let threaded = m * n * w.in_features() >= SERIAL_BELOW && rayon::current_num_threads() > 1;
     let out = Out {
         start: c.as_mut_ptr(),
         stride: n,
     };
     // SAFETY: `c` is borrowed for writing and holds `m` rows of `n`.
-    unsafe { drive::multiply(out, a, &w.panels(), false, threaded) };
+    unsafe { drive::multiply_packed(out, a, &w.panels()) };
 }

@@ -93,54 +93,55 @@ pub(super) fn lines_needed(layout: Layout, lanes: usize, steps: usize) -> usize 
     lanes.div_ceil(layout.width()) * layout.lines(steps)
 }
 
-/// Writes the panels of `b`, given as its transpose `[lanes, steps]`, on several threads.
-pub(super) fn fill(to: &mut [Line], layout: Layout, b: MatRef, threaded: bool) {
-    let lines = layout.lines(b.cols());
-    let one = |(index, to): (usize, &mut [Line])| fill_panel(to, layout, b, index * layout.width());
-    if threaded {
-        to.par_chunks_exact_mut(lines).enumerate().for_each(one);
-    } else {
-        to.chunks_exact_mut(lines).enumerate().for_each(one);
-    }
-}
-
-fn fill_panel(to: &mut [Line], layout: Layout, b: MatRef, lane: usize) {
+/// Writes the panels of `b`, given as its transpose `[lanes, steps]`.
+pub(super) fn fill(to: &mut [Line], layout: Layout, b: MatRef) {
     match layout {
-        Layout::Full { width } => full_panel(to, width, b, lane),
+        Layout::Full { width } => full_panels(to, width, b),
         Layout::Half { .. } => unreachable!("bf16 panels of f32 kernels are filled from bits"),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: these layouts come from `Kernel::Amx`, which was found available.
-        Layout::Split => unsafe { split::panel(to, b, lane, true) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Layout::High => unsafe { split::panel(to, b, lane, false) },
+        Layout::Split | Layout::High => unsafe { split::panels(to, b, layout == Layout::Split) },
         #[cfg(not(target_arch = "x86_64"))]
         Layout::Split | Layout::High => unreachable!("AMX layouts exist on x86-64 only"),
     }
 }
 
-fn full_panel(to: &mut [Line], width: usize, b: MatRef, lane: usize) {
-    let lanes = (b.rows() - lane).min(width);
-    let to: &mut [f32] = bytemuck::cast_slice_mut(to);
-    #[cfg(target_arch = "x86_64")]
-    if width == avx512::WIDTH && b.col_stride() == 1 {
-        // SAFETY: this width belongs to the AVX-512 kernel, which was found available.
-        unsafe { avx512::panel(to, b, lane) };
-        return;
+fn full_panels(to: &mut [Line], width: usize, b: MatRef) {
+    let lines = Layout::Full { width }.lines(b.cols());
+    if b.row_stride() == 1 && b.col_stride() != 1 {
+        return full_panels_by_lanes(to, width, b);
     }
-    if b.row_stride() == 1 {
-        for (p, to) in to.chunks_exact_mut(width).enumerate() {
-            let from = &b.data()[lane + p * b.col_stride()..][..lanes];
-            to[..lanes].copy_from_slice(from);
-            to[lanes..].fill(0.0);
+    for (index, to) in to.chunks_exact_mut(lines).enumerate() {
+        let to: &mut [f32] = bytemuck::cast_slice_mut(to);
+        let lane = index * width;
+        #[cfg(target_arch = "x86_64")]
+        if width == avx512::WIDTH && b.col_stride() == 1 {
+            // SAFETY: this width belongs to the AVX-512 kernel, which was found available.
+            unsafe { avx512::panel(to, b, lane) };
+            continue;
         }
-        return;
+        to.fill(0.0);
+        for (block, to) in to.chunks_mut(16 * width).enumerate() {
+            for i in 0..(b.rows() - lane).min(width) {
+                for (p, to) in to[i..].iter_mut().step_by(width).enumerate() {
+                    *to = b.at(lane + i, block * 16 + p);
+                }
+            }
+        }
     }
-    to.fill(0.0);
-    for (block, to) in to.chunks_mut(16 * width).enumerate() {
-        for i in 0..lanes {
-            for (p, to) in to[i..].iter_mut().step_by(width).enumerate() {
-                *to = b.at(lane + i, block * 16 + p);
+}
+
+/// Where the lanes of a step are neighbours: sixteen steps of every panel, then the next sixteen.
+fn full_panels_by_lanes(to: &mut [Line], width: usize, b: MatRef) {
+    let to: &mut [f32] = bytemuck::cast_slice_mut(to);
+    for first in (0..b.cols()).step_by(16) {
+        for (index, to) in to.chunks_exact_mut(b.cols() * width).enumerate() {
+            let lane = index * width;
+            let lanes = (b.rows() - lane).min(width);
+            for (p, to) in to.chunks_exact_mut(width).enumerate().skip(first).take(16) {
+                let from = &b.data()[lane + p * b.col_stride()..][..lanes];
+                to[..lanes].copy_from_slice(from);
+                to[lanes..].fill(0.0);
             }
         }
     }
@@ -172,7 +173,18 @@ impl PackedMatrix {
     pub fn from_view_with(kernel: Kernel, weight: MatRef) -> Self {
         let mut packed = Self::empty(kernel, false, weight.rows(), weight.cols());
         if !packed.lines.is_empty() {
-            fill(&mut packed.lines, packed.layout, weight, true);
+            let (layout, width) = (packed.layout, packed.layout.width());
+            let panels = packed
+                .lines
+                .par_chunks_exact_mut(layout.lines(weight.cols()));
+            panels.enumerate().for_each(|(index, to)| {
+                let first = index * width;
+                fill(
+                    to,
+                    layout,
+                    weight.row_range(first..(first + width).min(weight.rows())),
+                );
+            });
         }
         packed
     }
@@ -207,11 +219,10 @@ impl PackedMatrix {
             Layout::Half { .. } => half_panel(to, width, bits, in_features),
             _ => {
                 let wide: Vec<f32> = bits.iter().map(|b| widen(*b)).collect();
-                fill_panel(
+                fill(
                     to,
                     layout,
                     MatRef::new(&wide, bits.len() / in_features, in_features),
-                    0,
                 );
             }
         });

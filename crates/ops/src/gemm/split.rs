@@ -10,10 +10,13 @@
 
 use std::arch::x86_64::*;
 
-use super::amx::{STEP, STRIP_LINES, TILE};
+use super::amx::{STEP, TILE};
 use super::avx512::transpose16;
 use super::buffer::Line;
 use super::view::MatRef;
+
+/// Floats between what is read and what is fetched for later.
+const AHEAD: usize = 64;
 
 /// Which of the two word orders a tile has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,84 +27,82 @@ enum Order {
     PairRows,
 }
 
-type Words = [__m512i; 16];
-
 /// Lays out rows of A, `[lanes, steps]`, as strips of 32 rows: `[strip][step block][hi hi lo lo]`.
-///
-/// # Safety
-/// The processor has AVX-512 BW and BF16. `to` has room for every strip.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn strips(to: &mut [Line], a: MatRef) {
-    let blocks = a.cols().div_ceil(STEP);
-    for (strip, to) in to.chunks_exact_mut(blocks * STRIP_LINES).enumerate() {
-        for tile in 0..2 {
-            let lanes = strip * 32 + tile * TILE;
-            if lanes >= a.rows() && tile == 1 {
-                continue; // the kernel for 16 rows does not read the second tile
-            }
-            for (block, to) in to.chunks_exact_mut(STRIP_LINES).enumerate() {
-                // SAFETY: features as promised by the caller.
-                let (hi, lo) = unsafe { split_tile(a, lanes, block * STEP, Order::LaneRows) };
-                store(&mut to[tile * TILE..][..TILE], &hi);
-                store(&mut to[(2 + tile) * TILE..][..TILE], &lo);
-            }
-        }
-    }
-}
-
-/// Lays out one panel of 32 columns of B, given as its transpose `b`: `[lanes, steps]`, from lane
-/// `lane` on: `[step block][hi hi lo lo]`, or `[hi hi]` when not `low`.
 ///
 /// # Safety
 /// The processor has AVX-512 BW and BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn panel(to: &mut [Line], b: MatRef, lane: usize, low: bool) {
+pub(super) unsafe fn strips(to: &mut [Line], a: MatRef) {
+    // SAFETY: features as promised by the caller.
+    unsafe { tiles(to, a, Order::LaneRows, true) };
+}
+
+/// Lays out columns of B, given as its transpose `b`: `[lanes, steps]`, as panels of 32:
+/// `[panel][step block][hi hi lo lo]`, or `[hi hi]` when not `low`.
+///
+/// # Safety
+/// The processor has AVX-512 BW and BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub(super) unsafe fn panels(to: &mut [Line], b: MatRef, low: bool) {
+    // SAFETY: features as promised by the caller.
+    unsafe { tiles(to, b, Order::PairRows, low) };
+}
+
+/// Both layouts are groups of two tiles of lanes. Goes through memory as it lies: all groups of
+/// a step block where the lanes of a step are neighbours, else all step blocks of a group.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn tiles(to: &mut [Line], m: MatRef, order: Order, low: bool) {
     let lines = if low { 4 * TILE } else { 2 * TILE };
-    for (block, to) in to.chunks_exact_mut(lines).enumerate() {
+    let (groups, blocks) = (m.rows().div_ceil(2 * TILE), m.cols().div_ceil(STEP));
+    let by_lanes = m.row_stride() == 1 && m.col_stride() != 1;
+    for i in 0..groups * blocks {
+        let (group, block) = if by_lanes {
+            (i % groups, i / groups)
+        } else {
+            (i / blocks, i % blocks)
+        };
+        let to = &mut to[(group * blocks + block) * lines..][..lines];
+        let (high, rest) = to.split_at_mut(2 * TILE);
         for tile in 0..2 {
-            let lanes = lane + tile * TILE;
+            let lane = (2 * group + tile) * TILE;
+            let high = &mut high[tile * TILE..][..TILE];
+            let low = rest.get_mut(tile * TILE..(tile + 1) * TILE);
             // SAFETY: features as promised by the caller.
-            let (hi, lo) = unsafe { split_tile(b, lanes, block * STEP, Order::PairRows) };
-            store(&mut to[tile * TILE..][..TILE], &hi);
-            if low {
-                store(&mut to[(2 + tile) * TILE..][..TILE], &lo);
-            }
+            unsafe { tile_pair(high, low, m, lane, block * STEP, order) };
         }
     }
 }
 
+/// The high tile, and the low one if wanted, of lanes `lane..lane + 16`, steps `step..step + 32`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn store(to: &mut [Line], words: &Words) {
-    assert_eq!(to.len(), TILE, "a tile is 16 lines");
-    for (line, words) in to.iter_mut().zip(words) {
-        // SAFETY: a line is 64 bytes, aligned to 64.
-        unsafe { _mm512_store_si512((&raw mut *line).cast(), *words) };
-    }
-}
-
-/// High and low tiles of lanes `lane..lane + 16`, steps `step..step + 32`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn split_tile(m: MatRef, lane: usize, step: usize, order: Order) -> (Words, Words) {
+unsafe fn tile_pair(
+    high: &mut [Line],
+    low: Option<&mut [Line]>,
+    m: MatRef,
+    lane: usize,
+    step: usize,
+    order: Order,
+) {
     let lanes = m.rows().saturating_sub(lane).min(TILE);
     let steps = m.cols().saturating_sub(step).min(STEP);
-    if lanes == 0 || steps == 0 {
-        return ([_mm512_setzero_si512(); 16], [_mm512_setzero_si512(); 16]);
+    let mut unwanted = [Line::ZERO; TILE];
+    let low = low.unwrap_or(&mut unwanted);
+    if lanes == 0 {
+        high.fill(Line::ZERO);
+        low.fill(Line::ZERO);
+        return;
     }
     let from = m.data()[lane * m.row_stride() + step * m.col_stride()..].as_ptr();
     // SAFETY: the view holds `lanes × steps` elements from there on; strides are the view's.
-    let ((mut hi, mut lo), natural) = unsafe {
+    let natural = unsafe {
         if m.col_stride() == 1 {
-            (
-                along_steps(from, m.row_stride(), lanes, steps),
-                Order::LaneRows,
-            )
+            along_steps(high, low, from, m.row_stride(), lanes, steps);
+            Order::LaneRows
         } else if m.row_stride() == 1 {
-            (
-                along_lanes(from, m.col_stride(), lanes, steps),
-                Order::PairRows,
-            )
+            along_lanes(high, low, from, m.col_stride(), lanes, steps);
+            Order::PairRows
         } else {
             let mut copy = [0.0f32; TILE * STEP];
             for (i, row) in copy.chunks_exact_mut(STEP).take(lanes).enumerate() {
@@ -109,78 +110,105 @@ unsafe fn split_tile(m: MatRef, lane: usize, step: usize, order: Order) -> (Word
                     *x = m.at(lane + i, step + p);
                 }
             }
-            (
-                along_steps(copy.as_ptr(), STEP, lanes, steps),
-                Order::LaneRows,
-            )
+            along_steps(high, low, copy.as_ptr(), STEP, lanes, steps);
+            Order::LaneRows
         }
     };
     if natural != order {
-        transpose16(&mut hi);
-        transpose16(&mut lo);
+        transpose(high);
+        transpose(low);
     }
-    (hi, lo)
 }
 
 /// Words `[lane][pair]` from memory where the steps of a lane are neighbours.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn along_steps(
+    high: &mut [Line],
+    low: &mut [Line],
     from: *const f32,
     stride: usize,
     lanes: usize,
     steps: usize,
-) -> (Words, Words) {
+) {
     let mask = if steps == STEP {
         u32::MAX
     } else {
         (1 << steps) - 1
     };
-    let (mut hi, mut lo) = ([_mm512_setzero_si512(); 16], [_mm512_setzero_si512(); 16]);
-    for i in 0..16 {
-        if i < lanes {
-            let row = from.wrapping_add(i * stride);
-            // SAFETY: the mask keeps to the `steps` elements of lane `i`, which exist (caller).
-            let (x0, x1) = unsafe {
-                let x0 = _mm512_maskz_loadu_ps(mask as u16, row);
-                (
-                    x0,
-                    _mm512_maskz_loadu_ps((mask >> 16) as u16, row.wrapping_add(16)),
-                )
-            };
-            (hi[i], lo[i]) = split(x0, x1);
-        }
+    for (i, (high, low)) in high.iter_mut().zip(low).enumerate() {
+        // A lane that does not exist is read through an empty mask, so as zeros.
+        let mask = if i < lanes { mask } else { 0 };
+        let row = from.wrapping_add(i * stride);
+        // SAFETY: the mask keeps to the `steps` elements of lane `i`, which exist (caller).
+        let (x0, x1) = unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD).cast());
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD + 16).cast());
+            let x0 = _mm512_maskz_loadu_ps(mask as u16, row);
+            (
+                x0,
+                _mm512_maskz_loadu_ps((mask >> 16) as u16, row.wrapping_add(16)),
+            )
+        };
+        let (h, l) = split(x0, x1);
+        store(high, h);
+        store(low, l);
     }
-    (hi, lo)
 }
 
 /// Words `[pair][lane]` from memory where the lanes of a step are neighbours.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn along_lanes(
+    high: &mut [Line],
+    low: &mut [Line],
     from: *const f32,
     stride: usize,
     lanes: usize,
     steps: usize,
-) -> (Words, Words) {
+) {
     let mask = ((1u32 << lanes) - 1) as u16;
     let weave = weave_index();
-    let (mut hi, mut lo) = ([_mm512_setzero_si512(); 16], [_mm512_setzero_si512(); 16]);
-    for i in 0..16 {
-        if 2 * i < steps {
-            let row = from.wrapping_add(2 * i * stride);
-            let second = if 2 * i + 1 < steps { mask } else { 0 };
-            // SAFETY: the masks keep to the `lanes` elements of steps that exist (caller).
-            let (x0, x1) = unsafe {
-                let x0 = _mm512_maskz_loadu_ps(mask, row);
-                (x0, _mm512_maskz_loadu_ps(second, row.wrapping_add(stride)))
-            };
-            let (h, l) = split(x0, x1);
-            hi[i] = _mm512_permutexvar_epi16(weave, h);
-            lo[i] = _mm512_permutexvar_epi16(weave, l);
-        }
+    for (i, (high, low)) in high.iter_mut().zip(low).enumerate() {
+        let row = from.wrapping_add(2 * i * stride);
+        let masks = (2 * i < steps, 2 * i + 1 < steps);
+        // SAFETY: the masks keep to the `lanes` elements of steps that exist (caller).
+        let (x0, x1) = unsafe {
+            let next = row.wrapping_add(stride);
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD).cast());
+            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(AHEAD).cast());
+            let x0 = _mm512_maskz_loadu_ps(if masks.0 { mask } else { 0 }, row);
+            (
+                x0,
+                _mm512_maskz_loadu_ps(if masks.1 { mask } else { 0 }, next),
+            )
+        };
+        let (h, l) = split(x0, x1);
+        store(high, _mm512_permutexvar_epi16(weave, h));
+        store(low, _mm512_permutexvar_epi16(weave, l));
     }
-    (hi, lo)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(to: &mut Line, words: __m512i) {
+    // SAFETY: a line is 64 bytes, aligned to 64.
+    unsafe { _mm512_store_si512((&raw mut *to).cast(), words) };
+}
+
+/// Swaps rows and columns of words in a tile.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transpose(tile: &mut [Line]) {
+    let mut rows = [_mm512_setzero_si512(); TILE];
+    for (row, line) in rows.iter_mut().zip(&*tile) {
+        // SAFETY: a line is 64 bytes, aligned to 64.
+        *row = unsafe { _mm512_load_si512((&raw const *line).cast()) };
+    }
+    transpose16(&mut rows);
+    for (line, row) in tile.iter_mut().zip(rows) {
+        store(line, row);
+    }
 }
 
 /// 32 values as bf16, `x0` in the lower half: high parts, low parts.
