@@ -1,7 +1,8 @@
 //! Models by their name on the Hugging Face hub.
 //!
 //! Promise: what is fetched lands in the usual cache (`HF_HOME` or `~/.cache/huggingface`), so that
-//! Python finds it too; an unreachable hub is a named error in bounded time.
+//! Python finds it too; an unreachable hub is a named error in bounded time, unless the cache has
+//! the model already.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,8 +12,8 @@ use std::{
 };
 
 use hf_hub::{
-    Repo, RepoType,
-    api::sync::{Api, ApiBuilder, ApiRepo},
+    Cache, Repo, RepoType,
+    api::sync::{Api, ApiBuilder},
 };
 
 use crate::error::{ModelError, Result};
@@ -27,18 +28,17 @@ const LISTING_DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// Errors: `HubName`, `Hub`.
 pub fn fetch(name: &str) -> Result<PathBuf> {
-    fetch_with(ApiBuilder::from_env(), name)
+    fetch_with(ApiBuilder::from_env(), &Cache::from_env(), name)
 }
 
 /// As [`fetch`], from the hub at `endpoint` into the cache at `cache`.
 pub fn fetch_from(endpoint: &str, cache: &Path, name: &str) -> Result<PathBuf> {
-    let builder = ApiBuilder::new()
-        .with_cache_dir(cache.into())
-        .with_endpoint(endpoint.into());
-    fetch_with(builder, name)
+    let cache = Cache::new(cache.into());
+    let builder = ApiBuilder::from_cache(cache.clone()).with_endpoint(endpoint.into());
+    fetch_with(builder, &cache, name)
 }
 
-fn fetch_with(builder: ApiBuilder, name: &str) -> Result<PathBuf> {
+fn fetch_with(builder: ApiBuilder, cache: &Cache, name: &str) -> Result<PathBuf> {
     let repo = parse(name)?;
     let failed = |file: &str, reason: String| ModelError::Hub {
         name: name.into(),
@@ -49,12 +49,15 @@ fn fetch_with(builder: ApiBuilder, name: &str) -> Result<PathBuf> {
         .with_progress(false)
         .build()
         .map_err(|error| failed("anything", error.to_string()))?;
-    let listing = list(&api, &repo).map_err(|reason| failed("the list of files", reason))?;
-    let wanted: Vec<String> = listing.into_iter().filter(|file| is_wanted(file)).collect();
-    let remote = api.repo(repo);
+    let listing = match list(&api, &repo) {
+        Ok(listing) => listing,
+        Err(reason) => {
+            return cached(cache, &repo).ok_or_else(|| failed("the list of files", reason));
+        }
+    };
     let mut folder = None;
-    for file in &wanted {
-        let path = get(&remote, file).map_err(|reason| failed(file, reason))?;
+    for file in listing.into_iter().filter(|file| is_wanted(file)) {
+        let path = get(&api, &repo, &file).map_err(|reason| failed(&file, reason))?;
         if file == "config.json" {
             folder = path.parent().map(Path::to_path_buf);
         }
@@ -78,8 +81,22 @@ fn list(api: &Api, repo: &Repo) -> Result<Vec<String>, String> {
         .collect())
 }
 
-fn get(remote: &ApiRepo, file: &str) -> Result<PathBuf, String> {
-    remote.get(file).map_err(|error| error.to_string())
+/// One file, from the cache or the hub. On a thread of its own, since the client panics on some
+/// malformed answers, and a hub's answer must not end the program.
+fn get(api: &Api, repo: &Repo, file: &str) -> Result<PathBuf, String> {
+    let (remote, file) = (api.repo(repo.clone()), file.to_owned());
+    let answer = thread::spawn(move || remote.get(&file).map_err(|error| error.to_string())).join();
+    answer.unwrap_or_else(|_| Err("the hub's answer is malformed".into()))
+}
+
+/// The folder of a model that was fetched earlier. What is missing in it, loading will name.
+fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
+    let cached = cache.repo(repo.clone());
+    let config = cached.get("config.json")?;
+    cached
+        .get("model.safetensors")
+        .or_else(|| cached.get("model.safetensors.index.json"))?;
+    config.parent().map(Path::to_path_buf)
 }
 
 /// Plain names only: a listing must not lead outside the folder.

@@ -4,6 +4,7 @@
 mod bad_folders;
 mod config;
 mod forward;
+mod hub;
 mod parity;
 mod python;
 mod saving;
