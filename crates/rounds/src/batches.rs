@@ -1,0 +1,267 @@
+//! How leases become batches.
+//!
+//! Promise: no batch holds a group that is staler than the limit; a sequential batch depends on the
+//! leases' order alone; refills are bounded, and a batch that stays short or empty is reported.
+
+use std::collections::BTreeMap;
+
+use protocol::{LeaseId, PromptLease};
+
+use crate::admission::{Load, capacity};
+use crate::constants::{EMPTY_BATCHES_MAX, REFILL_WAVES_MAX};
+use crate::machine::{Phase, Wave};
+use crate::{Action, Batch, DropReason, FinishCause, GroupSummary, Mode, Notice, Rounds};
+
+impl GroupSummary {
+    fn weight_version_min(&self) -> u64 {
+        let versions = self
+            .rollouts
+            .iter()
+            .map(|rollout| rollout.weight_version_min);
+        versions
+            .min()
+            .expect("a group without rollouts is refused on arrival")
+    }
+}
+
+impl Rounds {
+    pub(crate) fn fill(&mut self, actions: &mut Vec<Action>) {
+        self.close_wave(actions);
+        self.take_batch(actions);
+        self.sweep(actions);
+        self.lease_groups(actions);
+    }
+
+    /// `max(0, (n - 1) - version)` for the next step `n` to be taken, in versions.
+    fn staleness(&self, version: u64) -> u64 {
+        self.batches_taken.saturating_sub(version) // n - 1 batches have been taken
+    }
+
+    fn stale(&self, version: u64) -> Option<DropReason> {
+        let (limit, given) = (self.config.staleness_limit(), self.staleness(version));
+        (given > limit).then_some(DropReason::Stale { limit, given })
+    }
+
+    /// Buffers a group that may train, drops any other.
+    pub(crate) fn judge(
+        &mut self,
+        lease: LeaseId,
+        back: Option<GroupSummary>,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.refusal(back.as_ref()) {
+            Some(reason) => {
+                self.refused += 1;
+                self.drop_group(lease, reason, actions);
+            }
+            None => self.buffer.extend(back),
+        }
+    }
+
+    fn refusal(&self, back: Option<&GroupSummary>) -> Option<DropReason> {
+        let Some(group) = back else {
+            return Some(DropReason::GroupFailed);
+        };
+        let stale = self.stale(group.weight_version_min());
+        stale.or((!self.config.gate.passes(group)).then_some(DropReason::NoSignal))
+    }
+
+    pub(crate) fn drop_group(
+        &mut self,
+        lease: LeaseId,
+        reason: DropReason,
+        actions: &mut Vec<Action>,
+    ) {
+        let count = match reason {
+            DropReason::Stale { .. } => &mut self.counters.dropped_stale,
+            DropReason::NoSignal => &mut self.counters.dropped_no_signal,
+            DropReason::GroupFailed => &mut self.counters.dropped_failed,
+            DropReason::RunEnded => &mut self.counters.dropped_run_ended,
+        };
+        *count += 1;
+        actions.push(Action::DropGroup { lease, reason });
+    }
+
+    /// Drops whatever has become too old for the next batch, whether it waits or is still out. A
+    /// lease that is out counts by its own version, so time in queues counts too. Between two
+    /// batches nothing ages, so one sweep after each batch keeps the bound for the next.
+    /// Source: prime-rl, which drops at the same two places.
+    fn sweep(&mut self, actions: &mut Vec<Action>) {
+        let waiting = self
+            .buffer
+            .iter()
+            .map(|group| (group.lease, group.weight_version_min()));
+        let out = self
+            .in_flight
+            .values()
+            .map(|lease| (lease.lease, lease.weight_version));
+        let judged = waiting.chain(out);
+        let old: BTreeMap<LeaseId, DropReason> = judged
+            .filter_map(|(lease, version)| Some((lease, self.stale(version)?)))
+            .collect();
+        self.buffer.retain(|group| !old.contains_key(&group.lease));
+        self.in_flight.retain(|lease, _| !old.contains_key(lease));
+        for (lease, reason) in old {
+            self.drop_group(lease, reason, actions);
+        }
+    }
+
+    /// Sequential mode: once a wave is wholly back, judges it in lease order and, if groups are
+    /// missing, opens the next wave for exactly those.
+    fn close_wave(&mut self, actions: &mut Vec<Action>) {
+        let Some(wave) = self.wave.take() else { return };
+        if wave.spent || wave.unissued > 0 || !self.in_flight.is_empty() {
+            self.wave = Some(wave);
+            return;
+        }
+        for (lease, back) in wave.arrived {
+            self.judge(lease, back, actions);
+        }
+        let missing = self.config.prompts_per_step - self.buffer.len() as u32; // ≤ B by the wave
+        if missing > 0 {
+            let spent = wave.number == REFILL_WAVES_MAX;
+            self.wave = Some(Wave {
+                number: wave.number + u32::from(!spent),
+                unissued: if spent { 0 } else { missing },
+                arrived: Default::default(),
+                spent,
+            });
+        }
+    }
+
+    fn refills_spent(&self) -> bool {
+        let allowed = u64::from(REFILL_WAVES_MAX) * u64::from(self.config.prompts_per_step);
+        match self.config.mode {
+            Mode::Sequential => self.wave.as_ref().is_some_and(|wave| wave.spent),
+            Mode::Async => self.refused >= allowed,
+        }
+    }
+
+    /// Gives the trainer its next batch if it is idle and the batch is full or cannot get fuller.
+    fn take_batch(&mut self, actions: &mut Vec<Action>) {
+        let need = self.config.prompts_per_step;
+        let have = self.buffer.len().min(need as usize);
+        let due = have == need as usize || self.refills_spent();
+        if self.training.is_some() || self.batches_taken == self.config.steps_max || !due {
+            return;
+        }
+        self.wave = None;
+        self.refused = 0;
+        let step = self.batches_taken + 1;
+        if have == 0 {
+            return self.note_empty_batch(step, actions);
+        }
+        let have_groups = have as u32; // ≤ need
+        if have_groups < need {
+            self.counters.batches_short += 1;
+            let notice = Notice::ShortBatch {
+                step,
+                have: have_groups,
+                need,
+            };
+            actions.push(Action::Notice(notice));
+        }
+        let groups: Vec<GroupSummary> = self.buffer.drain(..have).collect();
+        let batch = self.make_batch(step, &groups);
+        self.empty_batches = 0;
+        self.batches_taken = step;
+        self.training = Some(batch.clone());
+        actions.push(Action::TrainBatch(batch));
+    }
+
+    fn make_batch(&self, step: u64, groups: &[GroupSummary]) -> Batch {
+        let ages = || {
+            groups
+                .iter()
+                .map(|group| self.staleness(group.weight_version_min()))
+        };
+        let rollouts = groups.iter().flat_map(|group| &group.rollouts);
+        let batch = Batch {
+            step,
+            leases: groups.iter().map(|group| group.lease).collect(),
+            staleness_sum: ages().sum(),
+            staleness_max: ages().max().unwrap_or(0), // a batch has a group
+            tokens: rollouts.map(|rollout| u64::from(rollout.tokens)).sum(),
+        };
+        let limit = self.config.staleness_limit();
+        assert!(
+            batch.staleness_max <= limit,
+            "the sweep let a stale group into step {step}"
+        );
+        batch
+    }
+
+    fn note_empty_batch(&mut self, step: u64, actions: &mut Vec<Action>) {
+        self.empty_batches += 1;
+        self.counters.batches_empty += 1;
+        let (given, limit) = (self.empty_batches, EMPTY_BATCHES_MAX);
+        actions.push(Action::Notice(Notice::EmptyBatch { step, given, limit }));
+        if given >= limit {
+            self.phase = Phase::Ending(FinishCause::EmptyBatches { limit });
+        }
+    }
+
+    fn lease_groups(&mut self, actions: &mut Vec<Action>) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let count = match self.config.mode {
+            Mode::Async if self.refills_spent() => 0, // the next batch is taken as it is
+            Mode::Async => capacity(self.load(), self.config.staleness_max),
+            Mode::Sequential => self.wave_capacity(),
+        };
+        for _ in 0..count {
+            let lease = self.next_lease();
+            actions.push(Action::Lease(lease));
+        }
+    }
+
+    /// Where all groups are, as [`crate::admission`] counts them.
+    pub(crate) fn load(&self) -> Load {
+        Load {
+            per_batch: self.config.prompts_per_step.into(),
+            batches_taken: self.batches_taken,
+            buffered: self.buffer.len() as u64,
+            in_flight: self.in_flight.len() as u64,
+            in_flight_max: self.config.in_flight_groups_max.into(),
+            version: self.published,
+            steps_max: self.config.steps_max,
+        }
+    }
+
+    /// Leases of the current wave that fit the free slots. Step `n` opens its first wave when the
+    /// trainer is idle and version `n - 1` is published.
+    fn wave_capacity(&mut self) -> u64 {
+        let idle = self.training.is_none() && self.published == self.batches_taken;
+        if !idle || self.batches_taken == self.config.steps_max {
+            return 0;
+        }
+        let wave = self.wave.get_or_insert_with(|| Wave {
+            number: 0,
+            unissued: self.config.prompts_per_step,
+            arrived: Default::default(),
+            spent: false,
+        });
+        let slots = u64::from(self.config.in_flight_groups_max) - self.in_flight.len() as u64;
+        let count = slots.min(wave.unissued.into());
+        wave.unissued -= count as u32; // ≤ unissued
+        count
+    }
+
+    fn next_lease(&mut self) -> PromptLease {
+        let (task, item) = self.sampler.draw(&self.config.tasks);
+        let lease = PromptLease {
+            lease: self.next_lease,
+            task,
+            item,
+            weight_version: self.published,
+            group_size: self.config.group_size,
+            run_seed: self.config.run_seed,
+            worker: self.config.worker,
+            beacon_round: self.config.beacon_round,
+        };
+        self.next_lease += 1;
+        self.in_flight.insert(lease.lease, lease.clone());
+        lease
+    }
+}

@@ -1,0 +1,36 @@
+//! The bounds that keep every queue, wait and loop of a run finite.
+//!
+//! Promise: no rule loops or queues without one of these, and none can be overridden.
+
+/// First byte of a saved state. Bump it when the state's layout or meaning changes.
+pub const STATE_FORMAT: u8 = 1;
+
+/// Most bytes of a saved state, 256 MiB.
+pub const STATE_BYTES_MAX: usize = 256 << 20;
+
+/// Most groups in a batch.
+pub const GROUPS_PER_STEP_MAX: u64 = 65_536;
+
+/// Most groups that may be leased and not yet back.
+pub const GROUPS_IN_FLIGHT_MAX: u64 = 65_536;
+
+/// Largest staleness bound a run may choose.
+pub const STALENESS_MAX: u64 = 256;
+
+/// Most tasks in one run.
+pub const TASKS_MAX: u64 = 1_024;
+
+/// Most samples of one item in an eval: binomials of 64 stay far inside 128 bits.
+pub const EVAL_SAMPLES_MAX: u64 = 64;
+
+/// Evals that may run at once. An interval eval beyond this is skipped and reported; the one at
+/// the end never is.
+pub const EVALS_RUNNING_MAX: usize = 4;
+
+/// How often the missing groups of one batch are leased anew. After this, the batch is taken
+/// smaller. In async mode the same number of groups, `REFILL_WAVES_MAX · prompts_per_step`, may come
+/// back in vain per batch.
+pub const REFILL_WAVES_MAX: u32 = 4;
+
+/// Consecutive batches without a single usable group after which the run stops (prime-rl's ten).
+pub const EMPTY_BATCHES_MAX: u32 = 10;

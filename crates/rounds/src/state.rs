@@ -1,0 +1,92 @@
+//! Shows, saves and restores the machine.
+//!
+//! Promise: what is restored is what was saved, or a named error; a state that breaks a rule of the
+//! run is never worked with.
+
+use protocol::{LeaseId, StepNumber, WeightVersion};
+
+use crate::constants::{STATE_BYTES_MAX, STATE_FORMAT};
+use crate::machine::{Phase, Rounds};
+use crate::{Batch, Counters, RoundsConfig, RoundsError};
+
+impl Rounds {
+    /// The run's configuration.
+    pub fn config(&self) -> &RoundsConfig {
+        &self.config
+    }
+
+    /// Events taken so far. A state saved now goes on from this position of the log.
+    pub fn events_taken(&self) -> u64 {
+        self.events_taken
+    }
+
+    /// Totals so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The batch in training, if any.
+    pub fn training(&self) -> Option<&Batch> {
+        self.training.as_ref()
+    }
+
+    /// The last trained step, which is also the newest version of the weights.
+    pub fn steps_trained(&self) -> StepNumber {
+        self.trained
+    }
+
+    /// The version that new leases use.
+    pub fn version_published(&self) -> WeightVersion {
+        self.published
+    }
+
+    /// Leases given so far; the next lease has this number.
+    pub fn leases_given(&self) -> u64 {
+        self.next_lease
+    }
+
+    /// Accepted groups waiting for their batch, in training order.
+    pub fn buffered(&self) -> impl ExactSizeIterator<Item = LeaseId> + '_ {
+        self.buffer.iter().map(|group| group.lease)
+    }
+
+    /// Whether `Finish` has been given.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished(_))
+    }
+
+    /// The whole state: one byte of format, then postcard.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.assert_invariants();
+        postcard::to_extend(self, vec![STATE_FORMAT])
+            .expect("plain structs of numbers and lists always serialise into a growing vector")
+    }
+
+    /// Restores a saved state and checks it.
+    ///
+    /// Errors: `StateTooLarge`, `StateFormat`, `StateMalformed`, `StateInconsistent`, and those of
+    /// [`RoundsConfig::check`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RoundsError> {
+        if bytes.len() > STATE_BYTES_MAX {
+            return Err(RoundsError::StateTooLarge {
+                limit: STATE_BYTES_MAX,
+                given: bytes.len(),
+            });
+        }
+        let malformed = RoundsError::StateMalformed { bytes: bytes.len() };
+        let (&given, body) = bytes.split_first().ok_or(malformed.clone())?;
+        if given != STATE_FORMAT {
+            return Err(RoundsError::StateFormat {
+                expected: STATE_FORMAT,
+                given,
+            });
+        }
+        let (state, rest): (Self, _) =
+            postcard::take_from_bytes(body).map_err(|_| malformed.clone())?;
+        if !rest.is_empty() {
+            return Err(malformed);
+        }
+        state.check()?;
+        Ok(state)
+    }
+}

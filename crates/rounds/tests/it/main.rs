@@ -1,0 +1,32 @@
+//! The rules under a driver that delays, reorders, fails and dies.
+mod chaos;
+mod scenarios;
+mod stored;
+mod world;
+
+use rounds::{Gate, Mode, RoundsConfig, TaskShare};
+
+/// Three steps of two groups of two, sequential, nothing refused.
+fn config() -> RoundsConfig {
+    RoundsConfig {
+        steps_max: 3,
+        prompts_per_step: 2,
+        group_size: 2,
+        mode: Mode::Sequential,
+        staleness_max: 1,
+        in_flight_groups_max: 100,
+        gate: Gate {
+            reject_zero_signal: true,
+            reward_mean: None,
+        },
+        eval: None,
+        checkpoint_interval_steps: None,
+        tasks: vec![TaskShare {
+            weight: 1,
+            items: None,
+        }],
+        run_seed: [7; 32],
+        worker: 0,
+        beacon_round: 0,
+    }
+}
