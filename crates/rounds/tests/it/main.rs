@@ -1,6 +1,8 @@
 //! The rules under a driver that delays, reorders, fails and dies.
+mod batches;
 mod chaos;
-mod scenarios;
+mod milestones;
+mod script;
 mod stored;
 mod world;
 
