@@ -9,6 +9,7 @@ use half::bf16;
 use ops::{
     CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host,
 };
+use rayon::prelude::*;
 
 use crate::{
     config::ModelConfig,
@@ -146,7 +147,7 @@ fn rounded(values: &[f32], dtype: WeightDtype) -> Vec<f32> {
     match dtype {
         WeightDtype::F32 => values.to_vec(),
         WeightDtype::Bf16 => values
-            .iter()
+            .par_iter()
             .map(|value| bf16::from_f32(*value).to_f32())
             .collect(),
     }
@@ -161,7 +162,7 @@ fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &D
         WeightDtype::F32 => PackedMatrix::from_f32(values, out, input),
         WeightDtype::Bf16 => {
             let bits: Vec<u16> = values
-                .iter()
+                .par_iter()
                 .map(|value| bf16::from_f32(*value).to_bits())
                 .collect();
             PackedMatrix::from_bf16(&bits, out, input)

@@ -5,6 +5,7 @@
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
 use half::bf16;
+use rayon::prelude::*;
 use safetensors::{Dtype, View};
 use serde_json::json;
 
@@ -110,22 +111,23 @@ impl View for &Outgoing<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let bytes = match self.dtype {
-            WeightDtype::F32 => self
-                .values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-            WeightDtype::Bf16 => self
-                .values
-                .iter()
-                .flat_map(|value| bf16::from_f32(*value).to_le_bytes())
-                .collect(),
-        };
+        let mut bytes = vec![0; self.bytes()];
+        match self.dtype {
+            WeightDtype::F32 => fill(&mut bytes, self.values, f32::to_le_bytes),
+            WeightDtype::Bf16 => fill(&mut bytes, self.values, |value| {
+                bf16::from_f32(value).to_le_bytes()
+            }),
+        }
         Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
         self.bytes()
     }
+}
+
+/// Writes each value as `N` bytes, on all cores.
+fn fill<const N: usize>(bytes: &mut [u8], values: &[f32], encode: fn(f32) -> [u8; N]) {
+    let pairs = bytes.as_chunks_mut::<N>().0.par_iter_mut().zip(values);
+    pairs.for_each(|(bytes, value)| *bytes = encode(*value));
 }
