@@ -216,6 +216,8 @@ pub struct StepTrained {
 pub struct StepMetrics {
     /// Rewards of the rollouts in the batch, 0 to 1.
     pub reward: Spread,
+    /// Mean reward of all rollouts that came back since the last step, the gate's refusals included; absent if none did.
+    pub reward_all_mean: Option<f64>,
     /// Share of rollouts in the batch whose answer is exact.
     pub exact_share: f64,
     /// Share of groups in which every rollout is exact, of all that came back since the last step.

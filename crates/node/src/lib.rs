@@ -11,7 +11,12 @@ pub mod config;
 pub mod data;
 pub mod events;
 pub mod machine;
+pub mod metrics;
 mod run;
 pub mod run_dir;
 pub mod signal;
 pub mod store;
+#[cfg(test)]
+mod synthetic;
+pub mod tensorboard;
+pub mod view;

@@ -1,0 +1,268 @@
+//! A run as its events tell it: the one fold that terminal, summary and report are drawn from.
+//!
+//! Promise: the same events give the same view, whether they come live or from the log. When a run
+//! is resumed, what the log says of steps after the checkpoint is forgotten, because those steps
+//! are done again. Memory: a few hundred bytes per step; texts and waits are bounded.
+
+use crate::events::{
+    DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted,
+    SftStep, StepMetrics,
+};
+use std::collections::BTreeMap;
+
+/// Rollout texts kept of one step.
+const SAMPLES_PER_STEP_MAX: usize = 4;
+/// Steps of which rollout texts are kept; when it is full, every second one goes.
+const SAMPLED_STEPS_MAX: usize = 256;
+/// Warnings kept word for word; all are counted.
+const WARNINGS_KEPT_MAX: usize = 100;
+/// Different pairs of who waits for what.
+const WAITS_MAX: usize = 64;
+
+/// What is known of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunView {
+    /// How it began; `None` only before the first event.
+    pub started: Option<RunStarted>,
+    /// Warm-up steps, in order.
+    pub sft: Vec<SftStep>,
+    /// Training steps by number.
+    pub steps: BTreeMap<u64, StepMetrics>,
+    /// Evaluations, in order.
+    pub evals: Vec<EvalFinished>,
+    /// Some rollouts as text, by the number of the last step before them.
+    pub samples: BTreeMap<u64, Vec<RolloutText>>,
+    /// Groups dropped, by reason.
+    pub dropped: BTreeMap<DropReason, u64>,
+    /// Leases issued.
+    pub leases: u64,
+    /// Groups that came back and were graded.
+    pub groups: u64,
+    /// Completion tokens of those groups.
+    pub completion_tokens: u64,
+    /// Completion tokens generated for evaluations.
+    pub eval_tokens: u64,
+    /// Seconds spent waiting, by who and for what.
+    pub waits: BTreeMap<(String, String), f64>,
+    /// The newest weights in use by the engines.
+    pub version: u64,
+    /// Steps behind the newest checkpoint.
+    pub checkpoint_step: Option<u64>,
+    /// The first warnings, word for word.
+    pub warnings: Vec<String>,
+    /// All warnings.
+    pub warnings_count: u64,
+    /// Times that the run was resumed.
+    pub resumed_count: u64,
+    /// How it ended, if it has.
+    pub finished: Option<RunFinished>,
+    /// Time of the first event, milliseconds since 1970.
+    pub begin_ms: u64,
+    /// Time of the newest event, milliseconds since 1970.
+    pub now_ms: u64,
+    /// Milliseconds between the events of processes before this one.
+    earlier_ms: u64,
+    /// Time of this process's first event.
+    process_begin_ms: u64,
+}
+
+impl RunView {
+    /// Takes in one event.
+    pub fn on_event(&mut self, recorded: &Recorded) {
+        match &recorded.event {
+            Event::RunResumed { step } => self.resume(*step, recorded.at_ms),
+            _ => self.now_ms = recorded.at_ms,
+        }
+        match &recorded.event {
+            Event::RunStarted(started) => {
+                self.begin_ms = recorded.at_ms;
+                self.process_begin_ms = recorded.at_ms;
+                self.started = Some(started.clone());
+            }
+            Event::SftStep(step) => self.sft.push(step.clone()),
+            Event::LeaseIssued(_) => self.leases += 1,
+            Event::GroupAccepted(group) => {
+                self.groups += 1;
+                self.completion_tokens += group.completion_tokens;
+                if let Some(sample) = &group.sample {
+                    self.keep_sample(sample);
+                }
+            }
+            Event::GroupDropped { reason, .. } => *self.dropped.entry(*reason).or_default() += 1,
+            Event::StepTrained(step) => {
+                self.steps.insert(step.step, step.metrics.clone());
+            }
+            Event::WeightsPublished { version, .. } => self.version = *version,
+            Event::EvalFinished(eval) => {
+                self.eval_tokens += eval.tokens;
+                self.evals.push(eval.clone());
+            }
+            Event::CheckpointSaved { step, .. } => self.checkpoint_step = Some(*step),
+            Event::Waited { who, on, seconds } => self.wait(who, on, *seconds),
+            Event::Warning { message } => self.warn(message),
+            Event::RunFinished(finished) => self.finished = Some(finished.clone()),
+            Event::RunResumed { .. } | Event::Rules { .. } => {}
+        }
+    }
+
+    fn resume(&mut self, step: u64, at_ms: u64) {
+        self.earlier_ms += self.now_ms.saturating_sub(self.process_begin_ms);
+        self.process_begin_ms = at_ms;
+        self.now_ms = at_ms;
+        self.resumed_count += 1;
+        self.finished = None;
+        self.steps.split_off(&(step + 1));
+        self.samples.split_off(&(step + 1));
+        self.evals
+            .retain(|eval| eval.step <= step && eval.stage != EvalStage::Final);
+    }
+
+    fn keep_sample(&mut self, sample: &RolloutText) {
+        let step = self.step();
+        let texts = self.samples.entry(step).or_default();
+        if texts.len() < SAMPLES_PER_STEP_MAX {
+            texts.push(sample.clone());
+        }
+        if self.samples.len() > SAMPLED_STEPS_MAX {
+            let mut keep = false;
+            self.samples.retain(|_, _| {
+                keep = !keep;
+                keep
+            });
+        }
+    }
+
+    fn wait(&mut self, who: &str, on: &str, seconds: f64) {
+        let key = (who.to_owned(), on.to_owned());
+        if self.waits.len() < WAITS_MAX || self.waits.contains_key(&key) {
+            *self.waits.entry(key).or_default() += seconds;
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.warnings_count += 1;
+        if self.warnings.len() < WARNINGS_KEPT_MAX {
+            self.warnings.push(message.to_owned());
+        }
+    }
+
+    /// Training steps done.
+    pub fn step(&self) -> u64 {
+        self.steps.last_key_value().map_or(0, |(step, _)| *step)
+    }
+
+    /// Wall seconds of all processes that worked on the run, up to the newest event.
+    pub fn seconds(&self) -> f64 {
+        let this = self.now_ms.saturating_sub(self.process_begin_ms);
+        (self.earlier_ms + this) as f64 / 1e3
+    }
+
+    /// The tasks that were evaluated, in order of appearance.
+    pub fn eval_tasks(&self) -> Vec<&str> {
+        let mut tasks = Vec::new();
+        for eval in &self.evals {
+            if !tasks.contains(&eval.task.as_str()) {
+                tasks.push(eval.task.as_str());
+            }
+        }
+        tasks
+    }
+
+    /// The evaluations of one task, in order.
+    pub fn evals_of<'a>(&'a self, task: &'a str) -> impl Iterator<Item = &'a EvalFinished> {
+        self.evals.iter().filter(move |eval| eval.task == task)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::events::{GroupAccepted, StepTrained};
+    use crate::synthetic;
+
+    pub(crate) fn fold(events: &[Recorded]) -> RunView {
+        let mut view = RunView::default();
+        events.iter().for_each(|event| view.on_event(event));
+        view
+    }
+
+    #[test]
+    fn steps_after_the_checkpoint_are_forgotten_on_resume_and_done_again() {
+        let at = |seq: u64, at_ms: u64, event: Event| Recorded { seq, at_ms, event };
+        let step = |step: u64, loss: f64| {
+            let metrics = StepMetrics {
+                loss,
+                ..StepMetrics::default()
+            };
+            Event::StepTrained(Box::new(StepTrained {
+                step,
+                version: step,
+                metrics,
+                leases: Vec::new(),
+            }))
+        };
+        let view = fold(&[
+            at(1, 1000, step(1, 1.0)),
+            at(2, 2000, step(2, 2.0)),
+            at(3, 3000, step(3, 3.0)),
+            at(4, 9000, Event::RunResumed { step: 1 }),
+            at(5, 9500, step(2, 20.0)),
+        ]);
+        let losses: Vec<_> = view.steps.iter().map(|(step, m)| (*step, m.loss)).collect();
+        assert_eq!(losses, [(1, 1.0), (2, 20.0)]);
+        // 3.0 s (the first process began at 0, unseen) and 0.5 s of the second; not the pause.
+        assert_eq!(view.seconds(), 3.5);
+    }
+
+    #[test]
+    fn texts_stay_bounded_however_long_the_run() {
+        let mut view = RunView::default();
+        let text = RolloutText {
+            prompt: "p".into(),
+            completion: "c".into(),
+            reward_micro: 0,
+            exact: false,
+        };
+        for step in 1..=2000u64 {
+            view.steps.insert(step, StepMetrics::default());
+            let event = Event::GroupAccepted(GroupAccepted {
+                lease: step,
+                task: 0,
+                item: 0,
+                weight_version: 0,
+                rewards_micro: vec![0],
+                exact_count: 0,
+                prompt_tokens: 1,
+                completion_tokens: 2,
+                sample: Some(text.clone()),
+            });
+            (0..9).for_each(|_| {
+                view.on_event(&Recorded {
+                    seq: step,
+                    at_ms: step,
+                    event: event.clone(),
+                });
+            });
+        }
+        assert!(view.samples.len() <= SAMPLED_STEPS_MAX);
+        assert!(
+            view.samples
+                .values()
+                .all(|texts| texts.len() <= SAMPLES_PER_STEP_MAX)
+        );
+        assert_eq!(
+            *view.samples.first_key_value().unwrap().0,
+            1,
+            "the first is kept"
+        );
+        assert_eq!((view.groups, view.completion_tokens), (18_000, 36_000));
+    }
+
+    #[test]
+    fn the_synthetic_run_is_told_whole() {
+        let view = fold(&synthetic::run(50));
+        assert_eq!(view.step(), 50);
+        assert_eq!(view.eval_tasks(), ["spell-backward"]);
+        assert!(view.finished.is_some());
+    }
+}
