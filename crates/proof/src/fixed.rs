@@ -89,6 +89,7 @@ pub fn gumbel_from_bits(bits: u64) -> i64 {
 /// `-ln(-ln u) ≤ -ln t`, and `t > (2^32 - 1 - high) / 2^32 ≥ 2^-(z+1)`, where `z` counts the leading
 /// zeros of `2^32 - 1 - high`; when all 32 are zero, `t ≥ 2^-65` is all that is known.
 #[must_use]
+#[inline(always)]
 pub fn gumbel_bound(high: u32) -> i64 {
     BOUND_OF_LEADING_ZEROS[(!high).leading_zeros() as usize]
 }

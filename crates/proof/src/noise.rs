@@ -18,8 +18,8 @@ use crate::fixed::gumbel_from_bits;
 
 /// Separates this use of blake3 from all others.
 const CONTEXT: &str = "essaim 2026 sampling noise v1";
-/// Tokens whose high words [`Noise::high_words`] gives at once.
-pub const CHUNK: usize = 64;
+/// Tokens whose high words are worked out at once.
+pub(crate) const CHUNK: usize = 64;
 const BLOCKS: usize = CHUNK / 4;
 
 /// The noise of one position of one rollout.
@@ -61,37 +61,51 @@ impl Noise {
     }
 
     /// High words of the tokens `first .. first + CHUNK`; `first` is a multiple of 4.
-    ///
-    /// Words of tokens past `u32::MAX` repeat from 0; nobody asks for them.
-    #[must_use]
-    pub fn high_words(&self, first: u32) -> [u32; CHUNK] {
+    #[inline(always)]
+    pub(crate) fn high_words(&self, first: u32) -> HighWords {
         assert!(
             first.is_multiple_of(4),
             "a chunk of noise starts at a whole block"
         );
-        let mut lanes = [[0u32; BLOCKS]; 4];
-        for (index, counter) in (0u32..).zip(lanes[0].iter_mut()) {
-            *counter = (first / 4).wrapping_add(index);
+        let mut lanes = [[0u64; BLOCKS]; 4];
+        for (index, counter) in (0..).zip(lanes[0].iter_mut()) {
+            *counter = u64::from((first / 4).wrapping_add(index));
         }
-        lanes[2] = [self.tail[0]; BLOCKS];
-        lanes[3] = [self.tail[1]; BLOCKS];
+        lanes[2] = [u64::from(self.tail[0]); BLOCKS];
+        lanes[3] = [u64::from(self.tail[1]); BLOCKS];
         philox_lanes(&mut lanes, self.key);
-        let mut words = [0u32; CHUNK];
-        for (index, four) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            *four = [
-                lanes[0][index],
-                lanes[1][index],
-                lanes[2][index],
-                lanes[3][index],
-            ];
-        }
-        words
+        HighWords { lanes }
     }
 
     fn block(&self, index: u32, part: u32) -> [u32; 4] {
-        let mut lanes = [[index], [part], [self.tail[0]], [self.tail[1]]];
+        let mut lanes = [index, part, self.tail[0], self.tail[1]].map(|word| [u64::from(word)]);
         philox_lanes(&mut lanes, self.key);
-        lanes.map(|[word]| word)
+        lanes.map(|[word]| word as u32)
+    }
+}
+
+/// High words of [`CHUNK`] tokens: token `4i + j` has the low half of `lanes[j][i]`.
+pub(crate) struct HighWords {
+    lanes: [[u64; BLOCKS]; 4],
+}
+
+impl HighWords {
+    /// The word of the token that lies `index` after the first.
+    #[inline(always)]
+    pub(crate) fn of(&self, index: usize) -> u32 {
+        self.lanes[index % 4][index / 4] as u32
+    }
+
+    /// The largest of all, tokens past the end of the vocabulary included.
+    #[inline(always)]
+    pub(crate) fn largest(&self) -> u32 {
+        let [a, b, c, d] = &self.lanes;
+        let mut top = [0u32; BLOCKS];
+        for i in 0..BLOCKS {
+            let pair = (a[i] as u32).max(b[i] as u32);
+            top[i] = pair.max(c[i] as u32).max(d[i] as u32);
+        }
+        top.into_iter().fold(0, u32::max)
     }
 }
 
@@ -106,21 +120,26 @@ pub fn gumbel_q(seed: &[u8; 32], position: u32, token: u32) -> i64 {
 /// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 /// A round: `(c0,c1,c2,c3) → (hi(M1·c2)^c1^k0, lo(M1·c2), hi(M0·c0)^c3^k1, lo(M0·c0))`, then the
 /// key grows by the Weyl constants.
-fn philox_lanes<const N: usize>(lanes: &mut [[u32; N]; 4], key: [u32; 2]) {
-    const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+///
+/// Words lie in the low halves of 64-bit lanes and the high halves hold leavings, because that is
+/// how vector units multiply 32 bits by 32: no lane has to be moved.
+#[inline(always)]
+fn philox_lanes<const N: usize>(lanes: &mut [[u64; N]; 4], key: [u32; 2]) {
+    const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
     const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
     const ROUNDS: u32 = 10;
+    const LOW: u64 = 0xFFFF_FFFF;
     let [c0, c1, c2, c3] = lanes;
     for round in 0..ROUNDS {
-        let k0 = key[0].wrapping_add(WEYL[0].wrapping_mul(round));
-        let k1 = key[1].wrapping_add(WEYL[1].wrapping_mul(round));
+        let grown = |index: usize| key[index].wrapping_add(WEYL[index].wrapping_mul(round));
+        let (k0, k1) = (u64::from(grown(0)), u64::from(grown(1)));
         for i in 0..N {
-            let first = u64::from(MULTIPLIERS[0]) * u64::from(c0[i]);
-            let second = u64::from(MULTIPLIERS[1]) * u64::from(c2[i]);
-            c0[i] = (second >> 32) as u32 ^ c1[i] ^ k0;
-            c1[i] = second as u32;
-            c2[i] = (first >> 32) as u32 ^ c3[i] ^ k1;
-            c3[i] = first as u32;
+            let first = MULTIPLIERS[0] * (c0[i] & LOW);
+            let second = MULTIPLIERS[1] * (c2[i] & LOW);
+            c0[i] = (second >> 32) ^ c1[i] ^ k0;
+            c1[i] = second;
+            c2[i] = (first >> 32) ^ c3[i] ^ k1;
+            c3[i] = first;
         }
     }
 }
@@ -134,9 +153,9 @@ mod tests {
     use super::*;
 
     fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-        let mut lanes = counter.map(|word| [word]);
+        let mut lanes = counter.map(|word| [u64::from(word)]);
         philox_lanes(&mut lanes, key);
-        lanes.map(|[word]| word)
+        lanes.map(|[word]| word as u32)
     }
 
     #[test]
@@ -163,13 +182,15 @@ mod tests {
     fn bulk_words_are_the_words_of_single_tokens() {
         let noise = Noise::new(&[7; 32], 11);
         for first in [0u32, 4, 64, 151_872, u32::MAX - 63] {
-            for (token, word) in (first..=u32::MAX).zip(noise.high_words(first)) {
-                assert_eq!(
-                    word,
-                    noise.block(token / 4, 0)[(token % 4) as usize],
-                    "token {token}"
-                );
+            let words = noise.high_words(first);
+            let single = |token: u32| noise.block(token / 4, 0)[(token % 4) as usize];
+            for (index, token) in (first..=first + 63).enumerate() {
+                assert_eq!(words.of(index), single(token), "token {token}");
             }
+            assert_eq!(
+                Some(words.largest()),
+                (first..=first + 63).map(single).max()
+            );
         }
     }
 

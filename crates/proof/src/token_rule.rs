@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use crate::fixed::gumbel_bound;
-use crate::noise::{CHUNK, Noise};
+use crate::noise::{CHUNK, HighWords, Noise};
 
 /// The scaled logit of a token that may not be chosen (outside top-k or top-p).
 pub const EXCLUDED: i64 = i64::MIN;
@@ -55,15 +55,14 @@ pub struct Winner {
 /// Works out the exact noise only of tokens that could still win: a chunk of 64 is passed over when
 /// its largest logit plus the bound of its largest noise word is below the best score so far.
 #[must_use]
+#[inline(always)]
 pub fn winner<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise) -> Option<Winner> {
     let mut best: Option<Winner> = None;
     let count = scaled.token_count();
     for first in (0..count).step_by(CHUNK) {
         let tokens = first..count.min(first.saturating_add(CHUNK as u32));
         let words = noise.high_words(first);
-        let top_word = words.iter().copied().fold(0, u32::max);
-        let top_logit = scaled.max_in(tokens.clone());
-        if could_win(best, top_logit, top_word) {
+        if could_win(best, scaled.max_in(tokens.clone()), words.largest()) {
             best = best_in_chunk(scaled, noise, tokens, &words, best);
         }
     }
@@ -72,6 +71,7 @@ pub fn winner<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise) -> Option<Win
 
 /// Whether a token with this logit and this high word might reach the best score. A tie may not be
 /// dropped here, though it loses: it is settled where the exact score is known.
+#[inline(always)]
 fn could_win(best: Option<Winner>, logit: i64, word: u32) -> bool {
     let reachable = || logit.saturating_add(gumbel_bound(word));
     logit != EXCLUDED && best.is_none_or(|best| reachable() >= best.score)
@@ -81,10 +81,11 @@ fn best_in_chunk<L: ScaledLogits + ?Sized>(
     scaled: &L,
     noise: &Noise,
     tokens: Range<u32>,
-    words: &[u32; CHUNK],
+    words: &HighWords,
     mut best: Option<Winner>,
 ) -> Option<Winner> {
-    for (token, &word) in tokens.zip(words) {
+    for (index, token) in tokens.enumerate() {
+        let word = words.of(index);
         let logit = scaled.at(token);
         if could_win(best, logit, word) {
             let score = logit.saturating_add(noise.gumbel_with_high(token, word));
