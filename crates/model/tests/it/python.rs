@@ -1,4 +1,5 @@
-//! Folders that we write, loaded by transformers. Skipped where Python has no transformers.
+//! Folders that we write, loaded by transformers. `ESSAIM_PYTHON` names the Python to ask (else
+//! `python3`); skipped where it has no transformers.
 
 use std::{
     env, fs,
