@@ -12,11 +12,15 @@ pub mod data;
 pub mod events;
 pub mod machine;
 pub mod metrics;
+pub mod report;
 mod run;
 pub mod run_dir;
 pub mod signal;
 pub mod store;
+pub mod summary;
 #[cfg(test)]
 mod synthetic;
 pub mod tensorboard;
+pub mod term;
 pub mod view;
+pub mod views;
