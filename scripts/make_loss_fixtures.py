@@ -40,7 +40,7 @@ def make_batch(drift, mismatch, seed):
     rand = lambda n: torch.randn(n, generator=g)
     rows = []
     for n in LENGTHS:
-        behaviour = -torch.rand(n, generator=g) * 3 - 0.01
+        behaviour = -(torch.rand(n, generator=g) ** 2) * 4 - 0.01
         old = torch.clamp(behaviour + mismatch * rand(n), max=-1e-3)
         new = torch.clamp(old + drift * rand(n), max=-1e-3)
         rows.append({"behaviour": f32(behaviour), "old": f32(old), "new": f32(new), "entropy": f32(torch.rand(n, generator=g) * 2)})
@@ -212,13 +212,12 @@ def losses():
             name = f"{mode}{'_floor' if floor else ''}"
             cases.append(trl_case(name, "grpo", {"old": "recomputed", "correction": correction}, far, vllm=mode, cap=1.3, floor=floor))
     cases.append(trl_case("trl_default_correction", "dapo", {"old": "recomputed", "clip_high": 0.2}, far, loss_type="dapo", vllm="sequence_mask"))
-    advantages = f32(torch.randn(len(LENGTHS), generator=torch.Generator().manual_seed(9)))
-    advantages[2] = 0.0
+    advantages = f32(torch.tensor([1.3, -0.8, 0.0, -1.1, 0.6, -0.4, 0.9, -2.0]))
     bypass = [{**r, "old": r["behaviour"]} for r in far]
     for preset in ("grpo", "dapo", "dr_grpo", "grpo_plus", "gspo", "cispo", "dppo", "decoupled"):
         overrides = {"max_completion_tokens": MAX_COMPLETION} if preset == "dr_grpo" else {}
         cases.append(reference_case(f"{preset}_reference", preset, overrides, far if preset == "decoupled" else bypass, advantages))
-    wide = make_batch(1.5, 1.5, 6)  # far enough for every cap, delta and mask to bite
+    wide = make_batch(1.5, 1.5, 5)  # far enough for every cap, delta and mask to bite
     for preset in ("grpo_plus", "cispo", "dppo", "decoupled"):
         rows = wide if preset == "decoupled" else [{**r, "old": r["behaviour"]} for r in wide]
         cases.append(reference_case(f"{preset}_reference_wide", preset, {}, rows, advantages))

@@ -1,1 +1,30 @@
-//! (under construction)
+//! Turns rollouts and their rewards into new weights.
+//!
+//! Promise: the same batches in the same order give the same weights, bit for bit on the CPU; a batch that cannot
+//! be trained on changes nothing.
+//! Takes: token ids, the engine's log-probabilities, advantages. Gives: weights, metrics, checkpoints.
+//! Never: knows where a rollout came from, what a reward means, or what time it is.
+
+mod advantage;
+mod batch;
+mod checkpoint;
+mod error;
+mod loss;
+mod metrics;
+mod optimizer;
+mod packing;
+mod schedule;
+mod trainer;
+
+pub use advantage::{STD_EPSILON, Scale, group_advantages};
+pub use batch::{LOGPROB_MAX, SftExample, TrainRollout};
+pub use error::{Result, SequenceProblem, TrainError};
+pub use loss::{
+    Average, Correction, CorrectionMode, LOG_RATIO_MAX, Loss, LossConfig, LossInput, LossOutput,
+    LossSums, Objective, OldPolicy, Preset, Totals,
+};
+pub use metrics::StepMetrics;
+pub use optimizer::OptimizerConfig;
+pub use packing::pack;
+pub use schedule::{Schedule, Shape};
+pub use trainer::{TrainConfig, Trainer};

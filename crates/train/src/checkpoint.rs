@@ -1,0 +1,266 @@
+//! Writes a trainer's state to a folder and reads it back.
+//!
+//! Promise: what is read is bit for bit what was written, or a named error; a folder that exists is whole, because
+//! it gets its name last. A load that fails changes nothing.
+//! The folder: `weights`, `moment1`, `moment2` (`.safetensors`, f32) and `trainer.json` with counters and hashes.
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Tensor;
+use model::Param;
+use ops::host;
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TrainError};
+use crate::trainer::Trainer;
+
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+const HEADER: &str = "trainer.json";
+const TENSOR_FILES: [&str; 3] = [
+    "weights.safetensors",
+    "moment1.safetensors",
+    "moment2.safetensors",
+];
+/// Longest header that is read, in bytes; real ones have a few hundred.
+const HEADER_BYTES_MAX: u64 = 1 << 16;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u32,
+    version: u64,
+    updates: u64,
+    tokens_seen: u64,
+    /// BLAKE3 of each tensor file, in the order of [`TENSOR_FILES`].
+    blake3: [String; 3],
+}
+
+impl Trainer {
+    /// Writes weights, both moments and all counters to a new folder.
+    ///
+    /// Errors: `TargetExists`, `Io`.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            return Err(TrainError::TargetExists {
+                path: folder.to_owned(),
+            });
+        }
+        let partial = partial_path(folder);
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(at(&partial))?;
+        }
+        fs::create_dir_all(&partial).map_err(at(&partial))?;
+        let written = self
+            .write_files(&partial)
+            .and_then(|()| rename_synced(&partial, folder));
+        if written.is_err() {
+            // The first error is the one to report; what is left here is never taken for a checkpoint.
+            let _ = fs::remove_dir_all(&partial);
+        }
+        written
+    }
+
+    /// Takes over the state that [`Trainer::save`] wrote for the same model.
+    ///
+    /// Errors: `Io`, `Damaged`, `WrongModel`; then this trainer is as it was.
+    pub fn load(&mut self, folder: &Path) -> Result<()> {
+        let path = folder.join(HEADER);
+        let size = fs::metadata(&path).map_err(at(&path))?.len();
+        if size > HEADER_BYTES_MAX {
+            return Err(damaged(
+                &path,
+                format!("{size} bytes, more than the limit of {HEADER_BYTES_MAX}"),
+            ));
+        }
+        let text = fs::read(&path).map_err(at(&path))?;
+        let header: Header =
+            serde_json::from_slice(&text).map_err(|error| damaged(&path, error.to_string()))?;
+        if header.format != FORMAT {
+            return Err(damaged(
+                &path,
+                format!("format {}, this program reads {FORMAT}", header.format),
+            ));
+        }
+        let [weights, first, second] =
+            [0, 1, 2].map(|index| self.read_file(folder, index, &header.blake3[index]));
+        let (weights, first, second) = (weights?, first?, second?);
+        for (param, value) in self.model.params_mut().list.iter_mut().zip(weights) {
+            param.value = value;
+        }
+        (self.optimizer.first, self.optimizer.second) = (first, second);
+        self.optimizer.updates = header.updates;
+        (self.version, self.tokens_seen) = (header.version, header.tokens_seen);
+        Ok(())
+    }
+
+    fn write_files(&self, folder: &Path) -> Result<()> {
+        let params = &self.model.params().list;
+        let mut hashes = Vec::new();
+        for (index, name) in TENSOR_FILES.iter().enumerate() {
+            let path = folder.join(name);
+            let tensors = params.iter().enumerate().map(|(place, param)| {
+                let tensor = match index {
+                    0 => &param.value,
+                    1 => &self.optimizer.first[place],
+                    _ => &self.optimizer.second[place],
+                };
+                (
+                    &param.name,
+                    Stored {
+                        shape: &param.shape,
+                        tensor,
+                    },
+                )
+            });
+            safetensors::serialize_to_file(tensors, None, &path)
+                .map_err(|error| unwritten(&path, error))?;
+            hashes.push(hash(&path)?);
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(at(&path))?;
+        }
+        let header = Header {
+            format: FORMAT,
+            version: self.version,
+            updates: self.optimizer.updates,
+            tokens_seen: self.tokens_seen,
+            blake3: hashes.try_into().expect("one hash for each of three files"),
+        };
+        let path = folder.join(HEADER);
+        let text =
+            serde_json::to_vec_pretty(&header).expect("numbers and strings always serialise");
+        fs::write(&path, text).map_err(at(&path))?;
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(at(&path))
+    }
+
+    /// One tensor per parameter, in the model's order.
+    fn read_file(&self, folder: &Path, index: usize, expected: &str) -> Result<Vec<Tensor<1>>> {
+        let path = folder.join(TENSOR_FILES[index]);
+        let given = hash(&path)?;
+        if given != expected {
+            return Err(damaged(
+                &path,
+                format!("its hash is {given}, written was {expected}"),
+            ));
+        }
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let file =
+            SafeTensors::deserialize(&bytes).map_err(|error| damaged(&path, error.to_string()))?;
+        let params = &self.model.params().list;
+        let wrong = |reason| TrainError::WrongModel {
+            path: path.clone(),
+            reason,
+        };
+        if file.len() != params.len() {
+            return Err(wrong(format!(
+                "{} tensors, the model has {}",
+                file.len(),
+                params.len()
+            )));
+        }
+        params
+            .iter()
+            .map(|param| self.read_tensor(&file, param).map_err(wrong))
+            .collect()
+    }
+
+    fn read_tensor(&self, file: &SafeTensors, param: &Param) -> Result<Tensor<1>, String> {
+        let view = file
+            .tensor(&param.name)
+            .map_err(|_| format!("no tensor {}", param.name))?;
+        if view.dtype() != Dtype::F32 || view.shape() != param.shape {
+            let (dtype, shape) = (view.dtype(), view.shape());
+            return Err(format!(
+                "{} is {dtype:?} {shape:?}, expected F32 {:?}",
+                param.name, param.shape
+            ));
+        }
+        let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("chunks of four"));
+        let values: Vec<f32> = view.data().chunks_exact(4).map(number).collect();
+        let count = values.len();
+        Ok(host::from_vec(values, [count], &self.model.device()))
+    }
+}
+
+/// A tensor that is fetched from its device when it is written, so that only one at a time is held twice.
+struct Stored<'a> {
+    shape: &'a [usize],
+    tensor: &'a Tensor<1>,
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = host::to_vec_f32(self.tensor);
+        Cow::Owned(values.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.dims()[0] * 4
+    }
+}
+
+fn partial_path(folder: &Path) -> PathBuf {
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    folder.with_file_name(format!(".{name}.partial"))
+}
+
+fn rename_synced(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(at(to))?;
+    let parent = match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at(parent))
+}
+
+fn hash(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut file = File::open(path).map_err(at(path))?;
+    io::copy(&mut file, &mut hasher).map_err(at(path))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError + '_ {
+    move |source| TrainError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn unwritten(path: &Path, error: SafeTensorError) -> TrainError {
+    let source = match error {
+        SafeTensorError::IoError(source) => source,
+        other => io::Error::other(other.to_string()),
+    };
+    TrainError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn damaged(path: &Path, reason: String) -> TrainError {
+    TrainError::Damaged {
+        path: path.to_owned(),
+        reason,
+    }
+}

@@ -1,0 +1,439 @@
+//! Trains a model on batches of rollouts or of prompt+completion pairs.
+//!
+//! Promise: a batch is one or more updates; an update that cannot be made leaves weights and optimiser as they were.
+//! The same model, configuration and batches give the same bits on the CPU, also across save and load.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use model::{ModelConfig, ModelSnapshot, Transformer};
+use ops::{TokenLogprobs, host, token_logprobs};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{
+    Limits, MicroBatch, Sequence, SftExample, TrainRollout, check_examples, check_rollouts,
+};
+use crate::error::{Result, TrainError};
+use crate::loss::{Loss, LossConfig, LossInput, LossOutput, LossSums, OldPolicy, Totals};
+use crate::metrics::StepMetrics;
+use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::packing::pack;
+use crate::schedule::Schedule;
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The policy loss of [`Trainer::step`].
+    pub loss: LossConfig,
+    /// AdamW and clipping.
+    pub optimizer: OptimizerConfig,
+    /// Factor on the learning rate, by update.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Tokens that go through the model at once; bounds memory, changes the result only by rounding.
+    pub micro_batch_tokens: usize,
+    /// Micro-batches computed side by side; changes nothing but time and memory.
+    #[serde(default = "TrainConfig::one")]
+    pub parallel_micro_batches: usize,
+    /// Updates made with one batch of rollouts, each on its own share of it.
+    #[serde(default = "TrainConfig::one")]
+    pub updates_per_batch: usize,
+}
+
+impl TrainConfig {
+    fn one() -> usize {
+        1
+    }
+
+    fn validate(&self) -> Result<Loss> {
+        self.optimizer.validate()?;
+        self.schedule.validate()?;
+        let counts = [
+            ("micro_batch_tokens", self.micro_batch_tokens),
+            ("parallel_micro_batches", self.parallel_micro_batches),
+            ("updates_per_batch", self.updates_per_batch),
+        ];
+        if let Some((setting, _)) = counts.into_iter().find(|&(_, count)| count == 0) {
+            return Err(TrainError::OutOfRange {
+                setting,
+                expected: "at least 1",
+                given: 0.0,
+            });
+        }
+        Loss::new(&self.loss)
+    }
+}
+
+/// A model in training, with its optimiser.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    pub(crate) model: Transformer,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) version: u64,
+    pub(crate) tokens_seen: u64,
+    config: TrainConfig,
+    loss: Loss,
+}
+
+impl Trainer {
+    /// A trainer at version 0 for a model; the weights stay f32.
+    ///
+    /// Errors: `OutOfRange`, `UnusedSetting`, `MissingSetting`.
+    pub fn new(model: Transformer, config: TrainConfig) -> Result<Self> {
+        let loss = config.validate()?;
+        let model = model.without_grad();
+        let optimizer = Optimizer::new(model.params(), &model.device());
+        Ok(Self {
+            model,
+            optimizer,
+            version: 0,
+            tokens_seen: 0,
+            config,
+            loss,
+        })
+    }
+
+    /// Trains on one batch of rollouts and raises the version by one.
+    ///
+    /// Where the old policy is `recomputed`, it is the weights before this batch. With one update per batch these are
+    /// the weights being trained, so it costs nothing; with more, one forward pass over the batch.
+    ///
+    /// The loss of the first update on fresh rollouts is about 0 where advantages are centred, because every ratio is
+    /// about 1: look at rewards, entropy and gradient norm, not at the loss.
+    ///
+    /// Errors: `EmptyBatch`, `BadSequence`, and `NonFiniteLoss`, `NonFiniteGradient` for the update that failed;
+    /// updates of the same batch before it stay.
+    pub fn step(&mut self, batch: &[TrainRollout]) -> Result<StepMetrics> {
+        let sequences = check_rollouts(batch, self.limits())?;
+        let updates = self.config.updates_per_batch.min(batch.len());
+        let old = if self.loss.old == OldPolicy::Recomputed && updates > 1 {
+            Some(self.logprobs_of(&sequences))
+        } else {
+            None
+        };
+        let mut metrics = StepMetrics::default();
+        for first in 0..updates {
+            // Dealt like cards, so that each update sees some of every group.
+            let members: Vec<usize> = (first..batch.len()).step_by(updates).collect();
+            let tokens = members
+                .iter()
+                .map(|&index| sequences[index].targets())
+                .sum();
+            let totals = Totals {
+                sequences: members.len(),
+                tokens,
+            };
+            let loss = self.loss.clone();
+            let evaluate = |micro: &MicroBatch, scores: &Scores| {
+                evaluate_rollouts(&loss, batch, old.as_deref(), totals, micro, scores)
+            };
+            let update = self.update(&sequences, members, &evaluate)?;
+            metrics.add_update(&update, update.sums.metrics(&loss));
+        }
+        metrics.finish_batch(batch, self.version);
+        self.finish(&sequences, &mut metrics);
+        Ok(metrics)
+    }
+
+    /// One update towards given completions, and raises the version by one.
+    ///
+    /// `loss = -(1/N) Σ_t logprob_t` over the `N` completion tokens of the whole batch. Same as TRL's `SFTTrainer`
+    /// with `completion_only_loss`.
+    ///
+    /// Errors: as [`Trainer::step`].
+    pub fn sft_step(&mut self, batch: &[SftExample]) -> Result<StepMetrics> {
+        let sequences = check_examples(batch, self.limits())?;
+        let tokens: usize = sequences.iter().map(Sequence::targets).sum();
+        let share = 1.0 / tokens as f64;
+        let evaluate = |_: &MicroBatch, scores: &Scores| {
+            let sum: f64 = scores.logprob.iter().map(|&x| f64::from(x)).sum();
+            Ok(LossOutput {
+                loss: -sum * share,
+                grad_logprob: vec![-share; scores.logprob.len()],
+                grad_entropy: 0.0,
+                sums: LossSums::of_entropy(&scores.entropy),
+            })
+        };
+        let update = self.update(&sequences, (0..batch.len()).collect(), &evaluate)?;
+        let mut metrics = StepMetrics::default();
+        metrics.add_update(&update, [("entropy", update.sums.mean_entropy())].into());
+        self.finish(&sequences, &mut metrics);
+        Ok(metrics)
+    }
+
+    /// Mean loss per completion token, without training: `-(1/N) Σ_t logprob_t`.
+    ///
+    /// Errors: `EmptyBatch`, `BadSequence`.
+    pub fn sft_loss(&self, batch: &[SftExample]) -> Result<f64> {
+        let sequences = check_examples(batch, self.limits())?;
+        let logprobs = self.logprobs_of(&sequences);
+        let tokens: usize = logprobs.iter().map(Vec::len).sum();
+        Ok(-logprobs
+            .iter()
+            .flatten()
+            .map(|&x| f64::from(x))
+            .sum::<f64>()
+            / tokens as f64)
+    }
+
+    /// Log-probabilities of a rollout's completion under the present weights, at its temperature, `[completion]`.
+    ///
+    /// Errors: `BadSequence`.
+    pub fn logprobs(&self, rollout: &TrainRollout) -> Result<Vec<f32>> {
+        let sequences = check_rollouts(std::slice::from_ref(rollout), self.limits())?;
+        Ok(self.logprobs_of(&sequences).swap_remove(0))
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Transformer {
+        &self.model
+    }
+
+    /// The model, without optimiser.
+    pub fn into_model(self) -> Transformer {
+        self.model
+    }
+
+    /// A copy of the weights, for the engine.
+    pub fn snapshot(&self) -> ModelSnapshot {
+        self.model.snapshot()
+    }
+
+    /// Batches trained on.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Updates made by the optimiser.
+    pub fn updates(&self) -> u64 {
+        self.optimizer.updates
+    }
+
+    /// How it trains.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The loss with every number settled.
+    pub fn loss(&self) -> &Loss {
+        &self.loss
+    }
+
+    fn limits(&self) -> Limits {
+        let config: &ModelConfig = self.model.config();
+        Limits {
+            vocabulary: config.vocab_size,
+            positions: config.max_positions,
+        }
+    }
+
+    fn finish(&mut self, sequences: &[Sequence], metrics: &mut StepMetrics) {
+        self.version += 1;
+        let rows: usize = sequences.iter().map(|s| s.rows() + 1).sum();
+        let targets = sequences.iter().map(Sequence::targets).sum();
+        self.tokens_seen += rows as u64;
+        metrics.finish(sequences.len(), rows, targets, self.tokens_seen);
+    }
+
+    /// Log-probabilities of each sequence's completion under the present weights.
+    fn logprobs_of(&self, sequences: &[Sequence]) -> Vec<Vec<f32>> {
+        let mut logprobs = vec![Vec::new(); sequences.len()];
+        for micro in self.micro_batches(sequences, (0..sequences.len()).collect()) {
+            let all = host::to_vec_f32(&score(&self.model, &micro).logprob);
+            let mut rest = all.as_slice();
+            for (&member, &length) in micro.members.iter().zip(&micro.lengths) {
+                let (own, tail) = rest.split_at(length);
+                logprobs[member] = own.to_vec();
+                rest = tail;
+            }
+        }
+        logprobs
+    }
+
+    fn micro_batches(&self, sequences: &[Sequence], members: Vec<usize>) -> Vec<MicroBatch> {
+        let rows: Vec<usize> = members
+            .iter()
+            .map(|&index| sequences[index].rows())
+            .collect();
+        let plan = pack(&rows, self.config.micro_batch_tokens);
+        let named = |bin: Vec<usize>| bin.into_iter().map(|place| members[place]).collect();
+        plan.into_iter()
+            .map(|bin| MicroBatch::new(sequences, named(bin)))
+            .collect()
+    }
+
+    /// Gradients of all micro-batches added up, then one step of the optimiser.
+    fn update(
+        &mut self,
+        sequences: &[Sequence],
+        members: Vec<usize>,
+        evaluate: &Evaluate,
+    ) -> Result<Update> {
+        let update = self.optimizer.updates + 1;
+        let micro_batches = self.micro_batches(sequences, members);
+        let mut total: Option<(Vec<Tensor<1>>, f64, LossSums)> = None;
+        for side_by_side in micro_batches.chunks(self.config.parallel_micro_batches) {
+            for part in compute(&self.model, side_by_side, evaluate) {
+                let (output, gradients) = part.map_err(|error| match error {
+                    TrainError::NotFinite { given, .. } => {
+                        TrainError::NonFiniteLoss { update, given }
+                    }
+                    other => other,
+                })?;
+                match &mut total {
+                    None => total = Some((gradients, output.loss, output.sums)),
+                    Some((sum, loss, sums)) => {
+                        *sum = std::mem::take(sum)
+                            .into_iter()
+                            .zip(gradients)
+                            .map(|(a, b)| a + b)
+                            .collect();
+                        *loss += output.loss;
+                        sums.merge(&output.sums);
+                    }
+                }
+            }
+        }
+        let (gradients, loss, sums) = total.ok_or(TrainError::EmptyBatch)?;
+        if !loss.is_finite() {
+            return Err(TrainError::NonFiniteLoss {
+                update,
+                given: loss,
+            });
+        }
+        let lr = self.config.optimizer.lr * self.config.schedule.factor(self.optimizer.updates);
+        let params = self.model.params_mut();
+        let grad_norm = self
+            .optimizer
+            .update(params, &gradients, &self.config.optimizer, lr)?;
+        Ok(Update {
+            loss,
+            sums,
+            grad_norm,
+            lr,
+            micro_batches: micro_batches.len(),
+        })
+    }
+}
+
+/// What one update did.
+#[derive(Debug)]
+pub(crate) struct Update {
+    pub(crate) loss: f64,
+    pub(crate) sums: LossSums,
+    pub(crate) grad_norm: f64,
+    pub(crate) lr: f64,
+    pub(crate) micro_batches: usize,
+}
+
+/// What the model thinks of the completion tokens of a micro-batch, on the host.
+pub(crate) struct Scores {
+    pub(crate) logprob: Vec<f32>,
+    pub(crate) entropy: Vec<f32>,
+}
+
+/// From scores to loss and slopes.
+type Evaluate<'a> = dyn Fn(&MicroBatch, &Scores) -> Result<LossOutput> + Sync + 'a;
+
+type Part = Result<(LossOutput, Vec<Tensor<1>>)>;
+
+/// Micro-batches on a thread each; results in their order.
+fn compute(model: &Transformer, micro_batches: &[MicroBatch], evaluate: &Evaluate) -> Vec<Part> {
+    if let [only] = micro_batches {
+        return vec![gradients(model, only, evaluate)];
+    }
+    std::thread::scope(|scope| {
+        let start = |micro| scope.spawn(move || gradients(model, micro, evaluate));
+        let running: Vec<_> = micro_batches.iter().map(start).collect();
+        let join = |handle: std::thread::ScopedJoinHandle<Part>| handle.join();
+        running
+            .into_iter()
+            .map(|handle| join(handle).unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// One forward, the loss on the host, one backward.
+///
+/// The slopes `g = ∂loss/∂logprob`, `h = ∂loss/∂entropy` are constants of `Σ_t g_t·logprob_t + h·Σ_t entropy_t`, whose
+/// gradient is therefore the loss's own.
+fn gradients(model: &Transformer, micro: &MicroBatch, evaluate: &Evaluate) -> Part {
+    // Leaves of its own, sharing the numbers: micro-batches side by side then have graphs of their own.
+    let model = model.clone().require_grad();
+    let TokenLogprobs { logprob, entropy } = score(&model, micro);
+    let scores = Scores {
+        logprob: host::to_vec_f32(&logprob),
+        entropy: host::to_vec_f32(&entropy),
+    };
+    let output = evaluate(micro, &scores)?;
+    let slopes: Vec<f32> = output
+        .grad_logprob
+        .iter()
+        .map(|&slope| slope as f32)
+        .collect();
+    let count = slopes.len();
+    let slopes = host::from_vec(slopes, [count], &plain_device(&model));
+    let mut surrogate = (logprob * slopes).sum();
+    if output.grad_entropy != 0.0 {
+        surrogate = surrogate + entropy.sum() * output.grad_entropy as f32;
+    }
+    let mut found = surrogate.backward();
+    let take = |param: &model::Param| {
+        let zeros = || Tensor::zeros(param.value.dims(), &plain_device(&model));
+        param.value.grad_remove(&mut found).unwrap_or_else(zeros)
+    };
+    let gradients = model.params().list.iter().map(take).collect();
+    Ok((output, gradients))
+}
+
+fn plain_device(model: &Transformer) -> Device {
+    model.device().inner()
+}
+
+fn score(model: &Transformer, micro: &MicroBatch) -> TokenLogprobs {
+    let hidden = model.hidden(&micro.tokens, &micro.positions, &micro.segments);
+    let hidden = match &micro.scored {
+        None => hidden,
+        Some(rows) => {
+            let rows = TensorData::new(rows.clone(), [rows.len()]);
+            hidden.select(0, Tensor::<1, Int>::from_data(rows, &plain_device(model)))
+        }
+    };
+    token_logprobs(hidden, &model.head(), &micro.targets, &micro.temperature)
+}
+
+fn evaluate_rollouts(
+    loss: &Loss,
+    batch: &[TrainRollout],
+    old: Option<&[Vec<f32>]>,
+    totals: Totals,
+    micro: &MicroBatch,
+    scores: &Scores,
+) -> Result<LossOutput> {
+    let members = || micro.members.iter();
+    let behaviour: Vec<f32> = members()
+        .flat_map(|&index| batch[index].behaviour_logprobs.iter().copied())
+        .collect();
+    let kept: Vec<f32>;
+    let old = match (loss.old, old) {
+        (OldPolicy::Behaviour, _) => &behaviour,
+        (OldPolicy::Recomputed, None) => &scores.logprob,
+        (OldPolicy::Recomputed, Some(old)) => {
+            kept = members()
+                .flat_map(|&index| old[index].iter().copied())
+                .collect();
+            &kept
+        }
+    };
+    let advantage: Vec<f32> = members().map(|&index| batch[index].advantage).collect();
+    loss.evaluate(&LossInput {
+        lengths: &micro.lengths,
+        logprob: &scores.logprob,
+        old,
+        behaviour: &behaviour,
+        entropy: &scores.entropy,
+        advantage: &advantage,
+        totals,
+    })
+}
