@@ -3,9 +3,18 @@
 //! Promise: one pass over flat f32 tensors, in place where nobody else holds them; elements
 //! do not depend on each other, so threads do not change the result.
 
+use burn::backend::Flex;
 use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
+use crate::device::is_cpu;
+use crate::flex::{dense, floats, primitive, tensor};
 use crate::reference;
+use crate::vmath::vectorized;
+
+/// Elements per piece of work, and per partial sum.
+const PIECE: usize = 16 * 1024;
 
 /// Numbers of one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +45,8 @@ impl AdamWStep {
 
 /// With `g = grad · grad_scale`: `m = β1·m + (1-β1)·g`, `v = β2·v + (1-β2)·g²`,
 /// `p = p·(1 - lr·weight_decay) - lr · (m/(1-β1^step)) / (sqrt(v/(1-β2^step)) + eps)`.
-/// Source: AdamW, arXiv:1711.05101, algorithm 2; the order of operations is PyTorch's.
+/// Source: AdamW, arXiv:1711.05101, algorithm 2; the bias corrections
+/// go where PyTorch puts them.
 ///
 /// All `[n]`. `param` keeps whether it requires gradients, as a new leaf.
 ///
@@ -54,10 +64,108 @@ pub fn adamw_step(
     for (name, dims) in [("grad", grad.dims()), ("m", m.dims()), ("v", v.dims())] {
         assert_eq!(dims, [n], "adamw_step: length of {name}");
     }
-    reference::adamw_step(param, grad, m, v, step);
+    if !is_cpu(&param.device()) {
+        return reference::adamw_step(param, grad, m, v, step);
+    }
+    let leaf = (param.is_autodiff(), param.is_require_grad());
+    let grad = primitive(grad.clone());
+    let mut state = [&mut *param, m, v].map(take);
+    let update = Update::new(&step);
+    {
+        let [p, m, v] = &mut state;
+        let pieces = p
+            .storage_mut::<f32>()
+            .par_chunks_mut(PIECE)
+            .zip(m.storage_mut::<f32>().par_chunks_mut(PIECE))
+            .zip(v.storage_mut::<f32>().par_chunks_mut(PIECE))
+            .zip(floats(&grad).par_chunks(PIECE));
+        pieces.for_each(|(((p, m), v), g)| update.apply(p, m, v, g));
+    }
+    let [new, new_m, new_v] = state;
+    (*m, *v) = (tensor(new_m), tensor(new_v));
+    let new = tensor(new);
+    *param = match leaf {
+        (false, _) => new,
+        (true, false) => Tensor::from_inner(new),
+        (true, true) => Tensor::from_inner(new).require_grad(),
+    };
+}
+
+/// Takes the primitive out of a tensor, so that it can be changed in place if nobody else
+/// holds it.
+fn take(tensor: &mut Tensor<1>) -> FlexTensor {
+    let device = tensor.device().inner();
+    let taken = std::mem::replace(tensor, Tensor::empty([0], &device));
+    let primitive = taken.inner().try_into_primitive::<Flex>();
+    dense(primitive.expect("the caller saw that the tensor lives on the CPU"))
+}
+
+/// The factors of one update, ready for every element.
+struct Update {
+    step: AdamWStep,
+    keep: f32,
+    rate: f32,
+    root_correction: f32,
+}
+
+impl Update {
+    fn new(step: &AdamWStep) -> Self {
+        let (correction1, correction2) = step.bias_corrections();
+        Self {
+            step: *step,
+            keep: 1.0 - step.lr * step.weight_decay,
+            rate: step.lr / correction1,
+            root_correction: correction2.sqrt(),
+        }
+    }
+
+    fn apply(&self, p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
+        let AdamWStep {
+            beta1,
+            beta2,
+            eps,
+            grad_scale,
+            ..
+        } = self.step;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                    let g = g * grad_scale;
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * g * g;
+                    let root = v.sqrt() / self.root_correction + eps;
+                    *p = *p * self.keep - self.rate * *m / root;
+                }
+            },
+        );
+    }
 }
 
 /// `Σ x²`, summed in f64 in an order that depends on the length alone.
 pub fn sum_of_squares(x: &Tensor<1>) -> f64 {
-    reference::sum_of_squares(x)
+    if !is_cpu(&x.device()) {
+        return reference::sum_of_squares(x);
+    }
+    let x = primitive(x.clone());
+    let pieces: Vec<f64> = floats(&x).par_chunks(PIECE).map(squares).collect();
+    pieces.iter().sum()
+}
+
+fn squares(x: &[f32]) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0f64; 8];
+            let chunks = x.chunks_exact(lanes.len());
+            let rest = chunks.remainder();
+            for chunk in chunks {
+                for (lane, x) in lanes.iter_mut().zip(chunk) {
+                    *lane += f64::from(*x) * f64::from(*x);
+                }
+            }
+            let rest = rest.iter().map(|x| f64::from(*x) * f64::from(*x));
+            lanes.iter().sum::<f64>() + rest.sum::<f64>()
+        },
+    )
 }

@@ -2,8 +2,23 @@
 //!
 //! Promise: a token sees itself and the earlier tokens of its own sequence, nothing else.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
 
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor,
+};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use crate::attend::{Queries, Results, Run, Scratch, Shared, attend, sized, transpose};
+use crate::attention_backward::gradients;
+use crate::device::is_cpu;
+use crate::flex::{dense, floats, parents, register};
+use crate::recycle::Buffer;
 use crate::reference;
 use crate::shapes::{Heads, Segments};
 
@@ -26,5 +41,185 @@ pub fn attention(
     assert_eq!(q.dims(), [tokens, heads.query_width()], "attention: q");
     assert_eq!(k.dims(), [tokens, heads.kv_width()], "attention: k");
     assert_eq!(v.dims(), [tokens, heads.kv_width()], "attention: v");
-    reference::attention(q, k, v, segments, heads)
+    if !is_cpu(&q.device()) {
+        return reference::attention(q, k, v, segments, heads);
+    }
+    let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
+    let (out, _) = <Dispatch as AttentionOps>::causal_attention(q, k, v, segments.clone(), heads);
+    Tensor::from_dispatch(out)
+}
+
+/// The operation as a Burn extension.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait AttentionOps: Backend {
+    /// See [`attention()`]; also the log of each row's sum of exponentials, `[T, H]`, which
+    /// carries no gradient.
+    fn causal_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        segments: Segments,
+        heads: Heads,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Its gradients.
+pub(crate) trait AttentionGradient: Backend {
+    /// Gradients with respect to q, k and v, from `inputs` = q, k, v, `results` = out and the
+    /// logs of the sums, and the gradient of out.
+    fn attention_backward(
+        inputs: [FloatTensor<Self>; 3],
+        results: (FloatTensor<Self>, FloatTensor<Self>),
+        grad: FloatTensor<Self>,
+        segments: Segments,
+        heads: Heads,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+impl AttentionOps for Flex {
+    fn causal_attention(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        segments: Segments,
+        heads: Heads,
+    ) -> (FlexTensor, FlexTensor) {
+        let (q, k, v) = (dense(q), dense(k), dense(v));
+        let (q, k, v) = (floats(&q), floats(&k), floats(&v));
+        let tokens = segments.tokens();
+        let mut out = Buffer::new(tokens * heads.query_width());
+        let mut log_sums = Buffer::new(tokens * heads.query);
+        let (shared_out, shared_sums) = (Shared::new(&mut out), Shared::new(&mut log_sums));
+        let results = Results {
+            out: &shared_out,
+            log_sums: Some(&shared_sums),
+        };
+        tasks(&segments, heads).into_par_iter().for_each_init(
+            || (Scratch::default(), Vec::new()),
+            |(scratch, keys), (rows, kv_head)| {
+                let start = rows.start * heads.kv_width() + kv_head * heads.head_dim;
+                let keys = sized(keys, rows.len() * heads.head_dim);
+                transpose(&k[start..], heads.kv_width(), heads.head_dim, keys);
+                let run = Run {
+                    keys,
+                    key_step: rows.len(),
+                    values: &v[start..],
+                    value_step: heads.kv_width(),
+                    len: rows.len(),
+                };
+                let queries = Queries {
+                    all: q,
+                    rows,
+                    past: 0,
+                };
+                attend(&queries, &[run], heads, kv_head, &results, scratch);
+            },
+        );
+        (
+            out.into_tensor([tokens, heads.query_width()]),
+            log_sums.into_tensor([tokens, heads.query]),
+        )
+    }
+}
+
+impl AttentionGradient for Flex {
+    fn attention_backward(
+        inputs: [FlexTensor; 3],
+        (out, log_sums): (FlexTensor, FlexTensor),
+        grad: FlexTensor,
+        segments: Segments,
+        heads: Heads,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [q, k, v] = inputs.map(dense);
+        let grad = dense(grad);
+        let forward = Forward {
+            q: floats(&q),
+            k: floats(&k),
+            v: floats(&v),
+            out: floats(&out),
+            log_sums: floats(&log_sums),
+            grad: floats(&grad),
+            heads,
+        };
+        gradients(&forward, tasks(&segments, heads))
+    }
+}
+
+/// What the backward pass needs of the forward one, and the gradient that comes in.
+pub(crate) struct Forward<'a> {
+    pub(crate) q: &'a [f32],
+    pub(crate) k: &'a [f32],
+    pub(crate) v: &'a [f32],
+    pub(crate) out: &'a [f32],
+    pub(crate) log_sums: &'a [f32],
+    pub(crate) grad: &'a [f32],
+    pub(crate) heads: Heads,
+}
+
+/// One piece of work per sequence and key/value head.
+fn tasks(segments: &Segments, heads: Heads) -> Vec<Task> {
+    let filled = segments.ranges().filter(|rows| !rows.is_empty());
+    filled
+        .flat_map(|rows| (0..heads.key_value).map(move |kv_head| (rows.clone(), kv_head)))
+        .collect()
+}
+
+/// Rows of a sequence, and a key/value head.
+pub(crate) type Task = (Range<usize>, usize);
+
+#[derive(Debug)]
+struct AttentionBackward;
+
+/// Inputs, results and shape of a recorded attention.
+#[derive(Clone, Debug)]
+struct Saved<F> {
+    inputs: [F; 3],
+    results: (F, F),
+    segments: Segments,
+    heads: Heads,
+}
+
+impl<B: AttentionGradient> Backward<B, 3> for AttentionBackward {
+    type State = Saved<FloatTensor<B>>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
+        let s = ops.state;
+        let (dq, dk, dv) = B::attention_backward(s.inputs, s.results, grad, s.segments, s.heads);
+        register::<B, 3>(grads, parents, [Some(dq), Some(dk), Some(dv)]);
+    }
+}
+
+impl<B: AttentionOps + AttentionGradient, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
+    fn causal_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        segments: Segments,
+        heads: Heads,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [q.node(), k.node(), v.node()];
+        let inputs = [q, k, v].map(|x| x.into_primitive());
+        let [q, k, v] = inputs.clone();
+        let (out, log_sums) = B::causal_attention(q, k, v, segments.clone(), heads);
+        let constant = <Self as AutodiffBackend>::from_inner(log_sums.clone());
+        let out = match AttentionBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                let results = (out.clone(), log_sums);
+                let saved = Saved {
+                    inputs,
+                    results,
+                    segments,
+                    heads,
+                };
+                prep.finish(saved, out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        };
+        (out, constant)
+    }
 }

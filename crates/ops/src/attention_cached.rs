@@ -3,9 +3,14 @@
 //! Promise: only the blocks that a view names are read or written.
 
 use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
 
+use crate::attend::{Queries, Results, Run, Scratch, Shared, attend};
+use crate::device::is_cpu;
+use crate::flex::{floats, primitive, tensor};
+use crate::recycle::Buffer;
 use crate::reference;
-use crate::shapes::{CacheView, Heads};
+use crate::shapes::{CacheView, CachedSegment, Heads};
 
 /// Keys and values of all layers, in blocks of `block_size` tokens that sequences borrow.
 ///
@@ -19,6 +24,9 @@ pub struct KvPool {
 }
 
 enum Store {
+    /// Per layer, as the CPU kernels want them.
+    Blocks(Vec<Layer>),
+    /// Per layer keys and values, `[blocks * block_size, kv_width]`.
     Tensors(Vec<(Tensor<2>, Tensor<2>)>),
 }
 
@@ -31,7 +39,21 @@ impl KvPool {
         kv_width: usize,
         device: &Device,
     ) -> Self {
-        Self::of_tensors(layers, blocks, block_size, kv_width, device)
+        if !is_cpu(device) {
+            return Self::of_tensors(layers, blocks, block_size, kv_width, device);
+        }
+        let size = blocks * block_size * kv_width;
+        let layer = || Layer {
+            keys: vec![0.0; size],
+            values: vec![0.0; size],
+        };
+        Self {
+            store: Store::Blocks((0..layers).map(|_| layer()).collect()),
+            layers,
+            blocks,
+            block_size,
+            kv_width,
+        }
     }
 
     /// As [`KvPool::new`], but in tensors on any device, for the plain operations.
@@ -84,6 +106,14 @@ impl KvPool {
                     *tensor = tensor.clone().slice_assign([rows(to), width], source);
                 }
             }
+            Store::Blocks(layers) => {
+                let floats = self.block_size * self.kv_width;
+                let source = from * floats..(from + 1) * floats;
+                for layer in layers {
+                    layer.keys.copy_within(source.clone(), to * floats);
+                    layer.values.copy_within(source.clone(), to * floats);
+                }
+            }
         }
     }
 
@@ -98,6 +128,7 @@ impl KvPool {
                 let (k, v) = &mut layers[layer];
                 (k, v)
             }
+            Store::Blocks(_) => panic!("the plain operations need KvPool::of_tensors"),
         }
     }
 
@@ -155,5 +186,110 @@ pub fn attention_cached(
     view: &CacheView,
     heads: Heads,
 ) -> Tensor<2> {
-    reference::attention_cached(q, k, v, pool, layer, view, heads)
+    if let Store::Tensors(_) = pool.store {
+        return reference::attention_cached(q, k, v, pool, layer, view, heads);
+    }
+    pool.assert_fits(layer, view, q.dims(), k.dims(), v.dims(), heads);
+    let [q, k, v] = [q, k, v].map(primitive);
+    let [rows, width] = [floats(&q).len() / heads.query_width(), heads.query_width()];
+    let mut out = Buffer::new(rows * width);
+    let shape = Shape {
+        block_size: pool.block_size,
+        heads,
+    };
+    let Store::Blocks(layers) = &mut pool.store else {
+        unreachable!("tensors were handled above")
+    };
+    let layer = &mut layers[layer];
+    layer.write(floats(&k), floats(&v), view, shape);
+    layer.attend(floats(&q), &mut out, view, shape);
+    tensor(out.into_tensor([rows, width]))
+}
+
+/// Keys and values of one layer: `[block][kv head][head_dim][slot]` for keys,
+/// `[block][kv head][slot][head_dim]` for values.
+struct Layer {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+#[derive(Clone, Copy)]
+struct Shape {
+    block_size: usize,
+    heads: Heads,
+}
+
+impl Shape {
+    /// Floats of one head in one block.
+    fn head_floats(&self) -> usize {
+        self.block_size * self.heads.head_dim
+    }
+
+    /// Where one head's part of a block starts.
+    fn start(&self, block: u32, kv_head: usize) -> usize {
+        (block as usize * self.heads.key_value + kv_head) * self.head_floats()
+    }
+}
+
+impl Layer {
+    /// Puts the new rows where the view says.
+    fn write(&mut self, k: &[f32], v: &[f32], view: &CacheView, shape: Shape) {
+        let (dim, size) = (shape.heads.head_dim, shape.block_size);
+        for segment in &view.segments {
+            for (row, token) in segment.rows.clone().zip(segment.past..) {
+                let (block, slot) = (segment.blocks[token / size], token % size);
+                for kv_head in 0..shape.heads.key_value {
+                    let from = row * shape.heads.kv_width() + kv_head * dim;
+                    let to = shape.start(block, kv_head);
+                    let column = self.keys[to + slot..].iter_mut().step_by(size);
+                    column
+                        .zip(&k[from..from + dim])
+                        .for_each(|(to, k)| *to = *k);
+                    let at = to + slot * dim;
+                    self.values[at..at + dim].copy_from_slice(&v[from..from + dim]);
+                }
+            }
+        }
+    }
+
+    fn attend(&self, q: &[f32], out: &mut [f32], view: &CacheView, shape: Shape) {
+        let filled = view.segments.iter().filter(|s| !s.rows.is_empty());
+        let tasks: Vec<_> = filled
+            .flat_map(|segment| (0..shape.heads.key_value).map(move |head| (segment, head)))
+            .collect();
+        let shared = Shared::new(out);
+        let results = Results {
+            out: &shared,
+            log_sums: None,
+        };
+        tasks
+            .into_par_iter()
+            .for_each_init(Scratch::default, |scratch, (segment, kv_head)| {
+                let runs = self.runs(segment, kv_head, shape);
+                let queries = Queries {
+                    all: q,
+                    rows: segment.rows.clone(),
+                    past: segment.past,
+                };
+                attend(&queries, &runs, shape.heads, kv_head, &results, scratch);
+            });
+    }
+
+    /// The blocks of a sequence, for one head.
+    fn runs(&self, segment: &CachedSegment, kv_head: usize, shape: Shape) -> Vec<Run<'_>> {
+        let total = segment.past + segment.rows.len();
+        let used = total.div_ceil(shape.block_size);
+        let run = |&block: &u32| {
+            let start = shape.start(block, kv_head);
+            let floats = start..start + shape.head_floats();
+            Run {
+                keys: &self.keys[floats.clone()],
+                key_step: shape.block_size,
+                values: &self.values[floats],
+                value_step: shape.heads.head_dim,
+                len: shape.block_size,
+            }
+        };
+        segment.blocks[..used].iter().map(run).collect()
+    }
 }

@@ -6,16 +6,23 @@
 //! Shapes that do not fit are our own bugs and panic with a message.
 
 pub mod adamw;
+mod attend;
 pub mod attention;
+mod attention_backward;
 pub mod attention_cached;
+mod block_product;
 pub mod device;
 pub mod embedding;
+mod flex;
 pub mod gemm;
+mod head_tiles;
 pub mod host;
 pub mod linear;
+pub mod recycle;
 pub mod reference;
 pub mod rms_norm;
 pub mod rotary;
+mod rows;
 pub mod shapes;
 pub mod swiglu;
 pub mod token_logprobs;

@@ -5,11 +5,19 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
 
 use crate::device::is_cpu;
-use crate::gemm::{PackedMatrix, gemm_packed};
-use crate::{host, reference};
+use crate::flex::{dense, dims2, floats, parents, primitive, register, tensor};
+use crate::gemm::{MatRef, PackedMatrix, gemm, gemm_packed};
+use crate::recycle::Buffer;
+use crate::vmath::vectorized;
+use crate::{host, reference, rows};
 
 /// A weight `[out, in]`, either a tensor (trainable) or packed for inference on the CPU.
 #[derive(Clone)]
@@ -21,7 +29,7 @@ pub struct Matrix {
 
 #[derive(Clone)]
 enum Form {
-    Tensor(Tensor<2>),
+    Tensor(Box<Tensor<2>>),
     Packed(Arc<PackedMatrix>),
 }
 
@@ -30,7 +38,7 @@ impl Matrix {
     pub fn new(weight: Tensor<2>) -> Self {
         let [out_features, in_features] = weight.dims();
         Self {
-            form: Form::Tensor(weight),
+            form: Form::Tensor(Box::new(weight)),
             out_features,
             in_features,
         }
@@ -58,7 +66,7 @@ impl Matrix {
                     self.in_features,
                 ))
             }
-            Form::Tensor(weight) => Self::new(weight.clone().inner()),
+            Form::Tensor(weight) => Self::new(Tensor::clone(weight).inner()),
         }
     }
 
@@ -101,14 +109,20 @@ impl Matrix {
             Form::Packed(_) => None,
         }
     }
+
+    /// The packed weight, or nothing if the matrix is a tensor.
+    pub(crate) fn packed_weight(&self) -> Option<&PackedMatrix> {
+        match &self.form {
+            Form::Tensor(_) => None,
+            Form::Packed(weight) => Some(weight),
+        }
+    }
 }
 
 /// `y = x · Wᵀ + b`, x `[T, in]`, W `[out, in]`, b `[out]`, y `[T, out]`.
 ///
-/// A packed weight gives a result without gradients.
-///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes do not fit, or gradients are wanted through a packed weight.
 pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
     let [_, width] = x.dims();
     assert_eq!(
@@ -116,22 +130,196 @@ pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
         "linear: input is {width} wide, the weight takes {}",
         w.in_features
     );
+    if let Some(bias) = bias {
+        assert_eq!(bias.dims(), [w.out_features], "linear: bias");
+    }
     match &w.form {
-        Form::Tensor(_) => reference::linear(x, w, bias),
-        Form::Packed(packed) => linear_packed(&x, packed, bias),
+        Form::Packed(packed) => linear_packed(x, packed, bias),
+        Form::Tensor(_) if !is_cpu(&x.device()) => reference::linear(x, w, bias),
+        Form::Tensor(weight) => {
+            let (x, weight) = (x.into_dispatch(), Tensor::clone(weight).into_dispatch());
+            let y = match bias {
+                None => <Dispatch as LinearOps>::matmul_t(x, weight),
+                Some(b) => {
+                    <Dispatch as LinearOps>::matmul_t_bias(x, weight, b.clone().into_dispatch())
+                }
+            };
+            Tensor::from_dispatch(y)
+        }
     }
 }
 
-fn linear_packed(x: &Tensor<2>, w: &PackedMatrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
-    let [rows, _] = x.dims();
-    let device: Device = x.device();
-    let mut y = vec![0.0; rows * w.out_features()];
-    gemm_packed(&mut y, &host::to_vec_f32(x), w);
+fn linear_packed(x: Tensor<2>, w: &PackedMatrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
+    assert!(!x.is_tracked(), "no gradients flow through a packed weight");
+    let x = primitive(x);
+    let [tokens, _] = dims2(&x);
+    let mut y = Buffer::new(tokens * w.out_features());
+    gemm_packed(&mut y, floats(&x), w);
     if let Some(bias) = bias {
-        let bias = host::to_vec_f32(bias);
-        for row in y.chunks_exact_mut(bias.len()) {
-            row.iter_mut().zip(&bias).for_each(|(y, b)| *y += b);
+        add_bias(&mut y, floats(&primitive(bias.clone())));
+    }
+    tensor(y.into_tensor([tokens, w.out_features()]))
+}
+
+fn add_bias(y: &mut [f32], bias: &[f32]) {
+    rows::for_each(y, bias.len(), |_, y| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for y in y.chunks_exact_mut(bias.len()) {
+                    y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+                }
+            },
+        );
+    });
+}
+
+/// The operation as a Burn extension.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait LinearOps: Backend {
+    /// `y = x · Wᵀ`.
+    fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `y = x · Wᵀ + b`.
+    fn matmul_t_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+/// Its gradients.
+pub(crate) trait LinearGradient: Backend {
+    /// `dx = dy · W`, `dy` `[T, out]`.
+    fn linear_input_gradient(
+        grad: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// `dW = dyᵀ · x`, `[out, in]`.
+    fn linear_weight_gradient(grad: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `db = Σ_t dy_t`, `[out]`.
+    fn linear_bias_gradient(grad: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// A row-major tensor as the matrix product takes it.
+fn view(tensor: &FlexTensor) -> MatRef<'_> {
+    let [rows, columns] = dims2(tensor);
+    MatRef::new(floats(tensor), rows, columns)
+}
+
+fn product(a: MatRef, b: MatRef) -> FlexTensor {
+    let shape = [a.rows(), b.cols()];
+    let mut c = Buffer::new(shape[0] * shape[1]);
+    gemm(&mut c, a, b, false);
+    c.into_tensor(shape)
+}
+
+impl LinearOps for Flex {
+    fn matmul_t(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        product(view(&dense(x)), view(&dense(weight)).t())
+    }
+
+    fn matmul_t_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let (x, weight, bias) = (dense(x), dense(weight), dense(bias));
+        let shape = [dims2(&x)[0], dims2(&weight)[0]];
+        let mut y = Buffer::new(shape[0] * shape[1]);
+        gemm(&mut y, view(&x), view(&weight).t(), false);
+        add_bias(&mut y, floats(&bias));
+        y.into_tensor(shape)
+    }
+}
+
+impl LinearGradient for Flex {
+    fn linear_input_gradient(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        product(view(&dense(grad)), view(&dense(weight)))
+    }
+
+    fn linear_weight_gradient(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
+        product(view(&dense(grad)).t(), view(&dense(x)))
+    }
+
+    fn linear_bias_gradient(grad: FlexTensor) -> FlexTensor {
+        let grad = dense(grad);
+        let ([tokens, width], dy) = (dims2(&grad), floats(&grad));
+        let mut sums = Buffer::new(width);
+        rows::column_sums(tokens, &mut sums, |range, sums| {
+            for dy in dy[range.start * width..range.end * width].chunks_exact(width) {
+                sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
+            }
+        });
+        sums.into_tensor([width])
+    }
+}
+
+#[derive(Debug)]
+struct LinearBackward;
+
+impl LinearBackward {
+    fn gradients<B: LinearGradient>(
+        [x_wanted, weight_wanted]: [bool; 2],
+        (x, weight): (FloatTensor<B>, FloatTensor<B>),
+        grad: &FloatTensor<B>,
+    ) -> [Option<FloatTensor<B>>; 2] {
+        [
+            x_wanted.then(|| B::linear_input_gradient(grad.clone(), weight)),
+            weight_wanted.then(|| B::linear_weight_gradient(grad.clone(), x)),
+        ]
+    }
+}
+
+impl<B: LinearGradient> Backward<B, 2> for LinearBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
+        let wanted = parents.each_ref().map(Option::is_some);
+        let gradients = Self::gradients::<B>(wanted, ops.state, &grad);
+        register::<B, 2>(grads, parents, gradients);
+    }
+}
+
+impl<B: LinearGradient> Backward<B, 3> for LinearBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
+        let [x, weight, bias] = parents.each_ref().map(Option::is_some);
+        let [dx, dweight] = Self::gradients::<B>([x, weight], ops.state, &grad);
+        let dbias = bias.then(|| B::linear_bias_gradient(grad));
+        register::<B, 3>(grads, parents, [dx, dweight, dbias]);
+    }
+}
+
+impl<B: LinearOps + LinearGradient, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
+    fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let y = B::matmul_t(x.clone(), weight.clone());
+        match Backward::<B, 2>::prepare::<C>(LinearBackward, nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish((x, weight), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
-    host::from_vec(y, [rows, w.out_features()], &device)
+
+    fn matmul_t_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let y = B::matmul_t_bias(x.clone(), weight.clone(), bias.into_primitive());
+        match Backward::<B, 3>::prepare::<C>(LinearBackward, nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish((x, weight), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
 }

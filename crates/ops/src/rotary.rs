@@ -5,9 +5,18 @@
 
 use std::sync::Arc;
 
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
 
-use crate::reference;
+use crate::device::is_cpu;
+use crate::flex::{dense, dims2, floats, parents, register};
+use crate::recycle::Buffer;
+use crate::vmath::vectorized;
+use crate::{reference, rows};
 
 /// Cosines and sines for every position, `[positions, head_dim / 2]` each.
 #[derive(Clone, Debug)]
@@ -88,5 +97,110 @@ pub fn rotary(
             table.positions()
         );
     }
-    reference::rotary(x, positions, table, head_dim)
+    if !is_cpu(&x.device()) {
+        return reference::rotary(x, positions, table, head_dim);
+    }
+    let turn = Turn {
+        positions: positions.clone(),
+        table: table.clone(),
+        sign: 1.0,
+    };
+    Tensor::from_dispatch(<Dispatch as RotaryOps>::rotate(x.into_dispatch(), turn))
+}
+
+/// How far and which way to turn each row.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    positions: Arc<[u32]>,
+    table: RotaryTable,
+    /// 1 turns forward, -1 back.
+    sign: f32,
+}
+
+/// The operation as a Burn extension.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait RotaryOps: Backend {
+    /// See [`rotary()`]. The gradient is turned back by the same angle.
+    fn rotate(x: FloatTensor<Self>, turn: Turn) -> FloatTensor<Self>;
+}
+
+impl RotaryOps for Flex {
+    fn rotate(x: FlexTensor, turn: Turn) -> FlexTensor {
+        let mut x = dense(x);
+        let shape @ [tokens, width] = dims2(&x);
+        if let Some(values) = x.try_storage_mut::<f32>() {
+            rows::for_each(values, width, |range, x| turn.rows(range.start, width, x));
+            return x;
+        }
+        let mut out = Buffer::new(tokens * width);
+        let xs = floats(&x);
+        rows::for_each(&mut out, width, |range, y| {
+            y.copy_from_slice(&xs[range.start * width..range.end * width]);
+            turn.rows(range.start, width, y);
+        });
+        out.into_tensor(shape)
+    }
+}
+
+impl Turn {
+    /// Turns whole rows in place; the first one is row `first` of the batch.
+    fn rows(&self, first: usize, width: usize, values: &mut [f32]) {
+        let half = self.table.half;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (row, values) in values.chunks_exact_mut(width).enumerate() {
+                    let start = self.positions[first + row] as usize * half;
+                    let cos = &self.table.cos[start..start + half];
+                    let sin = &self.table.sin[start..start + half];
+                    for head in values.chunks_exact_mut(2 * half) {
+                        turn_head(head, cos, sin, self.sign);
+                    }
+                }
+            },
+        );
+    }
+}
+
+#[inline(always)]
+fn turn_head(head: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    let (low, high) = head.split_at_mut(cos.len());
+    for ((low, high), (&c, &s)) in low.iter_mut().zip(high).zip(cos.iter().zip(sin)) {
+        let (a, b, s) = (*low, *high, sign * s);
+        *low = a * c - b * s;
+        *high = b * c + a * s;
+    }
+}
+
+#[derive(Debug)]
+struct RotateBackward;
+
+impl<B: RotaryOps> Backward<B, 1> for RotateBackward {
+    type State = Turn;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
+        let back = Turn {
+            sign: -ops.state.sign,
+            ..ops.state
+        };
+        register::<B, 1>(grads, parents, [Some(B::rotate(grad, back))]);
+    }
+}
+
+impl<B: RotaryOps, C: CheckpointStrategy> RotaryOps for Autodiff<B, C> {
+    fn rotate(x: FloatTensor<Self>, turn: Turn) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match RotateBackward
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                let y = B::rotate(x, turn.clone());
+                prep.finish(turn, y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::rotate(x, turn)),
+        }
+    }
 }
