@@ -14,6 +14,7 @@ use crate::summary::Summary;
 use crate::tensorboard::TensorBoardFile;
 use crate::term::Screen;
 use crate::view::RunView;
+use rounds::{Party, Wait, Waiting};
 use std::path::{Path, PathBuf};
 
 /// The views of one run in its folder.
@@ -65,9 +66,10 @@ impl Views {
         Ok(())
     }
 
-    /// Tells who waits on whom, in words; empty for nobody.
-    pub fn waits(&mut self, waits: &str) {
-        self.screen.waits(waits);
+    /// Tells who waits on whom.
+    pub fn waits(&mut self, waits: &[Wait]) {
+        let words: Vec<String> = waits.iter().filter_map(in_words).collect();
+        self.screen.waits(&words.join(", "));
     }
 
     /// Takes in the whole log, the newest event included, and opens the files.
@@ -83,6 +85,31 @@ impl Views {
         });
         Ok(())
     }
+}
+
+/// A wait as a person says it; nothing for the waits that are the normal course of things.
+fn in_words(wait: &Wait) -> Option<String> {
+    let who = match wait.who {
+        Party::Trainer => "trainer",
+        Party::Workers => "workers",
+        Party::Run => "run",
+    };
+    let on = match wait.on {
+        Waiting::Start | Waiting::Finished { .. } => return None,
+        Waiting::Groups {
+            have,
+            need,
+            in_flight,
+        } => {
+            format!("groups ({have} of {need}, {in_flight} on the way)")
+        }
+        Waiting::Trainer { step } => format!("the trainer (step {step})"),
+        Waiting::Weights { version } => format!("weights {version}"),
+        Waiting::Slots { limit } => format!("a free slot (limit {limit})"),
+        Waiting::Checkpoint { step } => format!("the checkpoint of step {step}"),
+        Waiting::Eval { version, .. } => format!("the score of weights {version}"),
+    };
+    Some(format!("{who} for {on}"))
 }
 
 /// The view of everything in a log.

@@ -11,7 +11,7 @@ use std::fmt::Write;
 const POINTS_MAX: usize = 240;
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 190.0;
-const LEFT: f64 = 44.0;
+const LEFT: f64 = 52.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
@@ -209,15 +209,17 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// `s_t = (1-a) s_(t-1) + a y_t` with `a = 2 / (n/8 + 1)`, `a ≤ 1`: an eighth of the run is the memory.
+/// Mean over a window of `n/16` points on each side, cut at the ends: no lag, unlike a running mean.
 fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let weight = (2.0 / (points.len() as f64 / 8.0 + 1.0)).min(1.0);
-    let mut state = points.first().map_or(0.0, |point| point.1);
-    points
-        .iter()
-        .map(|(x, y)| {
-            state += weight * (y - state);
-            (*x, state)
+    let side = points.len() / 16;
+    let mean = |window: &[(f64, f64)]| {
+        window.iter().map(|point| point.1).sum::<f64>() / window.len() as f64
+    };
+    (0..points.len())
+        .map(|at| {
+            // The same reach on both sides, so that a straight line stays a straight line.
+            let side = side.min(at).min(points.len() - 1 - at);
+            (points[at].0, mean(&points[at - side..=at + side]))
         })
         .collect()
 }
@@ -254,8 +256,13 @@ pub(super) fn number(value: f64) -> String {
     } else if size >= 1e4 {
         crate::summary::count(value)
     } else if size < 1e-3 {
-        format!("{value:.1e}")
-    } else if value.fract() == 0.0 {
+        let text = format!("{value:.2e}");
+        let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+        format!(
+            "{}e{power}",
+            digits.trim_end_matches('0').trim_end_matches('.')
+        )
+    } else if value.fract() == 0.0 || size >= 1e3 {
         format!("{value:.0}")
     } else {
         let digits = if size < 10.0 { 3 } else { 1 };
@@ -296,6 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn smoothing_keeps_a_straight_line_and_its_ends() {
+        let points: Vec<_> = (0..64)
+            .map(|x| (f64::from(x), 2.0 * f64::from(x)))
+            .collect();
+        let smooth = smooth(&points);
+        assert!(
+            smooth
+                .iter()
+                .zip(&points)
+                .all(|(a, b)| (a.1 - b.1).abs() < 1e-9)
+        );
+        assert_eq!(smooth.len(), 64);
+    }
+
+    #[test]
     fn odd_numbers_never_reach_the_picture() {
         let chart = |points: Vec<(f64, f64)>| {
             let series = Series {
@@ -322,7 +344,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let texts = [0.0, 0.25, 12.0, 12.34, 0.00012, 45_678.0, 0.1 + 0.2].map(number);
-        assert_eq!(texts, ["0", "0.25", "12", "12.3", "1.2e-4", "45.7k", "0.3"]);
+        let texts = [0.0, 0.25, 12.34, 2567.5, 0.000105, 45_678.0, 0.1 + 0.2].map(number);
+        assert_eq!(
+            texts,
+            ["0", "0.25", "12.3", "2568", "1.05e-4", "45.7k", "0.3"]
+        );
     }
 }

@@ -85,7 +85,7 @@ fn tiles(summary: &Summary) -> String {
         let before = scores.before_rl.as_ref().or(scores.start.as_ref());
         if let (Some(before), Some(after)) = (before, &scores.after) {
             let values = format!("{:.3} → {:.3}", before.exact_mean, after.exact_mean);
-            tiles.push((values, format!("held-out exact, {task}")));
+            tiles.push((values, format!("held-out exact before → after RL, {task}")));
         }
     }
     let tokens = &summary.tokens;
@@ -113,8 +113,13 @@ fn tiles(summary: &Summary) -> String {
         ),
     ]);
     let tile = |(value, label): &(String, String)| {
+        let class = if value.contains('→') {
+            "tile wide"
+        } else {
+            "tile"
+        };
         format!(
-            "<div class=\"tile\"><b>{}</b><span>{}</span></div>",
+            "<div class=\"{class}\"><b>{}</b><span>{}</span></div>",
             escape(value),
             escape(label)
         )
@@ -186,7 +191,9 @@ fn learning(view: &RunView) -> Vec<Chart> {
                 curve(view, "reward", Look::Smoothed, |m| {
                     m.reward_all_mean.unwrap_or(m.reward.mean)
                 }),
-                curve(view, "exact in the batch", Look::Line, |m| m.exact_share),
+                curve(view, "exact in the batch", Look::Smoothed, |m| {
+                    m.exact_share
+                }),
             ],
             span: Some((0.0, 1.0)),
         },
@@ -438,7 +445,7 @@ fn samples(view: &RunView) -> String {
             rows.push(sample_row(*step, text));
         }
     }
-    table(&["#after step", "prompt", "completion", "#reward"], &rows)
+    table(&["after step", "prompt", "completion", "#reward"], &rows)
 }
 
 fn sample_row(step: u64, text: &RolloutText) -> Vec<String> {
