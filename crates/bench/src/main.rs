@@ -1,2 +1,51 @@
-//! (under construction)
-fn main() {}
+//! Essaim's side of the benchmarks, and the pairs with its peers.
+//!
+//! Promise: each subcommand but `all` measures one thing in its own process and prints one JSON
+//! line; `all` runs ours and the peer's in turn and writes medians of pairs into a table.
+
+mod generate;
+mod head_memory;
+mod learn;
+mod pairs;
+mod shapes;
+mod step;
+mod table;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: head_memory::Counting = head_memory::Counting;
+
+#[derive(Parser)]
+#[command(name = "essaim-bench", about = "Essaim beside its peers, in pairs on the same machine")]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// One training step (forward, backward, AdamW), tokens per second.
+    Step(step::StepArguments),
+    /// Generation from random weights, tokens per second.
+    Generate(generate::GenerateArguments),
+    /// Peak extra memory of the language-model head and loss.
+    HeadMemory(head_memory::HeadMemoryArguments),
+    /// A whole run of `essaim`: seconds to a reward, samples per second.
+    Learn(learn::LearnArguments),
+    /// Pairs with the peers, medians, and the table.
+    All(pairs::PairsArguments),
+}
+
+fn main() -> Result<()> {
+    let line = match Cli::parse().what {
+        What::Step(arguments) => step::measure(&arguments)?,
+        What::Generate(arguments) => generate::measure(&arguments)?,
+        What::HeadMemory(arguments) => head_memory::measure(&arguments)?,
+        What::Learn(arguments) => learn::measure(&arguments)?,
+        What::All(arguments) => return pairs::run(&arguments),
+    };
+    println!("{line}");
+    Ok(())
+}

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Device;
 use engine::{Completion, Engine, EngineConfig, Request, Sampling};
-use model::{InferenceModel, ModelSnapshot, WeightDtype};
+use model::{InferenceModel, ModelConfig, ModelSnapshot, WeightDtype};
 use protocol::{Domain, RunSeed, rollout_seed};
-use rounds::{avg_at_k_micro, pass_at_k_micro};
-use tasks::{Item, Split};
+use rounds::{RoundsError, avg_at_k, pass_at_k};
+use tasks::{Item, REWARD_ONE_MICRO, Split};
 
-use super::messages::{EvalOrder, EvalOutcome, News};
-use super::prompting::Prompting;
+use super::messages::{EvalOrder, News, TaskScore};
+use super::prompting::{Prompting, RunTask};
+use super::setup;
+use crate::config::RunConfig;
 
 /// What is measured, and how. The same for every evaluation of a run, so that scores compare.
 #[derive(Clone)]
@@ -28,7 +30,7 @@ pub struct EvalSetup {
     pub run_seed: RunSeed,
     /// Which items.
     pub split: Split,
-    /// Items over all tasks, dealt in turn; fewer if the tasks have fewer.
+    /// Items of each task; fewer if the task has fewer.
     pub items: u64,
     /// Samples per item.
     pub samples: u32,
@@ -40,6 +42,33 @@ pub struct EvalSetup {
     pub dtype: WeightDtype,
     /// Where the model runs.
     pub device: Device,
+}
+
+impl EvalSetup {
+    /// The evaluation that a run file describes.
+    pub fn of_run(config: &RunConfig, prompting: Arc<Prompting>, model: &ModelConfig, device: &Device) -> Self {
+        Self {
+            run_seed: protocol::run_seed(config.run.seed),
+            split: Split::HeldOut,
+            items: config.eval.items,
+            samples: u32::try_from(config.eval.samples).unwrap_or(u32::MAX), // the run file's limit is far below
+            sampling: setup::eval_sampling(config, prompting.tokenizer()),
+            engine: setup::engine(config, model),
+            dtype: setup::dtype(config),
+            device: device.clone(),
+            prompting,
+        }
+    }
+
+    /// Samples over all tasks.
+    pub fn sample_count(&self) -> u64 {
+        let items = self.prompting.tasks().iter().map(|entry| self.items_of(entry));
+        items.sum::<u64>() * u64::from(self.samples)
+    }
+
+    fn items_of(&self, entry: &RunTask) -> u64 {
+        self.items.min(entry.task.len(self.split).unwrap_or(u64::MAX))
+    }
 }
 
 /// One graded sample.
@@ -60,13 +89,9 @@ pub struct EvalSample {
 pub fn run(setup: &EvalSetup, orders: Receiver<EvalOrder>, news: Sender<News>) {
     while let Ok(order) = orders.recv() {
         let start = Instant::now();
-        let answer = match evaluate(setup, &order.snapshot, order.version, &mut |_| ()) {
-            Ok(samples) => News::Evaluated {
-                id: order.id,
-                version: order.version,
-                outcome: Box::new(outcome(&samples, u64::from(setup.samples))),
-                busy: start.elapsed(),
-            },
+        let samples = evaluate(setup, &order.snapshot, order.version, &mut |_| ());
+        let answer = match samples.and_then(|samples| scores(setup, &samples)) {
+            Ok(scores) => News::Evaluated { id: order.id, version: order.version, scores, busy: start.elapsed() },
             Err(error) => News::Failed { who: "evaluator", error },
         };
         if news.send(answer).is_err() {
@@ -103,23 +128,19 @@ pub fn evaluate(
 }
 
 fn chosen_items(setup: &EvalSetup) -> Result<Vec<(usize, Item)>> {
-    let tasks = setup.prompting.tasks();
     let mut asked = Vec::new();
-    for place in 0..setup.items {
-        let (task, index) = ((place % tasks.len() as u64) as usize, place / tasks.len() as u64);
-        let there = tasks[task].task.len(setup.split).is_none_or(|count| index < count);
-        if there {
+    for (task, entry) in setup.prompting.tasks().iter().enumerate() {
+        for index in 0..setup.items_of(entry) {
             asked.push((task, setup.prompting.item(task, setup.split, index)?));
         }
     }
-    anyhow::ensure!(!asked.is_empty(), "no item to evaluate: every task's {:?} split is empty", setup.split);
+    ensure!(!asked.is_empty(), "no item to evaluate: every task's {:?} split is empty", setup.split);
     Ok(asked)
 }
 
 fn eval_seed(setup: &EvalSetup, task: usize, item: u64, sample: u32) -> [u8; 32] {
     // An item is measured with the same noise at every version, hence version 0 and beacon round 0.
-    rollout_seed(Domain::Eval.as_str(), &setup.run_seed, Default::default(), Default::default(),
-        protocol::WorkerId(task as u32), protocol::LeaseId(item), sample)
+    rollout_seed(Domain::Eval.as_str(), &setup.run_seed, 0, 0, task as u32, item, sample)
 }
 
 fn graded(setup: &EvalSetup, asked: &[(usize, Item)], completion: Completion) -> Result<EvalSample> {
@@ -134,20 +155,27 @@ fn graded(setup: &EvalSetup, asked: &[(usize, Item)], completion: Completion) ->
     })
 }
 
-/// Means over samples ordered by item.
-pub fn outcome(samples: &[EvalSample], samples_per_item: u64) -> EvalOutcome {
-    let k = (samples_per_item as usize).max(1);
-    let exact: Vec<u64> =
-        samples.chunks(k).map(|item| item.iter().filter(|sample| sample.grade.exact).count() as u64).collect();
-    let count = samples.len().max(1) as f64;
-    let counts: Vec<(u64, u64)> = exact.iter().map(|right| (samples_per_item, *right)).collect();
-    EvalOutcome {
-        items: exact.len() as u64,
-        samples: samples_per_item,
-        reward_mean: samples.iter().map(|sample| sample.grade.reward_micro as f64 / 1e6).sum::<f64>() / count,
-        avg_at_k: avg_at_k_micro(&counts) as f64 / 1e6,
-        pass_at_k: pass_at_k_micro(&counts, samples_per_item) as f64 / 1e6,
-        tokens_mean: samples.iter().map(|sample| sample.tokens as f64).sum::<f64>() / count,
-        exact,
-    }
+/// Means per task, over samples ordered by item.
+pub fn scores(setup: &EvalSetup, samples: &[EvalSample]) -> Result<Vec<TaskScore>> {
+    let tasks = setup.prompting.tasks();
+    let of_task = |task: usize| samples.iter().filter(move |sample| sample.task == task).collect::<Vec<_>>();
+    let found = tasks.iter().enumerate().map(|(index, entry)| (entry.task.name(), of_task(index)));
+    found.filter(|(_, samples)| !samples.is_empty()).map(|(name, samples)| score(name, &samples, setup.samples)).collect()
+}
+
+fn score(task: &str, samples: &[&EvalSample], k: u32) -> Result<TaskScore> {
+    let items: Vec<&[&EvalSample]> = samples.chunks(k.max(1) as usize).collect();
+    let exact: Vec<u32> = items.iter().map(|item| item.iter().filter(|sample| sample.grade.exact).count() as u32).collect();
+    let exact_micro = |sample: &&EvalSample| i64::from(sample.grade.exact) * REWARD_ONE_MICRO;
+    let per_item = |value: &dyn Fn(&&EvalSample) -> i64| items.iter().map(|item| item.iter().map(value).collect()).collect::<Vec<_>>();
+    let mean = |rewards: &[Vec<i64>]| Ok::<_, RoundsError>(avg_at_k(rewards)?.to_micro() as f64 / 1e6);
+    Ok(TaskScore {
+        task: task.to_owned(),
+        items: items.len() as u64,
+        samples: u64::from(k),
+        exact_mean: mean(&per_item(&exact_micro))?,
+        pass_at_k: pass_at_k(&exact, k, k)?.to_micro() as f64 / 1e6,
+        reward_mean: mean(&per_item(&|sample| sample.grade.reward_micro))?,
+        tokens: samples.iter().map(|sample| sample.tokens as u64).sum(),
+    })
 }

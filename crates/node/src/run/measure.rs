@@ -93,24 +93,31 @@ impl Since {
         let rollouts = || batch.iter().flat_map(|group| &group.rollouts);
         let count = rollouts().count() as u64;
         let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let number = |name: &str| trained.get(name).unwrap_or_default();
         let staleness = |rollout: &protocol::Rollout| {
             rollout.weight_version_min().map_or(0.0, |version| (step - 1).saturating_sub(version) as f64)
         };
         StepMetrics {
             reward: Spread::of(rollouts().map(|rollout| whole(rollout.reward_micro))),
+            reward_all_mean: since.reward_all_mean(),
             exact_share: share(rollouts().filter(|rollout| rollout.exact).count() as u64, count),
             solved_all: share(since.solved_all, since.groups),
             solved_none: share(since.solved_none, since.groups),
             equal_rewards_share: share(since.equal_rewards, since.groups),
-            loss: trained.loss,
-            entropy: trained.entropy,
-            mismatch_kl: trained.mismatch_kl,
-            ratio: Spread::default(),
-            clip_low_share: trained.clip_low,
-            clip_high_share: trained.clip_high,
-            masked_share: trained.masked,
-            grad_norm: trained.grad_norm,
-            lr: trained.lr,
+            loss: number("loss"),
+            entropy: number("entropy"),
+            mismatch_kl: number("mismatch_kl"),
+            ratio: Spread {
+                mean: number("sampling/importance_sampling_ratio/mean"),
+                std: 0.0,
+                min: number("sampling/importance_sampling_ratio/min"),
+                max: number("sampling/importance_sampling_ratio/max"),
+            },
+            clip_low_share: number("clip_ratio/low_mean"),
+            clip_high_share: number("clip_ratio/high_mean"),
+            masked_share: number("is_masked"),
+            grad_norm: number("optim/grad_norm"),
+            lr: number("optim/lr"),
             staleness: Spread::of(rollouts().map(staleness)),
             dropped_stale: since.dropped_stale,
             completion_length: Spread::of(rollouts().map(|rollout| rollout.completion_tokens.len() as f64)),

@@ -10,6 +10,8 @@ use protocol::{Group, LeaseId, PromptLease};
 use tasks::Item;
 use train::StepMetrics;
 
+use crate::events::{EvalFinished, EvalStage};
+
 /// To the worker.
 pub enum WorkerOrder {
     /// Answer this prompt.
@@ -63,29 +65,42 @@ pub struct EvalOrder {
     pub snapshot: ModelSnapshot,
 }
 
-/// What an evaluation found. Counts, so that means are taken once, by the reader.
+/// What an evaluation found on one task.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EvalOutcome {
+pub struct TaskScore {
+    /// Name of the task.
+    pub task: String,
     /// Items measured.
     pub items: u64,
     /// Samples per item.
     pub samples: u64,
-    /// Exact answers per item, `[items]`.
-    pub exact: Vec<u64>,
+    /// Share of exact answers over all samples.
+    pub exact_mean: f64,
+    /// Chance that at least one of `samples` answers is exact.
+    pub pass_at_k: f64,
     /// Mean reward over all samples, 0 to 1.
     pub reward_mean: f64,
-    /// Share of exact answers over all samples, avg@k.
-    pub avg_at_k: f64,
-    /// Chance that at least one of k samples is exact, pass@k.
-    pub pass_at_k: f64,
-    /// Mean number of completion tokens.
-    pub tokens_mean: f64,
+    /// Completion tokens of all samples.
+    pub tokens: u64,
+}
+
+impl TaskScore {
+    /// As the log has it.
+    pub fn event(self, stage: EvalStage, step: u64, seconds: f64) -> EvalFinished {
+        let Self { task, items, samples, exact_mean, pass_at_k, reward_mean, tokens } = self;
+        EvalFinished { stage, step, task, items, samples, exact_mean, pass_at_k, reward_mean, tokens, seconds }
+    }
 }
 
 /// To the conductor.
 pub enum News {
     /// All samples of a lease ended.
     Group(Arc<Group>),
+    /// The worker uses the weights of this version from now on.
+    Published {
+        /// Their version.
+        version: u64,
+    },
     /// A lease could not be answered.
     GroupFailed {
         /// Which.
@@ -115,8 +130,8 @@ pub enum News {
         id: u64,
         /// The weights measured.
         version: u64,
-        /// What was found.
-        outcome: Box<EvalOutcome>,
+        /// What was found, task by task.
+        scores: Vec<TaskScore>,
         /// Time at work.
         busy: Duration,
     },

@@ -54,7 +54,7 @@ impl Prompting {
         let entry = self.entry(task)?;
         let tokens = if entry.chat {
             let mut messages = Vec::new();
-            messages.extend(entry.task.instruction().map(|text| Message::new("system", text)));
+            messages.extend(entry.task.instruction().map(|content| Message { role: "system".to_owned(), content }));
             messages.push(Message::user(&item.prompt));
             self.chat_prompt(&messages)?
         } else {

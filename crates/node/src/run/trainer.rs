@@ -3,12 +3,13 @@
 //! Promise: one step per batch, in order; a state written to disk is whole before it is reported.
 //! Never: looks at a reward that the batch does not carry, or changes weights after an error.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use protocol::Group;
-use train::{AdvantageScale, TrainRollout, Trainer, group_advantages};
+use protocol::{Group, Rollout};
+use train::{Scale, TrainRollout, Trainer, group_advantages};
 
 use super::messages::{News, TrainOrder};
 
@@ -16,7 +17,7 @@ use super::messages::{News, TrainOrder};
 #[derive(Clone, Copy)]
 pub struct AdvantageRule {
     /// What the difference to the group's mean is divided by.
-    pub scale: AdvantageScale,
+    pub scale: Scale,
     /// Temperature at which the rollouts were sampled.
     pub temperature: f32,
 }
@@ -49,27 +50,23 @@ fn work(trainer: &mut Trainer, rule: AdvantageRule, orders: &Receiver<TrainOrder
 }
 
 /// The trainer's view of the groups: advantages in place of rewards.
-fn batch_of(groups: &[std::sync::Arc<Group>], rule: AdvantageRule) -> Result<Vec<TrainRollout>> {
-    let rewards: Vec<Vec<f32>> = groups
-        .iter()
-        .map(|group| group.rollouts.iter().map(|rollout| rollout.reward_micro as f32 / 1e6).collect())
-        .collect();
-    let advantages = group_advantages(&rewards, rule.scale)?;
-    let mut batch = Vec::new();
-    for (group, advantages) in groups.iter().zip(advantages) {
-        for (rollout, advantage) in group.rollouts.iter().zip(advantages) {
-            let mut tokens = rollout.prompt_tokens.clone();
-            tokens.extend(&rollout.completion_tokens);
-            batch.push(TrainRollout {
-                tokens,
-                prompt_len: rollout.prompt_tokens.len(),
-                behaviour_logprobs: rollout.logprobs.clone(),
-                weight_versions: rollout.weight_versions.iter().map(|version| version.0).collect(),
-                advantage,
-                temperature: rule.temperature,
-                group: group.lease.lease.0,
-            });
+fn batch_of(groups: &[Arc<Group>], rule: AdvantageRule) -> Result<Vec<TrainRollout>> {
+    let rollouts = || groups.iter().flat_map(|group| &group.rollouts);
+    let rewards: Vec<f32> = rollouts().map(|rollout| rollout.reward_micro as f32 / 1e6).collect();
+    let sizes: Vec<usize> = groups.iter().map(|group| group.rollouts.len()).collect();
+    let advantages = group_advantages(&rewards, &sizes, rule.scale)?;
+    let item = |(rollout, advantage): (&Rollout, f32)| {
+        let mut tokens = rollout.prompt_tokens.clone();
+        tokens.extend(&rollout.completion_tokens);
+        TrainRollout {
+            tokens,
+            prompt_len: rollout.prompt_tokens.len(),
+            behaviour_logprobs: rollout.logprobs.clone(),
+            weight_versions: rollout.weight_versions.clone(),
+            advantage,
+            temperature: rule.temperature,
+            group: rollout.lease,
         }
-    }
-    Ok(batch)
+    };
+    Ok(rollouts().zip(advantages).map(item).collect())
 }

@@ -113,11 +113,12 @@ impl<'a> Worker<'a> {
             WorkerOrder::Lease(leased) => self.begin(leased),
             WorkerOrder::Weights { version, snapshot } => {
                 let model = InferenceModel::from_snapshot(&snapshot, self.setup.dtype, &self.setup.device);
-                Ok(self.engine.swap_weights(model, version)?)
+                self.engine.swap_weights(model, version)?;
+                self.tell(News::Published { version })
             }
             WorkerOrder::Cancel(lease) => {
                 if self.pending.remove(&lease).is_some() {
-                    self.engine.cancel(lease.0);
+                    self.engine.cancel(lease);
                 }
                 Ok(())
             }
@@ -127,7 +128,7 @@ impl<'a> Worker<'a> {
     fn begin(&mut self, leased: Box<LeasedPrompt>) -> Result<()> {
         let lease = &leased.lease;
         let request = Request {
-            id: lease.lease.0,
+            id: lease.lease,
             prompt: leased.prompt.clone(),
             seeds: (0..lease.group_size).map(|sample| lease.sample_seed(Domain::Train, sample)).collect(),
             sampling: self.setup.sampling.clone(),
@@ -145,12 +146,12 @@ impl<'a> Worker<'a> {
     }
 
     fn collect(&mut self, completion: Completion) -> Result<()> {
-        let id = LeaseId(completion.request);
+        let id = completion.request;
         let Some(pending) = self.pending.get_mut(&id) else { return Ok(()) };
         self.setup.count.tokens.fetch_add(completion.tokens.len() as u64, Ordering::Relaxed);
         let index = completion.sample_index as usize;
         let rollout = graded(&self.setup.prompting, &pending.leased, completion)?;
-        let slot = pending.rollouts.get_mut(index).ok_or_else(|| anyhow!("sample {index} of {id:?} was not asked for"))?;
+        let slot = pending.rollouts.get_mut(index).ok_or_else(|| anyhow!("sample {index} of lease {id} was not asked for"))?;
         *slot = Some(rollout);
         if pending.rollouts.iter().all(Option::is_some) {
             let pending = self.pending.remove(&id).context("a lease at work vanished")?;
@@ -166,7 +167,7 @@ impl<'a> Worker<'a> {
 }
 
 /// The engine needs texts only to look for stop strings.
-fn detokenizer(setup: &WorkerSetup) -> Option<engine::Detokenize> {
+fn detokenizer(setup: &WorkerSetup) -> Option<Arc<engine::Detokenize>> {
     if setup.sampling.stop_strings.is_empty() {
         return None;
     }
@@ -175,14 +176,14 @@ fn detokenizer(setup: &WorkerSetup) -> Option<engine::Detokenize> {
 }
 
 fn graded(prompting: &Prompting, leased: &LeasedPrompt, completion: Completion) -> Result<Rollout> {
-    let grade = prompting.grade(leased.lease.task.0 as usize, &leased.item, &completion.tokens)?;
+    let grade = prompting.grade(leased.lease.task as usize, &leased.item, &completion.tokens)?;
     Ok(Rollout {
         lease: leased.lease.lease,
         sample_index: completion.sample_index,
         prompt_tokens: leased.prompt.to_vec(),
         completion_tokens: completion.tokens,
         logprobs: completion.logprobs,
-        weight_versions: completion.weight_versions.into_iter().map(protocol::WeightVersion).collect(),
+        weight_versions: completion.weight_versions,
         finish: completion.finish,
         reward_micro: grade.reward_micro,
         exact: grade.exact,

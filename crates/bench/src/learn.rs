@@ -1,0 +1,45 @@
+//! A whole run of the `essaim` binary that stands beside this one, read from its `summary.json`.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct LearnArguments {
+    /// The run file.
+    file: PathBuf,
+    /// Overrides, as `essaim run --set`.
+    #[arg(long = "set")]
+    set: Vec<String>,
+}
+
+/// Runs to the end and reports time and rate.
+pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
+    let folder = std::env::temp_dir().join(format!("essaim-bench-{}", std::process::id()));
+    let binary = std::env::current_exe()?.with_file_name("essaim");
+    ensure!(binary.exists(), "{} is missing: build it first, `cargo build --release`", binary.display());
+    let mut command = Command::new(&binary);
+    command.arg("run").arg(&arguments.file).arg("--out").arg(&folder).arg("--quiet");
+    for set in &arguments.set {
+        command.args(["--set", set]);
+    }
+    let status = command.stdout(Stdio::null()).stderr(Stdio::inherit()).status().with_context(|| binary.display().to_string())?;
+    ensure!(status.success(), "{} ended with {status}", binary.display());
+    let path = folder.join("summary.json");
+    let summary: Value = serde_json::from_slice(&std::fs::read(&path).with_context(|| path.display().to_string())?)?;
+    std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let steps = summary["steps"].as_f64().context("summary.json has no steps")?;
+    let rollouts = summary["rollouts"].as_f64().context("summary.json has no rollouts")?;
+    let seconds = summary["seconds"]["rl"].as_f64().context("summary.json has no seconds.rl")?;
+    let reached = summary["outcome"] == "target_reached";
+    Ok(json!({
+        "seconds_to_target": reached.then_some(seconds),
+        "steps": steps,
+        "samples_per_s": rollouts / seconds,
+        "seconds": seconds,
+    }))
+}

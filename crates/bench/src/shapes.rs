@@ -1,0 +1,69 @@
+//! The shapes that both sides measure.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use model::{Family, ModelConfig, Sizes};
+
+/// A model shape of the benchmarks; the same names as in `bench/peers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// 4 layers, width 128, 4 heads, ff 512, vocabulary 64.
+    D128,
+    /// 4 layers, width 256, 4 heads, ff 1024; vocabulary 64 for steps, 512 for generation.
+    D256,
+    /// Qwen2.5-0.5B: 24 layers, width 896, 14 heads over 2, ff 4864, vocabulary 151,936.
+    #[value(name = "0.5b")]
+    Half,
+}
+
+impl Shape {
+    /// Shape of the training-step benchmark: no biases in the small ones, as the peer has none.
+    pub(crate) fn for_step(self) -> Result<Arc<ModelConfig>> {
+        match self {
+            Self::D128 => small(Family::Llama, 128, 512, 4, 64),
+            Self::D256 => small(Family::Llama, 256, 1024, 4, 64),
+            Self::Half => half(),
+        }
+    }
+
+    /// Shape of the generation benchmark.
+    pub(crate) fn for_generation(self) -> Result<Arc<ModelConfig>> {
+        match self {
+            Self::D128 => small(Family::Qwen2, 128, 512, 4, 512),
+            Self::D256 => small(Family::Qwen2, 256, 1024, 2, 512),
+            Self::Half => half(),
+        }
+    }
+}
+
+fn small(family: Family, width: usize, ff: usize, key_value_heads: usize, vocabulary: usize) -> Result<Arc<ModelConfig>> {
+    let sizes = Sizes {
+        vocab_size: vocabulary,
+        hidden_size: width,
+        intermediate_size: ff,
+        layers: 4,
+        heads: 4,
+        key_value_heads,
+        head_dim: None,
+        max_positions: 2048,
+        tied: true,
+    };
+    Ok(Arc::new(ModelConfig::new(family, &sizes)?))
+}
+
+fn half() -> Result<Arc<ModelConfig>> {
+    let sizes = Sizes {
+        vocab_size: 151_936,
+        hidden_size: 896,
+        intermediate_size: 4864,
+        layers: 24,
+        heads: 14,
+        key_value_heads: 2,
+        head_dim: None,
+        max_positions: 2048,
+        tied: true,
+    };
+    Ok(Arc::new(ModelConfig::new(Family::Qwen2, &sizes)?))
+}

@@ -1,0 +1,60 @@
+//! The log with everything that reads along.
+//!
+//! Promise: an event is on disk before anybody sees it; the views see all events in order.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use rounds::Wait;
+
+use crate::cli::Global;
+use crate::events::Event;
+use crate::run_dir::RunDir;
+use crate::store::EventLog;
+use crate::views::Views;
+
+/// One run's log and its views.
+pub struct Journal {
+    log: EventLog,
+    views: Views,
+}
+
+impl Journal {
+    /// A journal over a run's log, with the views of it: screen, metrics files, and at the end
+    /// the summary and the report. The first event to record is `RunStarted` or `RunResumed`.
+    pub fn open(log: EventLog, dir: &RunDir, global: &Global) -> Self {
+        Self { log, views: Views::new(dir.path(), global) }
+    }
+
+    /// The log.
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// Writes an event down and shows it.
+    pub fn record(&mut self, event: Event) -> Result<()> {
+        self.append(event, None).map(drop)
+    }
+
+    /// The same with bytes beside it; gives the event's number.
+    pub fn record_with(&mut self, event: Event, payload: &[u8]) -> Result<u64> {
+        self.append(event, Some(payload))
+    }
+
+    fn append(&mut self, event: Event, payload: Option<&[u8]>) -> Result<u64> {
+        let recorded = self.log.append(now_ms(), event, payload)?;
+        self.views.see(&recorded)?;
+        Ok(recorded.seq)
+    }
+
+    /// Tells people who waits on whom.
+    pub fn tick(&mut self, waits: &[Wait]) {
+        self.views.waits(waits);
+    }
+}
+
+/// UTC milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    // A clock before 1970 is a broken clock; the log's order is its sequence number, not its time.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,213 @@
+//! From a resolved run file to the parts of a run.
+//!
+//! Promise: everything that can be refused is refused here, before the first step.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use engine::{EngineConfig, Sampling};
+use model::{ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
+use ops::DeviceSpec;
+use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
+use tasks::Split;
+
+use super::prompting::{Prompting, RunTask};
+use crate::config::{self, AdvantageScale, Dtype, Family, RandomModel, RunConfig};
+use crate::data;
+
+/// Prompt tokens that the default size of the KV pool reckons with, beside the new tokens.
+const PROMPT_TOKENS_GUESS: usize = 512;
+/// Most memory that the default KV pool takes.
+const KV_POOL_BYTES_MAX: usize = 2 << 30;
+
+/// Gives numeric work the threads of `[run] threads`.
+pub fn use_threads(config: &RunConfig) {
+    if let Some(threads) = config.run.threads {
+        // A pool that stands already keeps its size: then another run of this process set it.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+}
+
+/// Opens the device of `[run] device`.
+pub fn device(config: &RunConfig) -> Result<Device> {
+    let spec: DeviceSpec = config.run.device.parse()?;
+    Ok(spec.open()?)
+}
+
+/// Makes the tasks; with `admit`, a grader that pays for an answer without a look is refused.
+pub fn run_tasks(config: &RunConfig, admit: bool) -> Result<Vec<RunTask>> {
+    let make = |entry: &config::TaskEntry| {
+        let name = entry.spec.type_name();
+        let task = data::build_task(&entry.spec).with_context(|| format!("task {name}"))?;
+        if admit {
+            tasks::admit(task.as_ref(), config.run.seed).with_context(|| format!("task {name} is not admitted"))?;
+        }
+        Ok(RunTask { task, chat: entry.chat })
+    };
+    config.tasks.iter().map(make).collect()
+}
+
+/// Tokenizer and starting weights of `[model]`.
+pub fn model(config: &RunConfig, tasks: &[RunTask], device: &Device) -> Result<(Arc<Tokenizer>, Transformer)> {
+    let section = &config.model;
+    let (transformer, tokenizer) = match (&section.path, &section.hub, &section.random) {
+        (Some(path), ..) => model::load_folder(path, device)?,
+        (_, Some(name), _) => load_named(name, device)?,
+        (_, _, Some(shape)) => random(shape, config.run.seed, tasks, device)?,
+        _ => bail!("[model] names no weights"), // refused when the file was read
+    };
+    Ok((Arc::new(tokenizer), transformer))
+}
+
+/// A folder if there is one of that name, else a model of the hub.
+pub fn load_named(name: &str, device: &Device) -> Result<(Transformer, Tokenizer)> {
+    let path = Path::new(name);
+    let folder = if path.exists() {
+        path.to_owned()
+    } else {
+        model::hub::fetch(name).with_context(|| format!("there is no folder {name}, and the hub gave no such model"))?
+    };
+    Ok(model::load_folder(&folder, device)?)
+}
+
+fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) -> Result<(Transformer, Tokenizer)> {
+    let tokenizer = Tokenizer::characters(&alphabet(tasks)?)?;
+    let family = match shape.family {
+        Family::Qwen2 => model::Family::Qwen2,
+        Family::Qwen3 => model::Family::Qwen3,
+        Family::Llama => model::Family::Llama,
+    };
+    let mut config = ModelConfig::new(family, &Sizes {
+        vocab_size: tokenizer.vocab_size(),
+        hidden_size: shape.hidden,
+        intermediate_size: shape.ff,
+        layers: shape.layers,
+        heads: shape.heads,
+        key_value_heads: shape.kv_heads,
+        head_dim: None,
+        max_positions: shape.max_context,
+        tied: true,
+    })?;
+    config.eos_ids = tokenizer.eos_ids().to_vec();
+    Ok((Transformer::random(Arc::new(config), seed, device)?, tokenizer))
+}
+
+fn alphabet(tasks: &[RunTask]) -> Result<String> {
+    let mut characters = BTreeSet::new();
+    for RunTask { task, .. } in tasks {
+        let name = task.name();
+        let own = task.alphabet().with_context(|| {
+            format!("task {name} has too many characters for a small random model: give [model] path or hub")
+        })?;
+        characters.extend(own.chars());
+    }
+    Ok(characters.into_iter().collect())
+}
+
+/// Tasks with their tokenizer.
+pub fn prompting(config: &RunConfig, tokenizer: Arc<Tokenizer>, tasks: Vec<RunTask>) -> Result<Arc<Prompting>> {
+    if tasks.iter().any(|entry| entry.chat) && !tokenizer.has_chat_template() {
+        bail!("a task has chat = true, but the model's tokenizer has no chat template");
+    }
+    Ok(Arc::new(Prompting::new(config.run.seed, tokenizer, tasks)))
+}
+
+/// How rollouts are sampled.
+pub fn sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
+    Sampling {
+        temperature: config.rollout.temperature,
+        top_p: config.rollout.top_p,
+        top_k: config.rollout.top_k.map(|k| u32::try_from(k).unwrap_or(u32::MAX)),
+        stop_tokens: tokenizer.eos_ids().to_vec(),
+        ..Sampling::new(config.rollout.max_new_tokens)
+    }
+}
+
+/// How evaluations are sampled: the whole distribution, at their own temperature.
+pub fn eval_sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
+    Sampling {
+        temperature: config.eval.temperature,
+        stop_tokens: tokenizer.eos_ids().to_vec(),
+        ..Sampling::new(config.rollout.max_new_tokens)
+    }
+}
+
+/// Sizes of an engine for this model.
+pub fn engine(config: &RunConfig, model: &ModelConfig) -> EngineConfig {
+    let section = &config.engine;
+    let block_bytes = section.block_size * model.key_value_width() * model.layers * 2 * size_of::<f32>();
+    let length = model.max_positions.min(PROMPT_TOKENS_GUESS + config.rollout.max_new_tokens);
+    let wished = section.running_max * length.div_ceil(section.block_size);
+    let affordable = KV_POOL_BYTES_MAX / block_bytes.max(1);
+    let one_context = model.max_positions.div_ceil(section.block_size);
+    EngineConfig {
+        kv_blocks: section.kv_blocks.unwrap_or(wished.min(affordable).max(one_context)),
+        block_size: section.block_size,
+        max_running: section.running_max,
+        prefill_chunk_tokens: section.prefill_chunk_tokens,
+        max_context: model.max_positions,
+    }
+}
+
+/// Number format of an engine's matrices.
+pub fn dtype(config: &RunConfig) -> WeightDtype {
+    match config.rollout.dtype {
+        Dtype::F32 => WeightDtype::F32,
+        Dtype::Bf16 => WeightDtype::Bf16,
+    }
+}
+
+/// What rewards are divided by: the run file's word, else the preset's.
+pub fn advantage_scale(config: &RunConfig) -> train::Scale {
+    match config.train.loss.scale {
+        Some(AdvantageScale::Group) => train::Scale::Group,
+        Some(AdvantageScale::Batch) => train::Scale::Batch,
+        Some(AdvantageScale::None) => train::Scale::None,
+        None => super::learning::preset(config).scale(),
+    }
+}
+
+/// The rules' view of the run.
+pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> {
+    let share = |(entry, of): (&RunTask, &config::TaskEntry)| TaskShare {
+        weight: of.weight,
+        items: entry.task.len(Split::Train).and_then(NonZeroU64::new),
+    };
+    let gate = &config.gate;
+    let bounded = gate.mean_reward_min > 0.0 || gate.mean_reward_max < 1.0;
+    let micro = |reward: f32| (f64::from(reward) * 1e6).round() as i64;
+    let in_flight = config.rollout.in_flight_max.unwrap_or(2 * config.rollout.prompts_per_step);
+    let rules = RoundsConfig {
+        steps_max: config.stop.steps,
+        prompts_per_step: u32::try_from(config.rollout.prompts_per_step)?,
+        group_size: u32::try_from(config.rollout.group_size)?,
+        mode: match config.run.mode {
+            config::Mode::Sequential => Mode::Sequential,
+            config::Mode::Async => Mode::Async,
+        },
+        staleness_max: config.rollout.staleness_max,
+        in_flight_groups_max: u32::try_from(in_flight)?,
+        gate: Gate {
+            reject_zero_signal: gate.refuse_equal_rewards,
+            reward_mean: bounded.then(|| RewardBounds { min_micro: micro(gate.mean_reward_min), max_micro: micro(gate.mean_reward_max) }),
+        },
+        eval: Some(EvalPlan {
+            interval_steps: NonZeroU64::new(config.eval.interval),
+            items: config.eval.items,
+            samples: u32::try_from(config.eval.samples)?,
+            at_start: true,
+            at_end: true,
+        }),
+        checkpoint_interval_steps: NonZeroU64::new(config.checkpoint.interval_steps),
+        tasks: prompting.tasks().iter().zip(&config.tasks).map(share).collect(),
+        run_seed: protocol::run_seed(config.run.seed),
+        worker: 0,
+        beacon_round: 0,
+    };
+    rules.check()?;
+    Ok(rules)
+}
