@@ -48,38 +48,53 @@ pub(super) struct Chart {
 impl Chart {
     /// The chart as a `<figure>`; empty if there is nothing to draw.
     pub(super) fn to_html(&self) -> String {
-        let series: Vec<(usize, &Series, Vec<(f64, f64)>)> = self
+        let curves: Vec<Curve<'_>> = self
             .series
             .iter()
             .enumerate()
-            .map(|(index, series)| (index, series, thin(&series.points)))
-            .filter(|(_, _, points)| !points.is_empty())
+            .map(|(index, series)| Curve {
+                index,
+                series,
+                points: thin(&series.points),
+            })
+            .filter(|curve| !curve.points.is_empty())
             .collect();
-        let all = || series.iter().flat_map(|(_, _, points)| points);
-        let Some(frame) = Frame::around(all(), self.span) else {
+        let all = curves.iter().flat_map(|curve| &curve.points);
+        let Some(frame) = Frame::around(all, self.span) else {
             return String::new();
         };
-        let mut svg = frame.axes();
-        for (index, series, points) in &series {
-            frame.draw(&mut svg, *index, series, points);
-        }
-        let mut legend = String::new();
-        for (index, series, points) in &series {
-            // Never empty: such series were filtered out above.
-            let last = points.last().map_or(0.0, |point| point.1);
-            let _ = write!(
-                legend,
-                "<span class=\"key s{index}\"><i></i>{} <b>{}</b></span>",
-                escape(series.label),
-                number(last)
-            );
-        }
+        let svg = curves
+            .iter()
+            .fold(frame.axes(), |svg, curve| svg + &frame.draw(curve));
+        let legend: String = curves.iter().map(Curve::key).collect();
         format!(
             "<figure><figcaption><h3>{}</h3><p>{}</p></figcaption><div class=\"legend\">{legend}</div>\
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{svg}</svg></figure>",
             escape(self.title),
             escape(&self.note),
             escape(self.title),
+        )
+    }
+}
+
+/// A series as it is drawn.
+struct Curve<'a> {
+    /// Its place in the chart, which gives the colour.
+    index: usize,
+    series: &'a Series,
+    /// Thinned; not empty.
+    points: Vec<(f64, f64)>,
+}
+
+impl Curve<'_> {
+    /// Colour, label and last value.
+    fn key(&self) -> String {
+        let last = self.points.last().map_or(0.0, |point| point.1);
+        format!(
+            "<span class=\"key s{}\"><i></i>{} <b>{}</b></span>",
+            self.index,
+            escape(self.series.label),
+            number(last)
         )
     }
 }
@@ -153,19 +168,23 @@ impl Frame {
         svg
     }
 
-    fn draw(&self, svg: &mut String, index: usize, series: &Series, points: &[(f64, f64)]) {
-        match series.look {
+    fn draw(&self, curve: &Curve<'_>) -> String {
+        let Curve {
+            index,
+            series,
+            points,
+        } = curve;
+        let mut svg = match series.look {
             Look::Smoothed => {
-                self.line(svg, &format!("raw s{index}"), points);
-                self.line(svg, &format!("line s{index}"), &smooth(points));
+                let raw = self.line(&format!("raw s{index}"), points);
+                raw + &self.line(&format!("line s{index}"), &smooth(points))
             }
-            _ => self.line(svg, &format!("line s{index}"), points),
-        }
-        let radius = if series.look == Look::Dots { "3" } else { "5" };
-        let class = if series.look == Look::Dots {
-            "dot"
-        } else {
-            "hover"
+            Look::Line | Look::Dots => self.line(&format!("line s{index}"), points),
+        };
+        let (class, radius) = match series.look {
+            Look::Dots => ("dot", 3),
+            // Seen only under the pointer, to be told the number.
+            Look::Line | Look::Smoothed => ("hover", 5),
         };
         for point in points {
             let (x, y) = self.place(*point);
@@ -178,15 +197,16 @@ impl Frame {
                 number(point.1)
             );
         }
+        svg
     }
 
-    fn line(&self, svg: &mut String, class: &str, points: &[(f64, f64)]) {
+    fn line(&self, class: &str, points: &[(f64, f64)]) -> String {
         let mut path = String::new();
         for (index, point) in points.iter().enumerate() {
             let (x, y) = self.place(*point);
             let _ = write!(path, "{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' });
         }
-        let _ = write!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
+        format!("<path class=\"{class}\" d=\"{path}\"/>")
     }
 }
 
