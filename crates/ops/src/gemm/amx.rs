@@ -37,6 +37,8 @@ pub(super) struct Work {
     pub(super) rows: usize,
     pub(super) cols: usize,
     pub(super) load: bool,
+    /// Lines that a later call will read: each step brings eight of them nearer.
+    pub(super) fetch: *const Line,
 }
 
 /// Palette 1: eight tiles of 16 rows of 64 bytes.
@@ -112,7 +114,7 @@ unsafe fn edge(work: &Work) {
 
 /// Emits one asm block: sums in (from C or zero), the loop over steps, sums out.
 macro_rules! tile_loop {
-    ($work:expr, sums: [$($zero:literal, $from:literal, $to:literal;)+], body: [$($line:literal,)+],
+    ($work:expr, sums: [$($zero:literal, $from:literal, $to:literal;)+], body: [$($line:expr,)+],
      panel_step: $panel_step:literal) => {
         asm!(
             "test {load:e}, {load:e}",
@@ -124,12 +126,14 @@ macro_rules! tile_loop {
             "3:",
             $($line,)+
             "add {a}, 4096",
+            "add {f}, 512",
             concat!("add {b}, ", $panel_step),
             "dec {steps}",
             "jnz 3b",
             $($to,)+
             a = inout(reg) $work.strip => _,
             b = inout(reg) $work.panel => _,
+            f = inout(reg) $work.fetch => _,
             steps = inout(reg) $work.steps => _,
             c0 = in(reg) $work.c,
             c1 = in(reg) $work.c.wrapping_add(16 * $work.c_row),
@@ -139,6 +143,26 @@ macro_rules! tile_loop {
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
+        )
+    };
+}
+
+/// Asks for two lines that a later call will read.
+macro_rules! fetch {
+    ($instruction:literal, $from:literal, $first:literal) => {
+        concat!(
+            $instruction,
+            " [",
+            $from,
+            " + ",
+            $first,
+            "]\n",
+            $instruction,
+            " [",
+            $from,
+            " + ",
+            $first,
+            " + 64]",
         )
     };
 }
@@ -169,11 +193,15 @@ unsafe fn two_rows_split(work: &Work) {
             "tileloadd tmm4, [{a} + {line}]",
             "tileloadd tmm5, [{a} + {line} + 1024]",
             "tdpbf16ps tmm0, tmm4, tmm6",
+            fetch!("prefetcht1", "{f}", "0"),
             "tileloadd tmm7, [{b} + {line} + 1024]",
             "tdpbf16ps tmm2, tmm5, tmm6",
+            fetch!("prefetcht1", "{f}", "128"),
             "tdpbf16ps tmm1, tmm4, tmm7",
+            fetch!("prefetcht1", "{f}", "256"),
             "tileloadd tmm4, [{a} + {line} + 2048]",
             "tdpbf16ps tmm3, tmm5, tmm7",
+            fetch!("prefetcht1", "{f}", "384"),
             "tileloadd tmm5, [{a} + {line} + 3072]",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
@@ -204,11 +232,15 @@ unsafe fn two_rows_high(work: &Work) {
             "tileloadd tmm4, [{a} + {line}]",
             "tileloadd tmm5, [{a} + {line} + 1024]",
             "tdpbf16ps tmm0, tmm4, tmm6",
+            fetch!("prefetcht1", "{f}", "0"),
             "tileloadd tmm7, [{b} + {line} + 1024]",
             "tdpbf16ps tmm2, tmm5, tmm6",
+            fetch!("prefetcht1", "{f}", "128"),
             "tdpbf16ps tmm1, tmm4, tmm7",
+            fetch!("prefetcht1", "{f}", "256"),
             "tileloadd tmm4, [{a} + {line} + 2048]",
             "tdpbf16ps tmm3, tmm5, tmm7",
+            fetch!("prefetcht1", "{f}", "384"),
             "tileloadd tmm5, [{a} + {line} + 3072]",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
@@ -232,11 +264,43 @@ unsafe fn one_row_split(work: &Work) {
             "tileloadd tmm2, [{b} + {line} + 2048]",
             "tileloadd tmm3, [{b} + {line} + 3072]",
             "tdpbf16ps tmm0, tmm4, tmm6",
+            fetch!("prefetcht0", "{b}", "16384 + 0"),
+            fetch!("prefetcht0", "{b}", "16384 + 128"),
+            fetch!("prefetcht0", "{b}", "16384 + 256"),
+            fetch!("prefetcht0", "{b}", "16384 + 384"),
+            fetch!("prefetcht0", "{b}", "16384 + 512"),
+            fetch!("prefetcht0", "{b}", "16384 + 640"),
             "tdpbf16ps tmm1, tmm4, tmm7",
+            fetch!("prefetcht0", "{b}", "16384 + 768"),
+            fetch!("prefetcht0", "{b}", "16384 + 896"),
+            fetch!("prefetcht0", "{b}", "16384 + 1024"),
+            fetch!("prefetcht0", "{b}", "16384 + 1152"),
+            fetch!("prefetcht0", "{b}", "16384 + 1280"),
+            fetch!("prefetcht0", "{b}", "16384 + 1408"),
             "tdpbf16ps tmm0, tmm5, tmm6",
+            fetch!("prefetcht0", "{b}", "16384 + 1536"),
+            fetch!("prefetcht0", "{b}", "16384 + 1664"),
+            fetch!("prefetcht0", "{b}", "16384 + 1792"),
+            fetch!("prefetcht0", "{b}", "16384 + 1920"),
+            fetch!("prefetcht0", "{b}", "16384 + 2048"),
+            fetch!("prefetcht0", "{b}", "16384 + 2176"),
             "tdpbf16ps tmm1, tmm5, tmm7",
+            fetch!("prefetcht0", "{b}", "16384 + 2304"),
+            fetch!("prefetcht0", "{b}", "16384 + 2432"),
+            fetch!("prefetcht0", "{b}", "16384 + 2560"),
+            fetch!("prefetcht0", "{b}", "16384 + 2688"),
+            fetch!("prefetcht0", "{b}", "16384 + 2816"),
+            fetch!("prefetcht0", "{b}", "16384 + 2944"),
             "tdpbf16ps tmm0, tmm4, tmm2",
+            fetch!("prefetcht0", "{b}", "16384 + 3072"),
+            fetch!("prefetcht0", "{b}", "16384 + 3200"),
+            fetch!("prefetcht0", "{b}", "16384 + 3328"),
+            fetch!("prefetcht0", "{b}", "16384 + 3456"),
+            fetch!("prefetcht0", "{b}", "16384 + 3584"),
+            fetch!("prefetcht0", "{b}", "16384 + 3712"),
             "tdpbf16ps tmm1, tmm4, tmm3",
+            fetch!("prefetcht0", "{b}", "16384 + 3840"),
+            fetch!("prefetcht0", "{b}", "16384 + 3968"),
         ], panel_step: "4096")
     }
 }
@@ -253,9 +317,25 @@ unsafe fn one_row_high(work: &Work) {
             "tileloadd tmm6, [{b} + {line}]",
             "tileloadd tmm7, [{b} + {line} + 1024]",
             "tdpbf16ps tmm0, tmm4, tmm6",
+            fetch!("prefetcht0", "{b}", "16384 + 0"),
+            fetch!("prefetcht0", "{b}", "16384 + 128"),
+            fetch!("prefetcht0", "{b}", "16384 + 256"),
+            fetch!("prefetcht0", "{b}", "16384 + 384"),
             "tdpbf16ps tmm1, tmm4, tmm7",
+            fetch!("prefetcht0", "{b}", "16384 + 512"),
+            fetch!("prefetcht0", "{b}", "16384 + 640"),
+            fetch!("prefetcht0", "{b}", "16384 + 768"),
+            fetch!("prefetcht0", "{b}", "16384 + 896"),
             "tdpbf16ps tmm0, tmm5, tmm6",
+            fetch!("prefetcht0", "{b}", "16384 + 1024"),
+            fetch!("prefetcht0", "{b}", "16384 + 1152"),
+            fetch!("prefetcht0", "{b}", "16384 + 1280"),
+            fetch!("prefetcht0", "{b}", "16384 + 1408"),
             "tdpbf16ps tmm1, tmm5, tmm7",
+            fetch!("prefetcht0", "{b}", "16384 + 1536"),
+            fetch!("prefetcht0", "{b}", "16384 + 1664"),
+            fetch!("prefetcht0", "{b}", "16384 + 1792"),
+            fetch!("prefetcht0", "{b}", "16384 + 1920"),
         ], panel_step: "2048")
     }
 }

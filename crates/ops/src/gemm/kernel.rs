@@ -49,6 +49,34 @@ impl Kernel {
     }
 }
 
+impl std::fmt::Display for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Amx => "amx",
+        })
+    }
+}
+
+/// No kernel has this name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no matrix kernel is called {0:?}: there are portable, avx2, avx512 and amx")]
+pub struct UnknownKernel(String);
+
+impl std::str::FromStr for Kernel {
+    type Err = UnknownKernel;
+
+    fn from_str(name: &str) -> Result<Self, UnknownKernel> {
+        let named = |kernel: &Self| kernel.to_string() == name;
+        Self::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| UnknownKernel(name.to_owned()))
+    }
+}
+
 /// Makes every later product and packing of this process use `kernel`. Matrices packed before
 /// keep theirs. Errors: [`KernelMissing`], and then nothing changes.
 pub fn set_kernel(kernel: Kernel) -> Result<(), KernelMissing> {

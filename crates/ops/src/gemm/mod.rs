@@ -26,7 +26,7 @@ mod tests;
 mod view;
 
 use drive::Out;
-pub use kernel::{Kernel, KernelMissing, current, set_kernel};
+pub use kernel::{Kernel, KernelMissing, UnknownKernel, current, set_kernel};
 pub use pack::PackedMatrix;
 pub use view::{MatMut, MatRef};
 
@@ -73,7 +73,10 @@ pub fn gemm_with(kernel: Kernel, c: &mut MatMut, a: MatRef, b: MatRef, accumulat
         return;
     }
     if k == 0 {
-        return if accumulate { () } else { clear(c) };
+        if !accumulate {
+            clear(c);
+        }
+        return;
     }
     let out = Out {
         stride: c.row_stride(),

@@ -62,33 +62,46 @@ unsafe fn by_rows<const FUSED: bool>(work: &Work) {
     }
 }
 
+/// Eight floats that the compiler keeps in one register (or two).
+#[derive(Clone, Copy)]
+struct Eight([f32; 8]);
+
+impl Eight {
+    /// `self + a·b`, lane by lane.
+    #[inline(always)]
+    fn add_product<const FUSED: bool>(self, a: f32, b: Self) -> Self {
+        Self(std::array::from_fn(|i| match FUSED {
+            true => a.mul_add(b.0[i], self.0[i]),
+            false => a * b.0[i] + self.0[i],
+        }))
+    }
+}
+
 #[inline(always)]
 unsafe fn tile<const M: usize, const FUSED: bool>(work: &Work) {
-    let mut sum = [[0.0f32; WIDTH]; M];
+    let mut edge = [[0.0f32; WIDTH]; M];
     // SAFETY: `M` rows of `cols` elements of C, `M` rows of A and the panel are valid (caller).
     unsafe {
         if work.load {
-            for (i, row) in sum.iter_mut().enumerate() {
+            for (i, row) in edge.iter_mut().enumerate() {
                 let from = std::slice::from_raw_parts(work.c.add(i * work.c_row), work.cols);
                 row[..work.cols].copy_from_slice(from);
             }
         }
+        let mut sum: [[Eight; 2]; M] =
+            edge.map(|row| [0, 8].map(|at| Eight(std::array::from_fn(|i| row[at + i]))));
         for p in 0..work.k {
-            let b = &*work.b.add(p * WIDTH).cast::<[f32; WIDTH]>();
+            let [b0, b1] = *work.b.add(p * WIDTH).cast::<[Eight; 2]>();
             for (i, row) in sum.iter_mut().enumerate() {
                 let a = *work.a.add(i * work.a_row + p * work.a_step);
-                for (s, b) in row.iter_mut().zip(b) {
-                    *s = if FUSED {
-                        a.mul_add(*b, *s)
-                    } else {
-                        a * *b + *s
-                    };
-                }
+                row[0] = row[0].add_product::<FUSED>(a, b0);
+                row[1] = row[1].add_product::<FUSED>(a, b1);
             }
         }
         for (i, row) in sum.iter().enumerate() {
+            let both: [f32; WIDTH] = std::array::from_fn(|j| row[j / 8].0[j % 8]);
             let to = std::slice::from_raw_parts_mut(work.c.add(i * work.c_row), work.cols);
-            to.copy_from_slice(&row[..work.cols]);
+            to.copy_from_slice(&both[..work.cols]);
         }
     }
 }
