@@ -3,9 +3,11 @@
 use crate::cli::{Command, Context, Ending};
 
 mod chat;
+mod completer;
 mod completions;
 mod eval;
 mod generate;
+mod progress;
 mod report;
 mod run;
 mod settings;

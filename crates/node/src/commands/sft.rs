@@ -1,8 +1,36 @@
-//! `essaim sft`. (Owner: RUN.)
+//! `essaim sft`: learning from the tasks' own answers, without RL.
 
+use super::settings;
 use crate::cli::{Context, Ending, SftArgs};
+use crate::config::{self, ConfigError, Fault, RunConfig};
+use crate::run::supervised;
+use crate::run_dir::{self, RunDir};
+use anyhow::Result;
 
-/// Runs the command.
-pub(crate) fn sft(_args: &SftArgs, _context: &Context) -> anyhow::Result<Ending> {
-    anyhow::bail!("`essaim sft` is not part of this build")
+/// Trains, and writes the model into the run folder.
+pub(crate) fn sft(args: &SftArgs, context: &Context) -> Result<Ending> {
+    let config = config::resolve(&args.config.sources(&context.global))?;
+    has_steps(&config)?;
+    if args.dry_run {
+        settings::print(&config, context)?;
+        return Ok(Ending::Done);
+    }
+    let dir = match &args.out {
+        Some(folder) => RunDir::create_at(folder)?,
+        None => RunDir::create(&config.run.out_dir, &config.run.name)?,
+    };
+    run_dir::write_whole(&dir.config(), config.to_toml()?.as_bytes())?;
+    context.stop.on_signals()?;
+    supervised::supervise(config, dir, context)
+}
+
+/// A run may do without a warm-up, but here it is all there is.
+fn has_steps(config: &RunConfig) -> Result<(), ConfigError> {
+    if config.sft.steps > 0 {
+        return Ok(());
+    }
+    Err(ConfigError::Fault {
+        layer: None,
+        fault: Fault::range("sft.steps", 0, "at least 1 for `essaim sft`"),
+    })
 }

@@ -20,6 +20,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     rollout(&config.rollout)?;
     engine(&config.engine)?;
     train(&config.train)?;
+    loss(config)?;
     rest(config)?;
     tasks(config)
 }
@@ -186,19 +187,13 @@ fn train(train: &TrainSection) -> Result<(), Fault> {
         train.micro_batch_tokens,
         1..=1 << 24,
     )?;
-    let loss = &train.loss;
-    for (path, value, range) in [
-        ("train.loss.epsilon_low", loss.epsilon_low, 0.0..=1.0),
-        ("train.loss.epsilon_high", loss.epsilon_high, 0.0..=1e6),
-        ("train.loss.delta", loss.delta, 1.0..=1e6),
-        ("train.loss.kl_coef", loss.kl_coef, 0.0..=1e3),
-        ("train.loss.importance_max", loss.importance_max, 1.0..=1e6),
-    ] {
-        if let Some(value) = value {
-            within(path, value, range)?;
-        }
-    }
     Ok(())
+}
+
+/// The losses know themselves what they accept.
+fn loss(config: &RunConfig) -> Result<(), Fault> {
+    let settled = train::Loss::new(&crate::run::learning::loss(config));
+    settled.map(drop).map_err(|error| Fault::other("train.loss", error.to_string()))
 }
 
 fn rest(config: &RunConfig) -> Result<(), Fault> {
@@ -209,7 +204,6 @@ fn rest(config: &RunConfig) -> Result<(), Fault> {
         gate.mean_reward_max,
         gate.mean_reward_min..=1.0,
     )?;
-    within("gate.refill_max", gate.refill_max, 1..=1000)?;
     within("eval.items", config.eval.items, 1..=COUNT_MAX as u64)?;
     within("eval.samples", config.eval.samples, 1..=4096)?;
     within("eval.temperature", config.eval.temperature, 0.0..=100.0)?;

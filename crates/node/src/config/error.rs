@@ -116,6 +116,11 @@ impl Fault {
         }
     }
 
+    /// Anything that a section's own check says.
+    pub fn other(path: &str, message: String) -> Self {
+        Self { path: path.split('.').map(str::to_owned).collect(), kind: FaultKind::Other(message) }
+    }
+
     /// Path to the offending value, with the unknown or missing key at its end.
     pub fn full_path(&self) -> Vec<String> {
         let mut path = self.path.clone();

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use train::{Correction, OldPolicy, Preset, Scale};
 
 /// `[run]`: what the run is called, where it writes, and how it is driven.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -273,68 +274,49 @@ impl Default for TrainSection {
     }
 }
 
-/// The losses by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// Group-relative advantages, PPO clip, mean per sequence.
-    Grpo,
-    /// As `grpo` with a higher upper clip and one token mean over the batch.
-    Dapo,
-    /// As `dapo` without division by the standard deviation, over a constant length.
-    DrGrpo,
-    /// INTELLECT-2's two-sided clip.
-    GrpoPlus,
-    /// Ratio of whole sequences.
-    Gspo,
-    /// Clipped importance weight as a constant factor of the log-probability.
-    Cispo,
-    /// Tokens masked by their change in probability.
-    Dppo,
-    /// Behaviour, proximal and current policy kept apart.
-    Decoupled,
-}
-
-/// `[train.loss]`: numbers of the preset that a run may change.
+/// `[train.loss]`: numbers of the preset that a run may change. One that the preset has no use for is refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossSection {
-    /// ε of the lower clip `1 - ε`.
+    /// ε below: ratios under `1 - clip_low` earn no more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub epsilon_low: Option<f32>,
-    /// ε of the upper clip `1 + ε`.
+    pub clip_low: Option<f64>,
+    /// ε above: ratios over `1 + clip_high` earn no more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub epsilon_high: Option<f32>,
-    /// Cap of the ratio where the advantage is negative (INTELLECT-2's δ).
+    pub clip_high: Option<f64>,
+    /// δ: cap on the ratio where the advantage is negative (INTELLECT-2).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delta: Option<f32>,
-    /// Weight of the squared log-ratio, or of the KL term of the preset.
+    pub delta: Option<f64>,
+    /// Cap on cispo's weight.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kl_coef: Option<f32>,
-    /// Cap of the importance weight between engine and trainer.
+    pub ratio_cap: Option<f64>,
+    /// dppo: probability lost since sampling beyond which a negative token is dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub importance_max: Option<f32>,
-    /// What a group's advantages are divided by.
+    pub mask_low: Option<f64>,
+    /// dppo: probability gained since sampling beyond which a positive token is dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale: Option<AdvantageScale>,
+    pub mask_high: Option<f64>,
+    /// dppo: factor on the squared log-ratio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kl_tau: Option<f64>,
+    /// Reward for entropy, per token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entropy_coef: Option<f64>,
+    /// Denominator of the ratio: behaviour or recomputed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<OldPolicy>,
+    /// Importance weight for the engine's mismatch where `old` is recomputed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correction: Option<Correction>,
+    /// What a group's advantages are divided by: group, batch or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }
 
 impl LossSection {
     fn is_untouched(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// What advantages are divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AdvantageScale {
-    /// The standard deviation of the group.
-    Group,
-    /// The standard deviation of the batch.
-    Batch,
-    /// Nothing.
-    None,
 }
 
 /// `[gate]`: groups that teach nothing are refused and another prompt is leased in their place.
@@ -347,8 +329,6 @@ pub struct GateSection {
     pub mean_reward_min: f32,
     /// Refuse groups whose mean reward is above this.
     pub mean_reward_max: f32,
-    /// Prompts leased for one batch at most, as a multiple of `prompts_per_step`; then the batch goes out as it is.
-    pub refill_max: u32,
 }
 
 impl Default for GateSection {
@@ -357,7 +337,6 @@ impl Default for GateSection {
             refuse_equal_rewards: true,
             mean_reward_min: 0.0,
             mean_reward_max: 1.0,
-            refill_max: 4,
         }
     }
 }

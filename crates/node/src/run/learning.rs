@@ -12,17 +12,24 @@ use crate::config::{self, RunConfig};
 use crate::events::{Event, SftStep};
 use crate::signal::Stop;
 
-/// The loss preset of a run file.
-pub fn preset(config: &RunConfig) -> Preset {
-    match config.train.preset {
-        config::Preset::Grpo => Preset::Grpo,
-        config::Preset::Dapo => Preset::Dapo,
-        config::Preset::DrGrpo => Preset::DrGrpo,
-        config::Preset::GrpoPlus => Preset::GrpoPlus,
-        config::Preset::Gspo => Preset::Gspo,
-        config::Preset::Cispo => Preset::Cispo,
-        config::Preset::Dppo => Preset::Dppo,
-        config::Preset::Decoupled => Preset::Decoupled,
+/// The loss of a run file.
+pub fn loss(config: &RunConfig) -> LossConfig {
+    let preset = config.train.preset;
+    let section = config.train.loss.clone();
+    let longest = u32::try_from(config.rollout.max_new_tokens).unwrap_or(u32::MAX);
+    LossConfig {
+        preset,
+        clip_low: section.clip_low,
+        clip_high: section.clip_high,
+        delta: section.delta,
+        ratio_cap: section.ratio_cap,
+        mask_low: section.mask_low,
+        mask_high: section.mask_high,
+        kl_tau: section.kl_tau,
+        max_completion_tokens: (preset == Preset::DrGrpo).then_some(longest),
+        entropy_coef: section.entropy_coef.unwrap_or_default(),
+        old: section.old,
+        correction: section.correction,
     }
 }
 
@@ -33,19 +40,9 @@ pub fn rl_trainer(config: &RunConfig, model: Transformer) -> Result<Trainer> {
 
 /// The trainer's settings for RL.
 pub fn rl_config(config: &RunConfig) -> TrainConfig {
-    let (section, loss) = (&config.train, &config.train.loss);
-    let wide = |value: Option<f32>| value.map(f64::from);
-    let preset = preset(config);
-    let max_completion_tokens = (preset == Preset::DrGrpo).then(|| u32::try_from(config.rollout.max_new_tokens).unwrap_or(u32::MAX));
+    let section = &config.train;
     TrainConfig {
-        loss: LossConfig {
-            clip_low: wide(loss.epsilon_low),
-            clip_high: wide(loss.epsilon_high),
-            delta: wide(loss.delta),
-            kl_tau: wide(loss.kl_coef),
-            max_completion_tokens,
-            ..LossConfig::new(preset)
-        },
+        loss: loss(config),
         optimizer: OptimizerConfig {
             beta1: f64::from(section.betas[0]),
             beta2: f64::from(section.betas[1]),

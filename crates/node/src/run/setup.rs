@@ -16,7 +16,7 @@ use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 use tasks::Split;
 
 use super::prompting::{Prompting, RunTask};
-use crate::config::{self, AdvantageScale, Dtype, Family, RandomModel, RunConfig};
+use crate::config::{self, Dtype, Family, RandomModel, RunConfig};
 use crate::data;
 
 /// Prompt tokens that the default size of the KV pool reckons with, beside the new tokens.
@@ -163,12 +163,7 @@ pub fn dtype(config: &RunConfig) -> WeightDtype {
 
 /// What rewards are divided by: the run file's word, else the preset's.
 pub fn advantage_scale(config: &RunConfig) -> train::Scale {
-    match config.train.loss.scale {
-        Some(AdvantageScale::Group) => train::Scale::Group,
-        Some(AdvantageScale::Batch) => train::Scale::Batch,
-        Some(AdvantageScale::None) => train::Scale::None,
-        None => super::learning::preset(config).scale(),
-    }
+    config.train.loss.scale.unwrap_or_else(|| config.train.preset.scale())
 }
 
 /// The rules' view of the run.

@@ -1,0 +1,3 @@
+//! Drives the real program, as a person would.
+
+mod commands;
