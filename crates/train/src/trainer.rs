@@ -3,8 +3,6 @@
 //! Promise: a batch is one or more updates; an update that cannot be made leaves weights and optimiser as they were.
 //! The same model, configuration and batches give the same bits on the CPU, also across save and load.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use model::{ModelConfig, ModelSnapshot, Transformer};
 use ops::{TokenLogprobs, host, token_logprobs};
@@ -66,7 +64,7 @@ impl TrainConfig {
 }
 
 /// A model in training, with its optimiser.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Trainer {
     pub(crate) model: Transformer,
     pub(crate) optimizer: Optimizer,

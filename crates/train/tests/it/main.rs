@@ -3,5 +3,6 @@
 mod adamw_trajectory;
 mod checkpoint;
 mod common;
+mod gradient;
 mod reference_numbers;
 mod steps;
