@@ -1,7 +1,7 @@
 //! Prints how fast each matrix kernel is, in GFLOP/s (2·m·n·k operations per product).
 //!
 //! `cargo run --release -p ops --example gemm_speed [part of a case's name [kernel]]`
-//! The counterpart for PyTorch is `scripts/gemm_speed_torch.py`.
+//! The counterpart for PyTorch is `examples/gemm_speed_torch.py`.
 
 use std::time::{Duration, Instant};
 
