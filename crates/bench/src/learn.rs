@@ -33,8 +33,9 @@ pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
     let summary: Value = serde_json::from_slice(&std::fs::read(&path).with_context(|| path.display().to_string())?)?;
     std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let steps = summary["steps"].as_f64().context("summary.json has no steps")?;
-    let rollouts = summary["rollouts"].as_f64().context("summary.json has no rollouts")?;
-    let seconds = summary["seconds"]["rl"].as_f64().context("summary.json has no seconds.rl")?;
+    let rollouts = summary["rollouts_trained"].as_f64().context("summary.json has no rollouts_trained")?;
+    // The whole process counts: model, tokenizer, first and last evaluation too.
+    let seconds = summary["seconds"].as_f64().context("summary.json has no seconds")?;
     let reached = summary["outcome"] == "target_reached";
     Ok(json!({
         "seconds_to_target": reached.then_some(seconds),

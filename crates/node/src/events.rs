@@ -377,8 +377,10 @@ pub struct RunFinished {
 pub enum Outcome {
     /// All steps are done.
     StepsDone,
-    /// The held-out score reached its target.
+    /// The mean training reward reached its target.
     TargetReached,
+    /// No group has a signal any more, because nearly every rollout earns the whole reward.
+    Solved,
     /// The time given is used up.
     TimeUp,
     /// A person asked it to stop; it can be resumed.
@@ -393,6 +395,7 @@ impl Outcome {
         match self {
             Self::StepsDone => "all steps done".to_owned(),
             Self::TargetReached => "target reached".to_owned(),
+            Self::Solved => "solved: nothing left to learn".to_owned(),
             Self::TimeUp => "time used up".to_owned(),
             Self::Interrupted => "interrupted, can be resumed".to_owned(),
             Self::Failed(message) => format!("failed: {message}"),

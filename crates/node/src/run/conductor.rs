@@ -31,6 +31,8 @@ use crate::signal::Stop;
 const TICK: Duration = Duration::from_millis(100);
 /// Steps over which the reward is averaged before it is held against the target.
 const REWARD_WINDOW_STEPS: usize = 10;
+/// Mean reward from which a task without a signal counts as solved, not as hopeless.
+const SOLVED_REWARD: f64 = 0.95;
 
 /// Ways to speak to the three threads.
 pub struct Orders {
@@ -128,11 +130,23 @@ impl Conductor<'_> {
         }
         Ok(match (self.progress.finished, self.progress.early.take()) {
             (Some(FinishCause::StepsDone), _) => Outcome::StepsDone,
+            (Some(FinishCause::EmptyBatches { .. }), _) if self.is_solved() => Outcome::Solved,
             (Some(FinishCause::EmptyBatches { limit }), _) => Outcome::Failed(format!(
                 "{limit} batches in a row held no group with a signal: the task is too hard or too easy for this model"
             )),
             (_, early) => early.unwrap_or(Outcome::Interrupted),
         })
+    }
+
+    /// Whether nearly every rollout of late earned the whole reward: then no group can have a signal.
+    fn is_solved(&self) -> bool {
+        self.mean_reward().is_some_and(|mean| mean >= SOLVED_REWARD)
+    }
+
+    /// Mean training reward over the last steps, refused groups included.
+    fn mean_reward(&self) -> Option<f64> {
+        let window = &self.progress.rewards;
+        (window.len() == REWARD_WINDOW_STEPS).then(|| window.iter().sum::<f64>() / window.len() as f64)
     }
 
     /// Feeds logged events again, after a restart: no action is performed but training itself.
@@ -371,9 +385,7 @@ impl Conductor<'_> {
         if self.progress.early.is_some() || self.progress.finished.is_some() {
             return Ok(());
         }
-        let window = &self.progress.rewards;
-        let mean = window.iter().sum::<f64>() / window.len().max(1) as f64;
-        let reached = window.len() == REWARD_WINDOW_STEPS && self.limits.reward_target.is_some_and(|target| mean >= target);
+        let reached = self.mean_reward().zip(self.limits.reward_target).is_some_and(|(mean, target)| mean >= target);
         let late = self.limits.time.is_some_and(|limit| self.progress.start.elapsed() >= limit);
         self.progress.early = match () {
             () if self.stop.is_requested() => Some(Outcome::Interrupted),

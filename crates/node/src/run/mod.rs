@@ -293,7 +293,7 @@ fn conclude(stage: &Stage, journal: &mut Journal, ended: Result<Ended>) -> Resul
 /// The final score, where the rules did not see to it, and the Hugging Face folder.
 fn leave_model(stage: &Stage, ended: &Ended, journal: &mut Journal) -> Result<()> {
     let Some(snapshot) = &ended.snapshot else { return Ok(()) };
-    if matches!(ended.outcome, Outcome::TargetReached | Outcome::TimeUp) {
+    if matches!(ended.outcome, Outcome::TargetReached | Outcome::TimeUp | Outcome::Solved) {
         evaluate_now(stage, snapshot, ended.steps, EvalStage::Final, journal)?;
     }
     let folder = stage.dir.model();

@@ -1,3 +1,5 @@
 //! Drives the real program, as a person would.
 
 mod commands;
+mod support;
+mod texts;
