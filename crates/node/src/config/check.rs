@@ -21,6 +21,8 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     engine(&config.engine)?;
     train(&config.train)?;
     loss(config)?;
+    warm_up("sft", config.sft.schedule, config.sft.warmup_steps, config.sft.steps)?;
+    warm_up("train", config.train.schedule, config.train.warmup_steps, config.stop.steps)?;
     rest(config)?;
     tasks(config)
 }
@@ -188,6 +190,14 @@ fn train(train: &TrainSection) -> Result<(), Fault> {
         1..=1 << 24,
     )?;
     Ok(())
+}
+
+/// A rate that falls needs steps to fall over.
+fn warm_up(section: &str, schedule: Schedule, warmup_steps: u64, steps: u64) -> Result<(), Fault> {
+    if schedule == Schedule::Constant || steps == 0 {
+        return Ok(());
+    }
+    within(&format!("{section}.warmup_steps"), warmup_steps, ..steps)
 }
 
 /// The losses know themselves what they accept.

@@ -134,7 +134,7 @@ impl Default for SftSection {
             batch_size: 32,
             lr: 1e-3,
             schedule: Schedule::Cosine,
-            warmup_steps: 10,
+            warmup_steps: 0,
         }
     }
 }
