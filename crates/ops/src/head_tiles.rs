@@ -80,10 +80,12 @@ impl Running {
             self.sum *= shrink;
         }
         self.max = max;
-        self.sum += rows::sum2(logits, logits, |z, _, sum| sum + exp_f32(z - max));
-        self.weighted += rows::sum2(logits, logits, |z, _, sum| {
-            (z - max).mul_add(exp_f32(z - max), sum)
+        let (sum, weighted) = rows::sum_pair(logits, |z, sum, weighted| {
+            let (z, e) = (z - max, exp_f32(z - max));
+            (sum + e, z.mul_add(e, weighted))
         });
+        self.sum += sum;
+        self.weighted += weighted;
     }
 
     /// Log-probability, entropy and log of the sum.

@@ -111,6 +111,23 @@ pub(crate) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f3
     tree_sum(lanes)
 }
 
+/// Two sums in one pass: `f` adds the terms of an element to both. The order of [`sum2`].
+#[inline(always)]
+pub(crate) fn sum_pair(a: &[f32], f: impl Fn(f32, f32, f32) -> (f32, f32)) -> (f32, f32) {
+    let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let chunks = a.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for a in chunks {
+        for lane in 0..LANES {
+            (first[lane], second[lane]) = f(a[lane], first[lane], second[lane]);
+        }
+    }
+    for (lane, a) in rest.iter().enumerate() {
+        (first[lane], second[lane]) = f(*a, first[lane], second[lane]);
+    }
+    (tree_sum(first), tree_sum(second))
+}
+
 /// Sum of 16 numbers by halves.
 #[inline(always)]
 pub(crate) fn tree_sum(mut lanes: [f32; LANES]) -> f32 {
@@ -162,6 +179,8 @@ mod tests {
             let a: Vec<f32> = (1..=len).map(|i| i as f32).collect();
             let (n, total) = (len as f32, (len * (len + 1) / 2) as f32);
             assert_eq!(sum(&a), total);
+            let pair = sum_pair(&a, |a, x, y| (x + a, y + 2.0 * a));
+            assert_eq!(pair, (total, 2.0 * total));
             assert_eq!(dot(&a, &a), n * (n + 1.0) * (2.0 * n + 1.0) / 6.0);
             assert_eq!(max(&a), if len == 0 { f32::NEG_INFINITY } else { n });
         }
