@@ -383,7 +383,7 @@ pub enum Outcome {
     Solved,
     /// The time given is used up.
     TimeUp,
-    /// A person asked it to stop; it can be resumed.
+    /// A person asked it to stop.
     Interrupted,
     /// It could not go on.
     Failed(String),
@@ -397,7 +397,7 @@ impl Outcome {
             Self::TargetReached => "target reached".to_owned(),
             Self::Solved => "solved: nothing left to learn".to_owned(),
             Self::TimeUp => "time used up".to_owned(),
-            Self::Interrupted => "interrupted, can be resumed".to_owned(),
+            Self::Interrupted => "interrupted".to_owned(),
             Self::Failed(message) => format!("failed: {message}"),
         }
     }

@@ -5,11 +5,11 @@
 //! Never: knows tasks or run files.
 
 use crate::cli::SamplingArgs;
-use crate::config::EngineSection;
+use crate::config::{ConfigError, EngineSection, Fault, FaultKind};
 use anyhow::Result;
 use engine::{Detokenize, Engine, EngineConfig, Sampling};
 use model::{InferenceModel, ModelConfig, Tokenizer, WeightDtype};
-use ops::DeviceSpec;
+use ops::{DeviceError, DeviceSpec};
 use protocol::{Domain, RunSeed, rollout_seed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Completer {
         device: Option<&str>,
         args: &SamplingArgs,
     ) -> Result<(Self, InferenceModel)> {
-        let device = device.unwrap_or("cpu").parse::<DeviceSpec>()?.open()?;
+        let device = device_named(device.unwrap_or("cpu"))?.open()?;
         let (model, tokenizer) = crate::run::setup::load_named(name, &device)?;
         let sampling = Sampling {
             temperature: args.temperature,
@@ -179,6 +179,18 @@ impl Completer {
             Arc::new(move |tokens: &[u32]| tokenizer.decode(tokens).unwrap_or_default());
         Ok(Engine::new(model, 0, sizes, Some(detokenize))?)
     }
+}
+
+/// A device that does not exist is wrong usage; one that this build lacks is not.
+fn device_named(name: &str) -> Result<DeviceSpec, ConfigError> {
+    name.parse()
+        .map_err(|error: DeviceError| ConfigError::Fault {
+            layer: Some("--device".to_owned()),
+            fault: Fault {
+                path: Vec::new(),
+                kind: FaultKind::Other(error.to_string()),
+            },
+        })
 }
 
 /// Memory of one token's keys and values in all layers, at least 1.

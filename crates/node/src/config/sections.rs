@@ -22,6 +22,8 @@ pub struct RunSection {
     pub mode: Mode,
     /// Where tensors live: `cpu`, `cuda:N` or `wgpu:N`.
     pub device: String,
+    /// Products of f32 matrices on the CPU: `fast` uses the quickest kernel there is (AMX: relative error 5e-5 at most), `f32` full precision.
+    pub matmul: Matmul,
     /// Threads for the numeric work; absent means one per core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -35,9 +37,20 @@ impl Default for RunSection {
             seed: 0,
             mode: Mode::Async,
             device: "cpu".to_owned(),
+            matmul: Matmul::Fast,
             threads: None,
         }
     }
+}
+
+/// How products of f32 matrices are computed on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matmul {
+    /// The quickest kernel of the machine.
+    Fast,
+    /// The quickest kernel that multiplies in f32.
+    F32,
 }
 
 /// How generation and training take turns.

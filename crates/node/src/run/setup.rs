@@ -7,16 +7,17 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use engine::{EngineConfig, Sampling};
 use model::{ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
 use ops::DeviceSpec;
+use ops::gemm::{self, Kernel};
 use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 use tasks::Split;
 
 use super::prompting::{Prompting, RunTask};
-use crate::config::{self, Dtype, Family, RandomModel, RunConfig};
+use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
 
 /// Prompt tokens that the default size of the KV pool reckons with, beside the new tokens.
@@ -32,8 +33,12 @@ pub fn use_threads(config: &RunConfig) {
     }
 }
 
-/// Opens the device of `[run] device`.
+/// Opens the device of `[run] device`, and chooses the kernel of its matrix products.
 pub fn device(config: &RunConfig) -> Result<Device> {
+    if config.run.matmul == Matmul::F32 {
+        let in_f32 = |kernel: &Kernel| *kernel != Kernel::Amx && kernel.is_available();
+        gemm::set_kernel(Kernel::ALL.into_iter().rfind(in_f32).unwrap_or(Kernel::Portable))?;
+    }
     let spec: DeviceSpec = config.run.device.parse()?;
     Ok(spec.open()?)
 }
@@ -55,7 +60,10 @@ pub fn run_tasks(config: &RunConfig, admit: bool) -> Result<Vec<RunTask>> {
 pub fn model(config: &RunConfig, tasks: &[RunTask], device: &Device) -> Result<(Arc<Tokenizer>, Transformer)> {
     let section = &config.model;
     let (transformer, tokenizer) = match (&section.path, &section.hub, &section.random) {
-        (Some(path), ..) => model::load_folder(path, device)?,
+        (Some(path), ..) => {
+            ensure!(path.is_dir(), "[model] path: there is no folder {}", path.display());
+            model::load_folder(path, device)?
+        }
         (_, Some(name), _) => load_named(name, device)?,
         (_, _, Some(shape)) => random(shape, config.run.seed, tasks, device)?,
         _ => bail!("[model] names no weights"), // refused when the file was read
