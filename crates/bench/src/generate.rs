@@ -51,7 +51,8 @@ pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
         Dtype::Bf16 => WeightDtype::Bf16,
     };
     let model = Transformer::random(arguments.shape.for_generation()?, 0, &device)?.freeze(dtype);
-    let config = EngineConfig { kv_blocks: 1024, block_size: 16, max_running: 64, prefill_chunk_tokens: 2048, max_context: 256 };
+    let config =
+        EngineConfig { kv_blocks: 1024, block_size: 16, max_running: 64, prefill_chunk_tokens: 2048, max_context: 256 };
     let mut engine = Engine::new(model, 0, config, None)?;
     let (prompts, samples, prompt_tokens, new_tokens) = work(arguments.shape);
     generate(&mut engine, 0, 1, 2, prompt_tokens, 4)?;
@@ -62,7 +63,14 @@ pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
     Ok(json!({ "tokens_per_s": tokens as f64 / seconds, "seconds": seconds }))
 }
 
-fn generate(engine: &mut Engine, first: u64, prompts: u64, samples: usize, prompt_tokens: usize, new_tokens: usize) -> Result<usize> {
+fn generate(
+    engine: &mut Engine,
+    first: u64,
+    prompts: u64,
+    samples: usize,
+    prompt_tokens: usize,
+    new_tokens: usize,
+) -> Result<usize> {
     for id in first..first + prompts {
         let prompt: Arc<[u32]> = (0..prompt_tokens as u64).map(|i| ((id * 131 + i * 17) % 500) as u32).collect();
         let seeds = (0..samples).map(|sample| seed(id, sample)).collect();

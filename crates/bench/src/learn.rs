@@ -27,7 +27,11 @@ pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
     for set in &arguments.set {
         command.args(["--set", set]);
     }
-    let status = command.stdout(Stdio::null()).stderr(Stdio::inherit()).status().with_context(|| binary.display().to_string())?;
+    let status = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .status()
+        .with_context(|| binary.display().to_string())?;
     ensure!(status.success(), "{} ended with {status}", binary.display());
     let path = folder.join("summary.json");
     let summary: Value = serde_json::from_slice(&std::fs::read(&path).with_context(|| path.display().to_string())?)?;

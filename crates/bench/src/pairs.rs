@@ -41,66 +41,122 @@ struct Benchmark {
 
 const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
-        name: "step-d128", what: "training step, 4 layers d=128, batch 64×64",
-        ours: &["step", "d128"], peer: &["torch_step.py", "d128"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "≥ 1.2×",
+        name: "step-d128",
+        what: "training step, 4 layers d=128, batch 64×64",
+        ours: &["step", "d128"],
+        peer: &["torch_step.py", "d128"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "≥ 1.2×",
     },
     Benchmark {
-        name: "step-d128-f32", what: "the same, plain f32 kernel",
-        ours: &["step", "d128", "--kernel", "avx512"], peer: &["torch_step.py", "d128"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "",
+        name: "step-d128-f32",
+        what: "the same, plain f32 kernel",
+        ours: &["step", "d128", "--kernel", "avx512"],
+        peer: &["torch_step.py", "d128"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "",
     },
     Benchmark {
-        name: "step-d256", what: "training step, 4 layers d=256, batch 64×64",
-        ours: &["step", "d256"], peer: &["torch_step.py", "d256"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "≥ 1.0×",
+        name: "step-d256",
+        what: "training step, 4 layers d=256, batch 64×64",
+        ours: &["step", "d256"],
+        peer: &["torch_step.py", "d256"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "≥ 1.0×",
     },
     Benchmark {
-        name: "step-d256-f32", what: "the same, plain f32 kernel",
-        ours: &["step", "d256", "--kernel", "avx512"], peer: &["torch_step.py", "d256"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "",
+        name: "step-d256-f32",
+        what: "the same, plain f32 kernel",
+        ours: &["step", "d256", "--kernel", "avx512"],
+        peer: &["torch_step.py", "d256"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "",
     },
     Benchmark {
-        name: "step-0.5b", what: "training step, Qwen2.5-0.5B shape, 4×256 tokens",
-        ours: &["step", "0.5b", "--steps", "2"], peer: &["torch_step.py", "0.5b", "--steps", "2"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "≥ 1.0×",
+        name: "step-0.5b",
+        what: "training step, Qwen2.5-0.5B shape, 4×256 tokens",
+        ours: &["step", "0.5b", "--steps", "2"],
+        peer: &["torch_step.py", "0.5b", "--steps", "2"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "≥ 1.0×",
     },
     Benchmark {
-        name: "generate-d256", what: "generation, d=256, 64 sequences, 32+64 tokens",
-        ours: &["generate", "d256"], peer: &["hf_generate.py", "d256"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "≥ 3×",
+        name: "generate-d256",
+        what: "generation, d=256, 64 sequences, 32+64 tokens",
+        ours: &["generate", "d256"],
+        peer: &["hf_generate.py", "d256"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "≥ 3×",
     },
     Benchmark {
-        name: "generate-0.5b", what: "generation, 0.5B shape, 2 groups of 8, 64+32 tokens",
-        ours: &["generate", "0.5b"], peer: &["hf_generate.py", "0.5b"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "≥ 3×",
+        name: "generate-0.5b",
+        what: "generation, 0.5B shape, 2 groups of 8, 64+32 tokens",
+        ours: &["generate", "0.5b"],
+        peer: &["hf_generate.py", "0.5b"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "≥ 3×",
     },
     Benchmark {
-        name: "generate-0.5b-bf16", what: "the same, bf16 weights (ours only)",
-        ours: &["generate", "0.5b", "--dtype", "bf16"], peer: &["hf_generate.py", "0.5b"],
-        figure: "tokens_per_s", unit: "tok/s", less: false, goal: "≥ 3×",
+        name: "generate-0.5b-bf16",
+        what: "the same, bf16 weights (ours only)",
+        ours: &["generate", "0.5b", "--dtype", "bf16"],
+        peer: &["hf_generate.py", "0.5b"],
+        figure: "tokens_per_s",
+        unit: "tok/s",
+        less: false,
+        goal: "≥ 3×",
     },
     Benchmark {
-        name: "head-memory", what: "peak extra memory of head and loss, vocabulary 151,936, 2,048 tokens",
-        ours: &["head-memory"], peer: &[],
-        figure: "megabytes", unit: "MB", less: true, goal: "≤ 300 MB",
+        name: "head-memory",
+        what: "peak extra memory of head and loss, vocabulary 151,936, 2,048 tokens",
+        ours: &["head-memory"],
+        peer: &[],
+        figure: "megabytes",
+        unit: "MB",
+        less: true,
+        goal: "≤ 300 MB",
     },
     Benchmark {
-        name: "learn-spell-backward", what: "time to mean reward 0.8, spell-backward, 16×16, TRL GRPO",
-        ours: &["learn", "bench/spell_backward.toml"], peer: &["trl_grpo.py", "spell-backward"],
-        figure: "seconds_to_target", unit: "s", less: true, goal: "≥ 2×",
+        name: "learn-spell-backward",
+        what: "time to mean reward 0.8, spell-backward, 16×16, TRL GRPO",
+        ours: &["learn", "bench/spell_backward.toml"],
+        peer: &["trl_grpo.py", "spell-backward"],
+        figure: "seconds_to_target",
+        unit: "s",
+        less: true,
+        goal: "≥ 2×",
     },
     Benchmark {
-        name: "learn-reverse-text", what: "samples per second, reverse-text, 64-token completions, TRL GRPO",
-        ours: &["learn", "bench/reverse_text.toml"], peer: &["trl_grpo.py", "reverse-text", "--steps", "8"],
-        figure: "samples_per_s", unit: "samples/s", less: false, goal: "≥ 2×",
+        name: "learn-reverse-text",
+        what: "samples per second, reverse-text, 64-token completions, TRL GRPO",
+        ours: &["learn", "bench/reverse_text.toml"],
+        peer: &["trl_grpo.py", "reverse-text", "--steps", "8"],
+        figure: "samples_per_s",
+        unit: "samples/s",
+        less: false,
+        goal: "≥ 2×",
     },
 ];
 
 /// Runs what was asked for, prints the table, and writes it if wished.
 pub(crate) fn run(arguments: &PairsArguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let wanted = |benchmark: &&Benchmark| arguments.only.as_ref().is_none_or(|only| benchmark.name.contains(only.as_str()));
+    let wanted =
+        |benchmark: &&Benchmark| arguments.only.as_ref().is_none_or(|only| benchmark.name.contains(only.as_str()));
     let mut rows = Vec::new();
     for benchmark in BENCHMARKS.iter().filter(wanted) {
         rows.push(row(benchmark, arguments, &root)?);
@@ -156,7 +212,12 @@ fn figure(mut command: Command, name: &str) -> Result<f64> {
     let line = format!("{command:?}");
     let output = command.output().with_context(|| line.clone())?;
     let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "{line} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "{line} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     let last = said.lines().last().with_context(|| format!("{line} printed nothing"))?;
     let value: Value = serde_json::from_str(last).with_context(|| format!("{line} printed {last:?}"))?;
     value[name].as_f64().with_context(|| format!("{line} gave no {name}: {last}"))
@@ -169,7 +230,10 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map_or("unknown CPU", |(_, name)| name.trim());
+    let model = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("unknown CPU", |(_, name)| name.trim());
     let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
     let wide: Vec<&str> = ["avx512f", "amx_bf16"].into_iter().filter(|flag| text.contains(flag)).collect();
     format!("{model}, {cores} cores, {}", if wide.is_empty() { "no AVX-512".to_owned() } else { wide.join(" + ") })

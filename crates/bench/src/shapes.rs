@@ -38,7 +38,13 @@ impl Shape {
     }
 }
 
-fn small(family: Family, width: usize, ff: usize, key_value_heads: usize, vocabulary: usize) -> Result<Arc<ModelConfig>> {
+fn small(
+    family: Family,
+    width: usize,
+    ff: usize,
+    key_value_heads: usize,
+    vocabulary: usize,
+) -> Result<Arc<ModelConfig>> {
     let sizes = Sizes {
         vocab_size: vocabulary,
         hidden_size: width,

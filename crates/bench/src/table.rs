@@ -22,7 +22,8 @@ pub(crate) struct Row {
 
 /// The rows as Markdown.
 pub(crate) fn markdown(rows: &[Row], machine: &str, commit: &str, pairs: usize) -> String {
-    let mut text = format!("Machine: {machine}. Commit: `{commit}`. Medians of {pairs} pair(s), ours and the peer's in turn.\n\n");
+    let mut text =
+        format!("Machine: {machine}. Commit: `{commit}`. Medians of {pairs} pair(s), ours and the peer's in turn.\n\n");
     text.push_str("| what | ours | peer | ours / peer | goal | ours is measured by |\n|---|---:|---:|---:|---:|---|\n");
     for row in rows {
         let peer = row.peer.map_or("–".to_owned(), |peer| format!("{} {}", number(peer), row.unit));

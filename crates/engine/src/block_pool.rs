@@ -97,10 +97,7 @@ impl BlockPool {
     /// Removes a holder; the last one to leave makes the block free.
     pub fn release(&mut self, block: u32) {
         let entry = &mut self.blocks[block as usize];
-        assert!(
-            entry.holders > 0,
-            "our bug: block {block} was released twice"
-        );
+        assert!(entry.holders > 0, "our bug: block {block} was released twice");
         entry.holders -= 1;
         if entry.holders > 0 {
             return;
@@ -117,10 +114,7 @@ impl BlockPool {
     /// Makes a full, held block findable. If another block has this prefix already, that one stays.
     pub fn publish(&mut self, block: u32, key: PrefixKey) {
         let entry = &mut self.blocks[block as usize];
-        assert!(
-            entry.holders > 0,
-            "our bug: a block that nobody holds was published"
-        );
+        assert!(entry.holders > 0, "our bug: a block that nobody holds was published");
         if entry.prefix.is_none() && !self.by_prefix.contains_key(&key) {
             entry.prefix = Some(key);
             self.by_prefix.insert(key, block);
@@ -139,8 +133,7 @@ impl BlockPool {
         for block in &mut self.blocks {
             block.prefix = None;
         }
-        self.blank
-            .extend(std::mem::take(&mut self.cached).into_values());
+        self.blank.extend(std::mem::take(&mut self.cached).into_values());
     }
 
     /// How many sequences hold a block.
@@ -167,35 +160,16 @@ impl BlockPool {
             free[block as usize] = true;
         }
         for (number, (block, free)) in self.blocks.iter().zip(free).enumerate() {
-            assert_eq!(
-                block.holders == 0,
-                free,
-                "block {number}: holders and free lists differ"
-            );
+            assert_eq!(block.holders == 0, free, "block {number}: holders and free lists differ");
         }
-        assert!(
-            self.blank
-                .iter()
-                .all(|&block| self.blocks[block as usize].prefix.is_none())
-        );
+        assert!(self.blank.iter().all(|&block| self.blocks[block as usize].prefix.is_none()));
         for (&stamp, &block) in &self.cached {
             let entry = &self.blocks[block as usize];
             assert!(entry.prefix.is_some(), "cached block {block} has no prefix");
-            assert_eq!(
-                entry.released_at, stamp,
-                "cached block {block} has another stamp"
-            );
+            assert_eq!(entry.released_at, stamp, "cached block {block} has another stamp");
         }
-        let named = self
-            .blocks
-            .iter()
-            .filter(|block| block.prefix.is_some())
-            .count();
-        assert_eq!(
-            named,
-            self.by_prefix.len(),
-            "prefixes and their index differ"
-        );
+        let named = self.blocks.iter().filter(|block| block.prefix.is_some()).count();
+        assert_eq!(named, self.by_prefix.len(), "prefixes and their index differ");
         for (key, &block) in &self.by_prefix {
             assert_eq!(self.blocks[block as usize].prefix.as_ref(), Some(key));
         }
@@ -244,11 +218,7 @@ mod tests {
         let chain = PrefixKey::chain(&[1, 2, 3, 4, 5], 2);
         assert_eq!(chain.len(), 2, "the last block is not full");
         assert_eq!(chain[0], PrefixKey::chain(&[1, 2], 2)[0]);
-        assert_ne!(
-            chain[1],
-            PrefixKey::chain(&[9, 2, 3, 4], 2)[1],
-            "same block, other past"
-        );
+        assert_ne!(chain[1], PrefixKey::chain(&[9, 2, 3, 4], 2)[1], "same block, other past");
         assert_ne!(chain[1], PrefixKey::chain(&[3, 4], 2)[0]);
     }
 

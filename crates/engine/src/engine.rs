@@ -57,11 +57,7 @@ impl EngineConfig {
                 return Err(EngineError::ZeroSize { field });
             }
             if given > SIZE_MAX {
-                return Err(EngineError::SizeTooLarge {
-                    field,
-                    limit: SIZE_MAX,
-                    given,
-                });
+                return Err(EngineError::SizeTooLarge { field, limit: SIZE_MAX, given });
             }
         }
         if self.max_context > positions {
@@ -152,9 +148,7 @@ impl Engine {
     /// Errors: `DuplicateRequest`, and those that name what is wrong with the request.
     pub fn submit(&mut self, request: Request) -> Result<(), EngineError> {
         if self.live.contains_key(&request.id) {
-            return Err(EngineError::DuplicateRequest {
-                request: request.id,
-            });
+            return Err(EngineError::DuplicateRequest { request: request.id });
         }
         request.check(&RequestLimits {
             context: self.config.max_context,
@@ -192,10 +186,7 @@ impl Engine {
     }
 
     fn count_down(&mut self, request: u64) {
-        let left = self
-            .live
-            .get_mut(&request)
-            .expect("our bug: a completion of no request");
+        let left = self.live.get_mut(&request).expect("our bug: a completion of no request");
         *left -= 1;
         if *left == 0 {
             self.live.remove(&request);
@@ -215,18 +206,13 @@ impl Engine {
             tokens.extend_from_slice(&sequence.tokens[span.clone()]);
             positions.extend(span.map(|position| position as u32)); // at most SIZE_MAX
             let rows = first..tokens.len();
-            segments.push(CachedSegment {
-                rows,
-                past: chunk.past,
-                blocks: sequence.table(),
-            });
+            segments.push(CachedSegment { rows, past: chunk.past, blocks: sequence.table() });
         }
         self.stats.steps += 1;
         self.stats.computed_tokens += row_count as u64;
         let (tokens, positions) = (Arc::from(tokens), Arc::from(positions));
         let view = CacheView { segments };
-        self.model
-            .hidden_cached(&tokens, &positions, &mut self.cache, &view)
+        self.model.hidden_cached(&tokens, &positions, &mut self.cache, &view)
     }
 
     fn sampled_rows(&self, chunks: &[Chunk]) -> Vec<SampledRow> {
@@ -237,22 +223,14 @@ impl Engine {
             end += chunk.count;
             if chunk.samples {
                 let forks = self.scheduler.forks_of(chunk, &mut claimed);
-                rows.push(SampledRow {
-                    slot: chunk.slot,
-                    row: end - 1,
-                    forks,
-                });
+                rows.push(SampledRow { slot: chunk.slot, row: end - 1, forks });
             }
         }
         rows
     }
 
     /// One list of draws per row: the sequence's own, then those of its forks.
-    fn draw_rows(
-        &self,
-        hidden: &Tensor<2>,
-        rows: &[SampledRow],
-    ) -> Result<Vec<Vec<Draw>>, EngineError> {
+    fn draw_rows(&self, hidden: &Tensor<2>, rows: &[SampledRow]) -> Result<Vec<Vec<Draw>>, EngineError> {
         let vocabulary = self.model.config().vocab_size;
         let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * vocabulary)).max(1);
         let mut draws = Vec::with_capacity(rows.len());
@@ -281,23 +259,15 @@ impl Engine {
                 let sampling = &sequence.job.sampling;
                 let stats = match known {
                     Some((temperature, stats)) if temperature == sampling.temperature => stats,
-                    _ => RowStats::of(logits, sampling.temperature).ok_or(
-                        EngineError::LogitsNotFinite {
-                            request: sequence.job.id,
-                            sample_index: sequence.sample_index,
-                            position,
-                            version: self.version,
-                        },
-                    )?,
+                    _ => RowStats::of(logits, sampling.temperature).ok_or(EngineError::LogitsNotFinite {
+                        request: sequence.job.id,
+                        sample_index: sequence.sample_index,
+                        position,
+                        version: self.version,
+                    })?,
                 };
                 known = Some((sampling.temperature, stats));
-                Ok(draw(
-                    logits,
-                    &stats,
-                    sampling,
-                    &sequence.seed,
-                    position as u32,
-                ))
+                Ok(draw(logits, &stats, sampling, &sequence.seed, position as u32))
             })
             .collect()
     }
@@ -305,11 +275,7 @@ impl Engine {
     fn hidden_if_wanted(&self, hidden: &Tensor<2>, rows: &[SampledRow]) -> Option<Vec<f32>> {
         let wants = |row: &SampledRow| {
             let leader = &self.scheduler.running[row.slot];
-            leader.job.want_hidden
-                || row
-                    .forks
-                    .iter()
-                    .any(|age| self.scheduler.waiting(*age).job.want_hidden)
+            leader.job.want_hidden || row.forks.iter().any(|age| self.scheduler.waiting(*age).job.want_hidden)
         };
         rows.iter().any(wants).then(|| host::to_vec_f32(hidden))
     }
@@ -361,11 +327,7 @@ impl Engine {
         let slots: Vec<usize> = finished.iter().map(|(slot, _)| *slot).collect();
         let sequences = self.scheduler.remove_running(&slots);
         let reasons = finished.into_iter().map(|(_, reason)| reason);
-        sequences
-            .into_iter()
-            .zip(reasons)
-            .map(|(sequence, reason)| sequence.into_completion(reason))
-            .collect()
+        sequences.into_iter().zip(reasons).map(|(sequence, reason)| sequence.into_completion(reason)).collect()
     }
 
     /// Ends all samples of a request; they come back from the next step with what they have.
@@ -373,9 +335,7 @@ impl Engine {
     pub fn cancel(&mut self, id: u64) -> usize {
         let removed = self.scheduler.remove_request(id);
         let count = removed.len();
-        let completions = removed
-            .into_iter()
-            .map(|sequence| sequence.into_completion(FinishReason::Cancelled));
+        let completions = removed.into_iter().map(|sequence| sequence.into_completion(FinishReason::Cancelled));
         self.cancelled.extend(completions);
         count
     }
@@ -427,11 +387,7 @@ impl Engine {
         self.scheduler.assert_invariants();
         let outstanding: usize = self.live.values().sum();
         let present = self.scheduler.running.len() + self.scheduler.waiting_count();
-        assert_eq!(
-            outstanding,
-            present + self.cancelled.len(),
-            "a sample was lost or doubled"
-        );
+        assert_eq!(outstanding, present + self.cancelled.len(), "a sample was lost or doubled");
     }
 }
 

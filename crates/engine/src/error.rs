@@ -52,9 +52,7 @@ pub enum EngineError {
         given: usize,
     },
     /// A token id is not in the vocabulary.
-    #[error(
-        "request {request}: token {given} at position {position} of the prompt, vocabulary of {limit}"
-    )]
+    #[error("request {request}: token {given} at position {position} of the prompt, vocabulary of {limit}")]
     TokenOutsideVocabulary {
         /// Its id.
         request: u64,

@@ -76,10 +76,7 @@ pub(crate) struct RequestLimits {
 impl Request {
     /// Tokens of the longest possible sequence: prompt and completion, cut at the context.
     pub(crate) fn length_max(&self, context: usize) -> usize {
-        self.prompt
-            .len()
-            .saturating_add(self.sampling.max_new_tokens)
-            .min(context)
+        self.prompt.len().saturating_add(self.sampling.max_new_tokens).min(context)
     }
 
     pub(crate) fn check(&self, limits: &RequestLimits) -> Result<(), EngineError> {
@@ -91,20 +88,12 @@ impl Request {
         }
         if self.seeds.len() > limits.queue_room {
             let (limit, given) = (limits.queue_room, self.seeds.len());
-            return Err(EngineError::QueueFull {
-                request,
-                limit,
-                given,
-            });
+            return Err(EngineError::QueueFull { request, limit, given });
         }
         // The last token of a sequence is never fed back, so it needs no room in the cache.
         let given = (self.length_max(limits.context) - 1).div_ceil(limits.block_size);
         if given > limits.blocks {
-            return Err(EngineError::PoolTooSmall {
-                request,
-                limit: limits.blocks,
-                given,
-            });
+            return Err(EngineError::PoolTooSmall { request, limit: limits.blocks, given });
         }
         Ok(())
     }
@@ -117,26 +106,13 @@ impl Request {
         }
         if given >= limits.context {
             let limit = limits.context - 1;
-            return Err(EngineError::PromptTooLong {
-                request,
-                limit,
-                given,
-            });
+            return Err(EngineError::PromptTooLong { request, limit, given });
         }
         let limit = limits.vocabulary;
-        match self
-            .prompt
-            .iter()
-            .position(|&token| token as usize >= limit)
-        {
+        match self.prompt.iter().position(|&token| token as usize >= limit) {
             Some(position) => {
                 let given = self.prompt[position];
-                Err(EngineError::TokenOutsideVocabulary {
-                    request,
-                    position,
-                    limit,
-                    given,
-                })
+                Err(EngineError::TokenOutsideVocabulary { request, position, limit, given })
             }
             None => Ok(()),
         }
@@ -144,23 +120,13 @@ impl Request {
 
     fn check_sampling(&self, limits: &RequestLimits) -> Result<(), EngineError> {
         let request = self.id;
-        let Sampling {
-            temperature,
-            top_p,
-            top_k,
-            ..
-        } = self.sampling;
+        let Sampling { temperature, top_p, top_k, .. } = self.sampling;
         if self.sampling.max_new_tokens == 0 {
             return Err(EngineError::NothingToGenerate { request });
         }
         let (min, max) = (TEMPERATURE_MIN, TEMPERATURE_MAX);
         if temperature != 0.0 && !(min..=max).contains(&temperature) {
-            return Err(EngineError::Temperature {
-                request,
-                min,
-                max,
-                given: temperature,
-            });
+            return Err(EngineError::Temperature { request, min, max, given: temperature });
         }
         if let Some(given) = top_p.filter(|p| !(*p > 0.0 && *p <= 1.0)) {
             return Err(EngineError::TopP { request, given });

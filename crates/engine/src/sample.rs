@@ -76,11 +76,7 @@ impl RowStats {
             },
         );
         // The largest element adds 1, unless a NaN or an infinity spoiled the sum.
-        (max.is_finite() && sum.is_finite()).then(|| Self {
-            max,
-            temperature,
-            log_sum: sum.ln(),
-        })
+        (max.is_finite() && sum.is_finite()).then(|| Self { max, temperature, log_sum: sum.ln() })
     }
 
     /// `ln softmax(logits / T)` of a token with this logit.
@@ -100,10 +96,7 @@ fn maximum(logits: &[f32]) -> f32 {
             *lane = larger(*lane, logit);
         }
     }
-    rest.iter()
-        .chain(&lanes)
-        .copied()
-        .fold(f32::NEG_INFINITY, larger)
+    rest.iter().chain(&lanes).copied().fold(f32::NEG_INFINITY, larger)
 }
 
 #[inline(always)]
@@ -137,21 +130,12 @@ pub(crate) struct Draw {
 ///
 /// `token = argmax_v (scaled_logit(logit_v, T) + gumbel(seed, position, v))` over the tokens that
 /// top-k and top-p leave; at temperature 0 `argmax_v logit_v`. Ties go to the lower id.
-pub(crate) fn draw(
-    logits: &[f32],
-    stats: &RowStats,
-    sampling: &Sampling,
-    seed: &[u8; 32],
-    position: u32,
-) -> Draw {
+pub(crate) fn draw(logits: &[f32], stats: &RowStats, sampling: &Sampling, seed: &[u8; 32], position: u32) -> Draw {
     let token = if sampling.temperature == 0.0 {
         first_at_least(logits, stats.max)
     } else {
         let noise = Noise::new(seed, position);
-        let tempered = TemperedLogits {
-            logits,
-            temperature: sampling.temperature,
-        };
+        let tempered = TemperedLogits { logits, temperature: sampling.temperature };
         let winner = if sampling.top_k.is_none() && sampling.top_p.is_none() {
             vectorized(
                 #[inline(always)]
@@ -162,10 +146,7 @@ pub(crate) fn draw(
         };
         winner.expect("a row with finite logits has a winner").token
     };
-    Draw {
-        token,
-        logprob: stats.logprob(logits[token as usize]),
-    }
+    Draw { token, logprob: stats.logprob(logits[token as usize]) }
 }
 
 fn first_at_least(logits: &[f32], max: f32) -> u32 {
@@ -180,16 +161,8 @@ fn first_at_least(logits: &[f32], max: f32) -> u32 {
 fn restricted(tempered: &TemperedLogits<'_>, stats: &RowStats, sampling: &Sampling) -> Vec<i64> {
     let logits = tempered.logits;
     let mut order: Vec<u32> = (0..tempered.token_count()).collect();
-    let descending = |a: &u32, b: &u32| {
-        logits[*b as usize]
-            .total_cmp(&logits[*a as usize])
-            .then_with(|| a.cmp(b))
-    };
-    if let Some(k) = sampling
-        .top_k
-        .map(|k| k as usize)
-        .filter(|&k| k < order.len())
-    {
+    let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b));
+    if let Some(k) = sampling.top_k.map(|k| k as usize).filter(|&k| k < order.len()) {
         order.select_nth_unstable_by(k - 1, descending);
         order.truncate(k);
     }
@@ -224,12 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sampling(temperature: f32, top_k: Option<u32>, top_p: Option<f32>) -> Sampling {
-        Sampling {
-            temperature,
-            top_k,
-            top_p,
-            ..Sampling::new(1)
-        }
+        Sampling { temperature, top_k, top_p, ..Sampling::new(1) }
     }
 
     fn draw_at(logits: &[f32], sampling: &Sampling, position: u32) -> Draw {
@@ -282,10 +250,7 @@ mod tests {
     fn draws_follow_the_tempered_softmax() {
         // T = 0.5 doubles the logits. Chi-square, 4 degrees of freedom: above 18.5 once in 1000.
         let logits = [0.0f32, 0.5, -0.5, 1.0, 0.25];
-        let total: f64 = logits
-            .iter()
-            .map(|&logit| f64::from(2.0 * logit).exp())
-            .sum();
+        let total: f64 = logits.iter().map(|&logit| f64::from(2.0 * logit).exp()).sum();
         const DRAWS: u32 = 30_000;
         let chi_square: f64 = counts(&logits, &sampling(0.5, None, None), DRAWS)
             .into_iter()

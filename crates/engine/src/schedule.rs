@@ -98,19 +98,10 @@ impl Scheduler {
         let mut chunks = Vec::with_capacity(self.running.len());
         for (slot, sequence) in self.running.iter().enumerate() {
             let remaining = sequence.remaining();
-            let count = if remaining == 1 {
-                1
-            } else {
-                remaining.min(budget)
-            };
+            let count = if remaining == 1 { 1 } else { remaining.min(budget) };
             if count > 0 {
                 let samples = count == remaining;
-                chunks.push(Chunk {
-                    slot,
-                    past: sequence.computed,
-                    count,
-                    samples,
-                });
+                chunks.push(Chunk { slot, past: sequence.computed, count, samples });
             }
             if remaining > 1 {
                 budget -= count;
@@ -124,9 +115,7 @@ impl Scheduler {
         let mut yielded = false;
         let mut slot = 0;
         while slot < self.running.len() {
-            if self.running[slot].blocks.len() * self.limits.block_size
-                >= self.running[slot].tokens.len()
-            {
+            if self.running[slot].blocks.len() * self.limits.block_size >= self.running[slot].tokens.len() {
                 slot += 1;
             } else if let Some(block) = self.pool.allocate() {
                 self.running[slot].blocks.push(block);
@@ -177,9 +166,8 @@ impl Scheduler {
     }
 
     fn waits_for_its_prompt(&self, sequence: &Sequence) -> bool {
-        let computes_it = |leader: &Sequence| {
-            leader.computed < leader.job.prompt.len() && sequence.has_prompt_of(leader)
-        };
+        let computes_it =
+            |leader: &Sequence| leader.computed < leader.job.prompt.len() && sequence.has_prompt_of(leader);
         sequence.is_fresh() && self.running.iter().any(computes_it)
     }
 
@@ -196,10 +184,7 @@ impl Scheduler {
         }
         let needed = sequence.tokens.len().div_ceil(size) - shared.len();
         if self.pool.free_count() < needed + spare {
-            shared
-                .into_iter()
-                .rev()
-                .for_each(|block| self.pool.release(block));
+            shared.into_iter().rev().for_each(|block| self.pool.release(block));
             return false;
         }
         sequence.computed = shared.len() * size;
@@ -236,10 +221,7 @@ impl Scheduler {
     /// Marks a chunk as computed, and lets others find the prompt blocks that it filled.
     pub(crate) fn advance(&mut self, chunk: &Chunk) {
         let sequence = &mut self.running[chunk.slot];
-        assert_eq!(
-            sequence.computed, chunk.past,
-            "our bug: a chunk was computed twice"
-        );
+        assert_eq!(sequence.computed, chunk.past, "our bug: a chunk was computed twice");
         sequence.computed += chunk.count;
         let size = self.limits.block_size;
         if sequence.clean && chunk.past < sequence.job.prompt.len() {
@@ -256,10 +238,7 @@ impl Scheduler {
     /// [`Self::running`]. Gives the block whose contents must be copied, and where to, if the
     /// prompt does not end with a full block.
     pub(crate) fn fork(&mut self, leader: usize, age: u64) -> Option<(u32, u32)> {
-        let mut sequence = self
-            .waiting
-            .remove(&age)
-            .expect("our bug: a fork of nothing");
+        let mut sequence = self.waiting.remove(&age).expect("our bug: a fork of nothing");
         let leader = &self.running[leader];
         let prompt_len = sequence.job.prompt.len();
         let whole = prompt_len / self.limits.block_size;
@@ -295,15 +274,9 @@ impl Scheduler {
 
     /// Takes out every sequence of a request.
     pub(crate) fn remove_request(&mut self, id: u64) -> Vec<Sequence> {
-        let slots: Vec<usize> = (0..self.running.len())
-            .filter(|&slot| self.running[slot].job.id == id)
-            .collect();
+        let slots: Vec<usize> = (0..self.running.len()).filter(|&slot| self.running[slot].job.id == id).collect();
         let mut removed = self.remove_running(&slots);
-        removed.extend(
-            self.waiting
-                .extract_if(.., |_, sequence| sequence.job.id == id)
-                .map(|(_, sequence)| sequence),
-        );
+        removed.extend(self.waiting.extract_if(.., |_, sequence| sequence.job.id == id).map(|(_, sequence)| sequence));
         removed
     }
 
@@ -322,45 +295,23 @@ impl Scheduler {
     pub(crate) fn assert_invariants(&self) {
         self.pool.assert_invariants();
         let mut holders = vec![0; self.limits.block_count as usize];
-        assert!(
-            self.running.len() <= self.limits.running,
-            "too many are running"
-        );
-        assert!(
-            self.running.is_sorted_by(|a, b| a.age < b.age),
-            "running is out of order"
-        );
+        assert!(self.running.len() <= self.limits.running, "too many are running");
+        assert!(self.running.is_sorted_by(|a, b| a.age < b.age), "running is out of order");
         for sequence in &self.running {
             let size = self.limits.block_size;
-            assert!(
-                sequence.remaining() > 0,
-                "a running sequence has nothing to compute"
-            );
-            assert!(
-                sequence.blocks.len() * size >= sequence.computed,
-                "computed tokens without blocks"
-            );
+            assert!(sequence.remaining() > 0, "a running sequence has nothing to compute");
+            assert!(sequence.blocks.len() * size >= sequence.computed, "computed tokens without blocks");
             for (index, &block) in sequence.blocks.iter().enumerate() {
                 holders[block as usize] += 1;
                 let to_be_written = (index + 1) * size > sequence.computed;
-                assert!(
-                    !to_be_written || self.pool.is_writable(block),
-                    "block {block} is shared but not full"
-                );
+                assert!(!to_be_written || self.pool.is_writable(block), "block {block} is shared but not full");
             }
         }
         for (block, expected) in (0..).zip(holders) {
-            assert_eq!(
-                self.pool.holders(block),
-                expected,
-                "holders of block {block}"
-            );
+            assert_eq!(self.pool.holders(block), expected, "holders of block {block}");
         }
         for sequence in self.waiting.values() {
-            assert!(
-                sequence.blocks.is_empty() && sequence.computed == 0,
-                "a waiting sequence holds blocks"
-            );
+            assert!(sequence.blocks.is_empty() && sequence.computed == 0, "a waiting sequence holds blocks");
         }
     }
 }

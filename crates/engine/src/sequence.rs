@@ -118,8 +118,7 @@ impl Sequence {
         self.tokens.push(sampled.token);
         self.logprobs.push(sampled.logprob);
         self.versions.push(sampled.version);
-        self.hidden
-            .extend_from_slice(sampled.hidden.unwrap_or_default());
+        self.hidden.extend_from_slice(sampled.hidden.unwrap_or_default());
     }
 
     pub(crate) fn into_completion(mut self, finish: FinishReason) -> Completion {

@@ -10,10 +10,7 @@ use crate::sequence::Sequence;
 pub type Detokenize = dyn Fn(&[u32]) -> String + Send + Sync;
 
 /// Why a sequence ends with its newest token; `None` if it goes on.
-pub(crate) fn finish_reason(
-    sequence: &Sequence,
-    detokenize: Option<&Detokenize>,
-) -> Option<FinishReason> {
+pub(crate) fn finish_reason(sequence: &Sequence, detokenize: Option<&Detokenize>) -> Option<FinishReason> {
     let sampling = &sequence.job.sampling;
     let completion = sequence.completion();
     let newest = completion.last()?;
@@ -60,10 +57,7 @@ mod tests {
 
     /// Token 0 is silent, token `n` is `n` letters of the alphabet from 'a' on.
     fn text(tokens: &[u32]) -> String {
-        tokens
-            .iter()
-            .flat_map(|&count| (0..count).map(|i| (b'a' + i as u8) as char))
-            .collect()
+        tokens.iter().flat_map(|&count| (0..count).map(|i| (b'a' + i as u8) as char)).collect()
     }
 
     fn found(tokens: &[u32], stop: &str) -> bool {

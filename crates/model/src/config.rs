@@ -152,9 +152,7 @@ impl ModelConfig {
     ///
     /// Errors: `ConfigField` if a size is zero, above [`Limits`], or does not divide.
     pub fn new(family: Family, sizes: &Sizes) -> Result<Self> {
-        let head_dim = sizes
-            .head_dim
-            .unwrap_or_else(|| sizes.hidden_size.checked_div(sizes.heads).unwrap_or(0));
+        let head_dim = sizes.head_dim.unwrap_or_else(|| sizes.hidden_size.checked_div(sizes.heads).unwrap_or(0));
         let config = Self {
             family,
             vocab_size: sizes.vocab_size,
@@ -166,10 +164,7 @@ impl ModelConfig {
             head_dim,
             max_positions: sizes.max_positions,
             rms_norm_eps: 1e-6,
-            rope: Rope {
-                theta: 10_000.0,
-                scaling: None,
-            },
+            rope: Rope { theta: 10_000.0, scaling: None },
             tied: sizes.tied,
             query_key_value_bias: family == Family::Qwen2,
             attention_output_bias: false,
@@ -205,12 +200,8 @@ impl ModelConfig {
     /// Reads `config.json` in `folder`. Errors: as [`ModelConfig::parse`], `MissingFile`, `Io`, `FileTooLarge`.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
-        let text = folder::read_bounded(&path, CONFIG_BYTES_MAX)?.ok_or_else(|| {
-            ModelError::MissingFile {
-                folder: folder.into(),
-                looked_for: "config.json".into(),
-            }
-        })?;
+        let text = folder::read_bounded(&path, CONFIG_BYTES_MAX)?
+            .ok_or_else(|| ModelError::MissingFile { folder: folder.into(), looked_for: "config.json".into() })?;
         Self::parse(&text, &path)
     }
 

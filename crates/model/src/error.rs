@@ -93,9 +93,7 @@ pub enum ModelError {
         place: PathBuf,
     },
     /// The weight files hold a tensor that the configuration does not ask for.
-    #[error(
-        "{path} holds tensor {tensor}, which this configuration has no place for ({count} such in all)"
-    )]
+    #[error("{path} holds tensor {tensor}, which this configuration has no place for ({count} such in all)")]
     UnexpectedTensor {
         /// The file.
         path: PathBuf,
@@ -105,9 +103,7 @@ pub enum ModelError {
         count: usize,
     },
     /// A tensor has another shape than the configuration asks for.
-    #[error(
-        "{path}: tensor {tensor} has shape {given:?}, but the configuration asks for {expected:?}"
-    )]
+    #[error("{path}: tensor {tensor} has shape {given:?}, but the configuration asks for {expected:?}")]
     WrongShape {
         /// The file.
         path: PathBuf,
@@ -143,9 +139,7 @@ pub enum ModelError {
         given: String,
     },
     /// The tokenizer can make ids that the model has no embedding for.
-    #[error(
-        "the tokenizer makes ids up to {tokenizer_max}, but the model's vocab_size is {vocab_size}"
-    )]
+    #[error("the tokenizer makes ids up to {tokenizer_max}, but the model's vocab_size is {vocab_size}")]
     TokenizerMismatch {
         /// Largest id of the tokenizer.
         tokenizer_max: u32,
@@ -153,9 +147,7 @@ pub enum ModelError {
         vocab_size: usize,
     },
     /// A host copy of weights does not fit the configuration.
-    #[error(
-        "snapshot tensor {tensor} has {given} numbers, but the configuration asks for {expected}"
-    )]
+    #[error("snapshot tensor {tensor} has {given} numbers, but the configuration asks for {expected}")]
     WrongSnapshot {
         /// The tensor.
         tensor: String,
@@ -185,9 +177,7 @@ pub enum ModelError {
         reason: String,
     },
     /// A character tokenizer cannot be built from this alphabet.
-    #[error(
-        "character tokenizer: {count} distinct characters given, between 1 and {limit} accepted"
-    )]
+    #[error("character tokenizer: {count} distinct characters given, between 1 and {limit} accepted")]
     Alphabet {
         /// Distinct characters allowed.
         limit: usize,

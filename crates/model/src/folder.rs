@@ -20,26 +20,18 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     };
     let given = file.metadata().map_err(ModelError::io(path))?.len();
     if given > limit {
-        return Err(ModelError::FileTooLarge {
-            path: path.into(),
-            limit,
-            given,
-        });
+        return Err(ModelError::FileTooLarge { path: path.into(), limit, given });
     }
     let mut bytes = Vec::new();
     // `take` holds the limit even if the file grows meanwhile.
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(ModelError::io(path))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(ModelError::io(path))?;
     Ok(Some(bytes))
 }
 
 /// Writes a file and waits until it is on disk.
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(ModelError::io(path))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(ModelError::io(path))
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(ModelError::io(path))
 }
 
 /// Lets `fill` write files into a temporary folder beside `target`, then renames it to `target`.
@@ -54,10 +46,7 @@ pub(crate) fn write_whole(target: &Path, fill: impl FnOnce(&Path) -> Result<()>)
     };
     fs::create_dir_all(parent).map_err(ModelError::io(parent))?;
     refuse_occupied(target)?;
-    let partial = tempfile::Builder::new()
-        .prefix(".partial-")
-        .tempdir_in(parent)
-        .map_err(ModelError::io(parent))?;
+    let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(parent).map_err(ModelError::io(parent))?;
     open_to_others(partial.path())?;
     fill(partial.path())?;
     sync_folder(partial.path())?;
@@ -72,14 +61,10 @@ fn refuse_occupied(target: &Path) -> Result<()> {
     match fs::read_dir(target) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
-            Some(_) => Err(ModelError::TargetExists {
-                path: target.into(),
-            }),
+            Some(_) => Err(ModelError::TargetExists { path: target.into() }),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(_) => Err(ModelError::TargetExists {
-            path: target.into(),
-        }),
+        Err(_) => Err(ModelError::TargetExists { path: target.into() }),
     }
 }
 
@@ -98,9 +83,7 @@ fn open_to_others(_folder: &Path) -> Result<()> {
 /// Makes the names in a folder durable; only Unix has the notion.
 fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
-        File::open(folder)
-            .and_then(|file| file.sync_all())
-            .map_err(ModelError::io(folder))?;
+        File::open(folder).and_then(|file| file.sync_all()).map_err(ModelError::io(folder))?;
     }
     Ok(())
 }

@@ -49,10 +49,7 @@ pub(crate) enum AttentionContext<'a> {
     /// Whole sequences side by side: training and validation.
     Packed(&'a Segments),
     /// New tokens of running sequences, older ones in the cache: generation.
-    Cached {
-        pool: &'a mut KvPool,
-        view: &'a CacheView,
-    },
+    Cached { pool: &'a mut KvPool, view: &'a CacheView },
 }
 
 /// Hidden states `[T, d]` after the final norm.
@@ -69,11 +66,7 @@ pub(crate) fn hidden(
     positions: &Arc<[u32]>,
     mut context: AttentionContext,
 ) -> Tensor<2> {
-    let heads = Heads {
-        query: config.heads,
-        key_value: config.key_value_heads,
-        head_dim: config.head_dim,
-    };
+    let heads = Heads { query: config.heads, key_value: config.key_value_heads, head_dim: config.head_dim };
     let eps = config.rms_norm_eps;
     let mut x = ops::embedding(&weights.embedding, tokens);
     for (index, layer) in weights.layers.iter().enumerate() {
@@ -84,18 +77,14 @@ pub(crate) fn hidden(
         let query = ops::rotary(query, positions, rotary, config.head_dim);
         let key = ops::rotary(key, positions, rotary, config.head_dim);
         let mixed = match &mut context {
-            AttentionContext::Packed(segments) => {
-                ops::attention(query, key, value, segments, heads)
-            }
+            AttentionContext::Packed(segments) => ops::attention(query, key, value, segments, heads),
             AttentionContext::Cached { pool, view } => {
                 ops::attention_cached(query, key, value, pool, index, view, heads)
             }
         };
         x = x + layer.output.apply(mixed);
         let y = ops::rms_norm(x.clone(), &layer.feed_forward_norm, eps);
-        x = x + layer
-            .down
-            .apply(ops::swiglu(layer.gate.apply(y.clone()), layer.up.apply(y)));
+        x = x + layer.down.apply(ops::swiglu(layer.gate.apply(y.clone()), layer.up.apply(y)));
     }
     ops::rms_norm(x, &weights.final_norm, eps)
 }
@@ -105,6 +94,5 @@ fn normed_heads(x: Tensor<2>, gain: Option<&Tensor<1>>, eps: f64) -> Tensor<2> {
     let Some(gain) = gain else { return x };
     let [tokens, width] = x.dims();
     let [head_dim] = gain.dims();
-    ops::rms_norm(x.reshape([tokens * width / head_dim, head_dim]), gain, eps)
-        .reshape([tokens, width])
+    ops::rms_norm(x.reshape([tokens * width / head_dim, head_dim]), gain, eps).reshape([tokens, width])
 }

@@ -40,15 +40,8 @@ pub fn fetch_from(endpoint: &str, cache: &Path, name: &str) -> Result<PathBuf> {
 
 fn fetch_with(builder: ApiBuilder, cache: &Cache, name: &str) -> Result<PathBuf> {
     let repo = parse(name)?;
-    let failed = |file: &str, reason: String| ModelError::Hub {
-        name: name.into(),
-        file: file.into(),
-        reason,
-    };
-    let api = builder
-        .with_progress(false)
-        .build()
-        .map_err(|error| failed("anything", error.to_string()))?;
+    let failed = |file: &str, reason: String| ModelError::Hub { name: name.into(), file: file.into(), reason };
+    let api = builder.with_progress(false).build().map_err(|error| failed("anything", error.to_string()))?;
     let listing = match list(&api, &repo) {
         Ok(listing) => listing,
         Err(reason) => {
@@ -74,11 +67,7 @@ fn list(api: &Api, repo: &Repo) -> Result<Vec<String>, String> {
     let info = receive
         .recv_timeout(LISTING_DEADLINE)
         .map_err(|_| format!("no answer within {} s", LISTING_DEADLINE.as_secs()))??;
-    Ok(info
-        .siblings
-        .into_iter()
-        .map(|file| file.rfilename)
-        .collect())
+    Ok(info.siblings.into_iter().map(|file| file.rfilename).collect())
 }
 
 /// One file, from the cache or the hub. On a thread of its own, since the client panics on some
@@ -93,26 +82,15 @@ fn get(api: &Api, repo: &Repo, file: &str) -> Result<PathBuf, String> {
 fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
     let cached = cache.repo(repo.clone());
     let config = cached.get("config.json")?;
-    cached
-        .get("model.safetensors")
-        .or_else(|| cached.get("model.safetensors.index.json"))?;
+    cached.get("model.safetensors").or_else(|| cached.get("model.safetensors.index.json"))?;
     config.parent().map(Path::to_path_buf)
 }
 
 /// Plain names only: a listing must not lead outside the folder.
 fn is_wanted(file: &str) -> bool {
     let plain = Path::new(file).file_name().is_some_and(|name| name == file);
-    let named = [
-        "config.json",
-        "generation_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ];
-    let others = [
-        "special_tokens_map.json",
-        "chat_template.jinja",
-        "model.safetensors.index.json",
-    ];
+    let named = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+    let others = ["special_tokens_map.json", "chat_template.jinja", "model.safetensors.index.json"];
     let shard = file.starts_with("model") && file.ends_with(".safetensors");
     plain && (shard || named.contains(&file) || others.contains(&file))
 }
@@ -123,23 +101,14 @@ fn parse(given: &str) -> Result<Repo> {
     let valid = |part: &str| {
         !part.is_empty()
             && !part.starts_with(['.', '-'])
-            && part
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     let parts: Vec<&str> = path.split('/').collect();
     let fits = parts.len() == 2 && given.len() <= NAME_CHARACTERS_MAX;
     if !fits || !parts.into_iter().chain([revision]).all(valid) {
-        return Err(ModelError::HubName {
-            given: given.into(),
-            limit: NAME_CHARACTERS_MAX,
-        });
+        return Err(ModelError::HubName { given: given.into(), limit: NAME_CHARACTERS_MAX });
     }
-    Ok(Repo::with_revision(
-        path.into(),
-        RepoType::Model,
-        revision.into(),
-    ))
+    Ok(Repo::with_revision(path.into(), RepoType::Model, revision.into()))
 }
 
 #[cfg(test)]
@@ -149,44 +118,26 @@ mod tests {
     #[test]
     fn a_hub_name_is_owner_and_name_and_perhaps_a_revision() {
         let repo = parse("Qwen/Qwen2.5-0.5B-Instruct").unwrap();
-        assert_eq!(
-            (repo.url().as_str(), repo.revision()),
-            ("Qwen/Qwen2.5-0.5B-Instruct", "main")
-        );
+        assert_eq!((repo.url().as_str(), repo.revision()), ("Qwen/Qwen2.5-0.5B-Instruct", "main"));
         assert_eq!(parse("a/b@v1.0").unwrap().revision(), "v1.0");
     }
 
     #[test]
     fn what_is_no_hub_name_is_refused_before_anything_is_asked() {
         let long = format!("a/{}", "b".repeat(NAME_CHARACTERS_MAX));
-        for bad in [
-            "", "a", "a/", "/b", "a/b/c", "../b", "a/..", "a/b@", "a/b@../x", "a b/c", "a/b?x=1",
-            &long,
-        ] {
-            assert!(
-                matches!(parse(bad), Err(ModelError::HubName { .. })),
-                "{bad:?} was taken"
-            );
+        for bad in ["", "a", "a/", "/b", "a/b/c", "../b", "a/..", "a/b@", "a/b@../x", "a b/c", "a/b?x=1", &long] {
+            assert!(matches!(parse(bad), Err(ModelError::HubName { .. })), "{bad:?} was taken");
         }
     }
 
     #[test]
     fn only_plain_names_of_model_files_are_fetched() {
-        for good in [
-            "config.json",
-            "tokenizer.json",
-            "model.safetensors",
-            "model-00001-of-00002.safetensors",
-        ] {
+        for good in ["config.json", "tokenizer.json", "model.safetensors", "model-00001-of-00002.safetensors"] {
             assert!(is_wanted(good), "{good} was left out");
         }
-        for bad in [
-            "../config.json",
-            "onnx/model.safetensors",
-            "pytorch_model.bin",
-            "modeling.py",
-            "/etc/model.safetensors",
-        ] {
+        for bad in
+            ["../config.json", "onnx/model.safetensors", "pytorch_model.bin", "modeling.py", "/etc/model.safetensors"]
+        {
             assert!(!is_wanted(bad), "{bad} would be fetched");
         }
     }
@@ -196,9 +147,6 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         // Port 1 of this machine refuses at once.
         let error = fetch_from("http://127.0.0.1:1", cache.path(), "a/b").unwrap_err();
-        assert!(
-            matches!(&error, ModelError::Hub { name, .. } if name == "a/b"),
-            "got {error}"
-        );
+        assert!(matches!(&error, ModelError::Hub { name, .. } if name == "a/b"), "got {error}");
     }
 }

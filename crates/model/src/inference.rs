@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use half::bf16;
-use ops::{
-    CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host,
-};
+use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host};
 use rayon::prelude::*;
 
 use crate::{
@@ -58,24 +56,12 @@ impl InferenceModel {
         };
         let weights = gather(&layout, &table, &matrix, &vector);
         let head = matrix(layout.head.unwrap_or(layout.embedding));
-        Self {
-            config: snapshot.config().clone(),
-            rotary,
-            weights,
-            head,
-            device,
-            dtype,
-        }
+        Self { config: snapshot.config().clone(), rotary, weights, head, device, dtype }
     }
 
     /// Hidden states `[T, d]` after the final norm, of whole sequences laid end to end.
     /// Shapes and panics as [`crate::Transformer::hidden`].
-    pub fn hidden(
-        &self,
-        tokens: &Arc<[u32]>,
-        positions: &Arc<[u32]>,
-        segments: &Segments,
-    ) -> Tensor<2> {
+    pub fn hidden(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, segments: &Segments) -> Tensor<2> {
         self.forward(tokens, positions, AttentionContext::Packed(segments))
     }
 
@@ -90,20 +76,8 @@ impl InferenceModel {
         self.forward(tokens, positions, AttentionContext::Cached { pool, view })
     }
 
-    fn forward(
-        &self,
-        tokens: &Arc<[u32]>,
-        positions: &Arc<[u32]>,
-        context: AttentionContext,
-    ) -> Tensor<2> {
-        forward::hidden(
-            &self.config,
-            &self.weights,
-            &self.rotary,
-            tokens,
-            positions,
-            context,
-        )
+    fn forward(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, context: AttentionContext) -> Tensor<2> {
+        forward::hidden(&self.config, &self.weights, &self.rotary, tokens, positions, context)
     }
 
     /// The output head `[vocab_size, d]`.
@@ -118,13 +92,7 @@ impl InferenceModel {
 
     /// An empty key-value cache of this model: `blocks` blocks of `block_size` tokens.
     pub fn kv_pool(&self, blocks: usize, block_size: usize) -> KvPool {
-        KvPool::new(
-            self.config.layers,
-            blocks,
-            block_size,
-            self.config.key_value_width(),
-            &self.device,
-        )
+        KvPool::new(self.config.layers, blocks, block_size, self.config.key_value_width(), &self.device)
     }
 
     /// The shape of the model.
@@ -146,10 +114,7 @@ impl InferenceModel {
 fn rounded(values: &[f32], dtype: WeightDtype) -> Vec<f32> {
     match dtype {
         WeightDtype::F32 => values.to_vec(),
-        WeightDtype::Bf16 => values
-            .par_iter()
-            .map(|value| bf16::from_f32(*value).to_f32())
-            .collect(),
+        WeightDtype::Bf16 => values.par_iter().map(|value| bf16::from_f32(*value).to_f32()).collect(),
     }
 }
 
@@ -161,10 +126,7 @@ fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &D
     Matrix::packed(match dtype {
         WeightDtype::F32 => PackedMatrix::from_f32(values, out, input),
         WeightDtype::Bf16 => {
-            let bits: Vec<u16> = values
-                .par_iter()
-                .map(|value| bf16::from_f32(*value).to_bits())
-                .collect();
+            let bits: Vec<u16> = values.par_iter().map(|value| bf16::from_f32(*value).to_bits()).collect();
             PackedMatrix::from_bf16(&bits, out, input)
         }
     })
@@ -185,41 +147,19 @@ mod tests {
 
     #[test]
     fn the_fastest_kernel_of_this_machine_keeps_parity_with_transformers() {
-        for name in [
-            "qwen2_tied",
-            "qwen2_untied",
-            "qwen3",
-            "llama2",
-            "llama3",
-            "llama_biases",
-        ] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/fixtures")
-                .join(name);
+        for name in ["qwen2_tied", "qwen2_untied", "qwen3", "llama2", "llama3", "llama_biases"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
             let bytes = fs::read(folder.join("expected.safetensors")).unwrap();
             let file = SafeTensors::deserialize(&bytes).unwrap();
             let words = |name| file.tensor(name).unwrap().data().as_chunks().0.to_vec();
             // The fixture's first sequence has 24 tokens.
-            let tokens = words("tokens")
-                .into_iter()
-                .take(24)
-                .map(u32::from_le_bytes)
-                .collect();
+            let tokens = words("tokens").into_iter().take(24).map(u32::from_le_bytes).collect();
             let expected = words("logits").into_iter().map(f32::from_le_bytes);
-            let model = Transformer::load(&folder, &Device::flex())
-                .unwrap()
-                .freeze(WeightDtype::F32);
+            let model = Transformer::load(&folder, &Device::flex()).unwrap().freeze(WeightDtype::F32);
             let hidden = model.hidden(&tokens, &(0..24).collect(), &Segments::from_lengths(&[24]));
             let given = host::to_vec_f32(&model.logits(hidden));
-            let difference = given
-                .iter()
-                .zip(expected)
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f32::max);
-            println!(
-                "{name}, {:?}: largest difference {difference:e}",
-                ops::gemm::current()
-            );
+            let difference = given.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            println!("{name}, {:?}: largest difference {difference:e}", ops::gemm::current());
             assert!(difference <= LOGIT_TOLERANCE, "{name}: {difference:e}");
         }
     }

@@ -30,10 +30,7 @@ pub(crate) fn random(config: &ModelConfig, layout: &Layout, seed: u64) -> Vec<Ve
 fn normal(spec: &ParamSpec, deviation: f64, seed: u64) -> Vec<f32> {
     let mut values = vec![0.0; spec.numel()];
     let key = tensor_key(&spec.name, seed);
-    values
-        .par_chunks_mut(BLOCK)
-        .enumerate()
-        .for_each(|(block, values)| fill(&key, block, deviation, values));
+    values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| fill(&key, block, deviation, values));
     values
 }
 
@@ -48,9 +45,7 @@ fn tensor_key(name: &str, seed: u64) -> [u8; 32] {
 /// `sqrt(-2 ln u) · (cos 2πv, sin 2πv)`, `u` in (0, 1], `v` in [0, 1).
 /// The logarithm and the circle functions are libm's own, since those of the platform differ in the last bit.
 fn fill(key: &[u8; 32], block: usize, deviation: f64, values: &mut [f32]) {
-    let mut stream = blake3::Hasher::new_keyed(key)
-        .update(&(block as u64).to_le_bytes())
-        .finalize_xof();
+    let mut stream = blake3::Hasher::new_keyed(key).update(&(block as u64).to_le_bytes()).finalize_xof();
     let mut unit = || {
         let mut word = [0; 8];
         stream.fill(&mut word);

@@ -74,19 +74,10 @@ impl Layout {
         let mut builder = Builder { specs: Vec::new() };
         let hidden = config.hidden_size;
         let embedding = builder.matrix("model.embed_tokens.weight", config.vocab_size, hidden);
-        let layers = (0..config.layers)
-            .map(|index| builder.layer(config, index))
-            .collect();
+        let layers = (0..config.layers).map(|index| builder.layer(config, index)).collect();
         let final_norm = builder.gain("model.norm.weight", hidden);
-        let head =
-            (!config.tied).then(|| builder.matrix("lm_head.weight", config.vocab_size, hidden));
-        Self {
-            specs: builder.specs,
-            embedding,
-            layers,
-            final_norm,
-            head,
-        }
+        let head = (!config.tied).then(|| builder.matrix("lm_head.weight", config.vocab_size, hidden));
+        Self { specs: builder.specs, embedding, layers, final_norm, head }
     }
 }
 
@@ -96,11 +87,7 @@ struct Builder {
 
 impl Builder {
     fn push(&mut self, name: impl Into<String>, shape: Vec<usize>, start: Start) -> usize {
-        self.specs.push(ParamSpec {
-            name: name.into(),
-            shape,
-            start,
-        });
+        self.specs.push(ParamSpec { name: name.into(), shape, start });
         self.specs.len() - 1
     }
 
@@ -133,28 +120,11 @@ impl Builder {
             value: self.projection(&attention("v_proj"), [key_value, hidden], bias),
             query_norm: head_norms.then(|| self.gain(attention("q_norm.weight"), config.head_dim)),
             key_norm: head_norms.then(|| self.gain(attention("k_norm.weight"), config.head_dim)),
-            output: self.projection(
-                &attention("o_proj"),
-                [hidden, query],
-                config.attention_output_bias,
-            ),
-            feed_forward_norm: self
-                .gain(format!("{prefix}.post_attention_layernorm.weight"), hidden),
-            gate: self.projection(
-                &feed_forward("gate_proj"),
-                [inner, hidden],
-                config.feed_forward_bias,
-            ),
-            up: self.projection(
-                &feed_forward("up_proj"),
-                [inner, hidden],
-                config.feed_forward_bias,
-            ),
-            down: self.projection(
-                &feed_forward("down_proj"),
-                [hidden, inner],
-                config.feed_forward_bias,
-            ),
+            output: self.projection(&attention("o_proj"), [hidden, query], config.attention_output_bias),
+            feed_forward_norm: self.gain(format!("{prefix}.post_attention_layernorm.weight"), hidden),
+            gate: self.projection(&feed_forward("gate_proj"), [inner, hidden], config.feed_forward_bias),
+            up: self.projection(&feed_forward("up_proj"), [inner, hidden], config.feed_forward_bias),
+            down: self.projection(&feed_forward("down_proj"), [hidden, inner], config.feed_forward_bias),
         }
     }
 }

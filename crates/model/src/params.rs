@@ -35,12 +35,7 @@ pub struct Params {
 impl Params {
     pub(crate) fn from_host(specs: &[ParamSpec], values: Vec<Vec<f32>>, device: &Device) -> Self {
         let make = |(spec, values): (&ParamSpec, Vec<f32>)| {
-            assert_eq!(
-                values.len(),
-                spec.numel(),
-                "{}: values do not fill its shape",
-                spec.name
-            );
+            assert_eq!(values.len(), spec.numel(), "{}: values do not fill its shape", spec.name);
             let length = values.len();
             Param {
                 name: spec.name.clone(),
@@ -48,17 +43,12 @@ impl Params {
                 value: host::from_vec(values, [length], device),
             }
         };
-        Self {
-            list: specs.iter().zip(values).map(make).collect(),
-        }
+        Self { list: specs.iter().zip(values).map(make).collect() }
     }
 
     /// How many numbers there are in all.
     pub fn count(&self) -> usize {
-        self.list
-            .iter()
-            .map(|param| param.shape.iter().product::<usize>())
-            .sum()
+        self.list.iter().map(|param| param.shape.iter().product::<usize>()).sum()
     }
 }
 
@@ -77,36 +67,18 @@ impl ModelSnapshot {
         config.validate()?;
         let specs = Layout::new(&config).specs;
         let lengths = values.iter().map(Vec::len).chain(std::iter::repeat(0));
-        if let Some((spec, given)) = specs
-            .iter()
-            .zip(lengths)
-            .find(|(spec, given)| spec.numel() != *given)
-        {
-            return Err(ModelError::WrongSnapshot {
-                tensor: spec.name.clone(),
-                expected: spec.numel(),
-                given,
-            });
+        if let Some((spec, given)) = specs.iter().zip(lengths).find(|(spec, given)| spec.numel() != *given) {
+            return Err(ModelError::WrongSnapshot { tensor: spec.name.clone(), expected: spec.numel(), given });
         }
         if values.len() != specs.len() {
             let tensor = "(the list of all)".into();
-            return Err(ModelError::WrongSnapshot {
-                tensor,
-                expected: specs.len(),
-                given: values.len(),
-            });
+            return Err(ModelError::WrongSnapshot { tensor, expected: specs.len(), given: values.len() });
         }
-        Ok(Self {
-            config,
-            values: Arc::new(values),
-        })
+        Ok(Self { config, values: Arc::new(values) })
     }
 
     pub(crate) fn unchecked(config: Arc<ModelConfig>, values: Vec<Vec<f32>>) -> Self {
-        Self {
-            config,
-            values: Arc::new(values),
-        }
+        Self { config, values: Arc::new(values) }
     }
 
     /// The shape of the model.

@@ -16,12 +16,7 @@ fn frequencies(config: &ModelConfig) -> Vec<f32> {
     let exponent = |pair: usize| f64::from((2 * pair) as f32 / config.head_dim as f32);
     (0..config.head_dim / 2)
         .map(|pair| 1.0 / libm::pow(config.rope.theta, exponent(pair)))
-        .map(|plain| {
-            config
-                .rope
-                .scaling
-                .map_or(plain, |scaling| scaled(plain, &scaling)) as f32
-        })
+        .map(|plain| config.rope.scaling.map_or(plain, |scaling| scaled(plain, &scaling)) as f32)
         .collect()
 }
 
@@ -49,12 +44,8 @@ fn scaled(frequency: f64, scaling: &Llama3Scaling) -> f64 {
 mod tests {
     use super::*;
 
-    const SCALING: Llama3Scaling = Llama3Scaling {
-        factor: 8.0,
-        low_freq_factor: 1.0,
-        high_freq_factor: 4.0,
-        original_positions: 8192,
-    };
+    const SCALING: Llama3Scaling =
+        Llama3Scaling { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_positions: 8192 };
 
     #[test]
     fn fast_waves_stay_slow_waves_are_divided_and_the_middle_is_mixed() {
@@ -64,9 +55,6 @@ mod tests {
         assert_eq!(scaled(of_wave(9000.0), &SCALING), of_wave(9000.0) / 8.0);
         // Wave 4096: s = (8192 / 4096 - 1) / (4 - 1) = 1/3, so f · (2/3 / 8 + 1/3) = f · 5/12.
         let middle = scaled(of_wave(4096.0), &SCALING);
-        assert!(
-            (middle / of_wave(4096.0) - 5.0 / 12.0).abs() < 1e-12,
-            "got {middle}"
-        );
+        assert!((middle / of_wave(4096.0) - 5.0 / 12.0).abs() < 1e-12, "got {middle}");
     }
 }

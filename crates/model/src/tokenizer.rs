@@ -28,13 +28,7 @@ const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 const GENERATION_CONFIG: &str = "generation_config.json";
 /// Everything beside config.json and weights that transformers reads from a folder.
-const FILES: [&str; 5] = [
-    TOKENIZER,
-    TOKENIZER_CONFIG,
-    "special_tokens_map.json",
-    CHAT_TEMPLATE,
-    GENERATION_CONFIG,
-];
+const FILES: [&str; 5] = [TOKENIZER, TOKENIZER_CONFIG, "special_tokens_map.json", CHAT_TEMPLATE, GENERATION_CONFIG];
 /// Largest of these files, in bytes. Gemma's tokenizer.json, the largest known, has 33 MB.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Characters of a text that an error message quotes.
@@ -82,53 +76,27 @@ impl Tokenizer {
     ///
     /// Errors: `Alphabet` if it is empty or has more than [`CHARACTERS_MAX`] distinct characters.
     pub fn characters(alphabet: &str) -> Result<Self> {
-        Self::from_files(
-            characters::files(alphabet)?,
-            None,
-            Path::new("(character tokenizer)"),
-        )
+        Self::from_files(characters::files(alphabet)?, None, Path::new("(character tokenizer)"))
     }
 
-    fn from_files(
-        files: BTreeMap<&'static str, Vec<u8>>,
-        config: Option<&[u8]>,
-        folder: &Path,
-    ) -> Result<Self> {
+    fn from_files(files: BTreeMap<&'static str, Vec<u8>>, config: Option<&[u8]>, folder: &Path) -> Result<Self> {
         let bytes = files
             .get(TOKENIZER)
-            .ok_or_else(|| ModelError::MissingFile {
-                folder: folder.into(),
-                looked_for: TOKENIZER.into(),
-            })?;
+            .ok_or_else(|| ModelError::MissingFile { folder: folder.into(), looked_for: TOKENIZER.into() })?;
         let inner = open(bytes, &folder.join(TOKENIZER))?;
-        let object =
-            |name: &'static str| json_object(files.get(name).map(Vec::as_slice), folder.join(name));
+        let object = |name: &'static str| json_object(files.get(name).map(Vec::as_slice), folder.join(name));
         let settings = object(TOKENIZER_CONFIG)?;
         let special = special_tokens(&settings);
-        let mut eos_ids = token_ids(
-            object(GENERATION_CONFIG)?.get("eos_token_id"),
-            "eos_token_id",
-        )?;
+        let mut eos_ids = token_ids(object(GENERATION_CONFIG)?.get("eos_token_id"), "eos_token_id")?;
         let config = json_object(config, folder.join("config.json"))?;
         eos_ids.extend(token_ids(config.get("eos_token_id"), "eos_token_id")?);
-        eos_ids.extend(
-            special
-                .get("eos_token")
-                .and_then(|token| inner.token_to_id(token)),
-        );
+        eos_ids.extend(special.get("eos_token").and_then(|token| inner.token_to_id(token)));
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         let chat_template = match files.get(CHAT_TEMPLATE) {
             Some(bytes) => Some(utf8(bytes, &folder.join(CHAT_TEMPLATE))?),
             None => chat::template_of(&settings),
         };
-        Ok(Self {
-            eos_ids: distinct(eos_ids),
-            inner,
-            special,
-            max_id,
-            chat_template,
-            files,
-        })
+        Ok(Self { eos_ids: distinct(eos_ids), inner, special, max_id, chat_template, files })
     }
 
     /// Token ids of a text, with whatever the tokenizer adds itself (for Llama: the beginning token).
@@ -148,13 +116,10 @@ impl Tokenizer {
     }
 
     fn encode_with(&self, text: &str, additions: bool) -> Result<Vec<u32>> {
-        let encoding =
-            self.inner
-                .encode_fast(text, additions)
-                .map_err(|error| ModelError::Encode {
-                    reason: error.to_string(),
-                    text: text.chars().take(QUOTED_CHARACTERS).collect(),
-                })?;
+        let encoding = self.inner.encode_fast(text, additions).map_err(|error| ModelError::Encode {
+            reason: error.to_string(),
+            text: text.chars().take(QUOTED_CHARACTERS).collect(),
+        })?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -173,11 +138,7 @@ impl Tokenizer {
     }
 
     fn decode_with(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        self.inner
-            .decode(ids, skip_special)
-            .map_err(|error| ModelError::Decode {
-                reason: error.to_string(),
-            })
+        self.inner.decode(ids, skip_special).map_err(|error| ModelError::Decode { reason: error.to_string() })
     }
 
     /// The text of a chat by the folder's template; `add_generation_prompt` opens the assistant's turn.
@@ -185,15 +146,8 @@ impl Tokenizer {
     /// always gives the same text.
     ///
     /// Errors: `NoChatTemplate`, `ChatTemplate` (broken, too long at work, or it refused the messages).
-    pub fn apply_chat_template(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-    ) -> Result<String> {
-        let template = self
-            .chat_template
-            .as_deref()
-            .ok_or(ModelError::NoChatTemplate)?;
+    pub fn apply_chat_template(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        let template = self.chat_template.as_deref().ok_or(ModelError::NoChatTemplate)?;
         chat::render(template, messages, add_generation_prompt, &self.special)
     }
 
@@ -209,9 +163,7 @@ impl Tokenizer {
 
     /// The id that fills up batches, if the tokenizer names one.
     pub fn pad_id(&self) -> Option<u32> {
-        self.special
-            .get("pad_token")
-            .and_then(|token| self.inner.token_to_id(token))
+        self.special.get("pad_token").and_then(|token| self.inner.token_to_id(token))
     }
 
     /// The id of a token given as its text.
@@ -229,24 +181,16 @@ impl Tokenizer {
     ///
     /// Errors: `TokenizerMismatch`.
     pub fn check_fits(&self, config: &ModelConfig) -> Result<()> {
-        let most = self
-            .eos_ids
-            .iter()
-            .fold(self.max_id, |most, id| most.max(*id));
+        let most = self.eos_ids.iter().fold(self.max_id, |most, id| most.max(*id));
         if most as usize >= config.vocab_size {
-            return Err(ModelError::TokenizerMismatch {
-                tokenizer_max: most,
-                vocab_size: config.vocab_size,
-            });
+            return Err(ModelError::TokenizerMismatch { tokenizer_max: most, vocab_size: config.vocab_size });
         }
         Ok(())
     }
 
     /// Writes the files it came from into a folder that is being made.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
-        self.files
-            .iter()
-            .try_for_each(|(name, bytes)| folder::write_synced(&folder.join(name), bytes))
+        self.files.iter().try_for_each(|(name, bytes)| folder::write_synced(&folder.join(name), bytes))
     }
 }
 
@@ -267,15 +211,8 @@ fn open(bytes: &[u8], path: &Path) -> Result<tokenizers::Tokenizer> {
 /// `eos_token` and its like: texts, or objects with a `content`.
 fn special_tokens(settings: &Map<String, Value>) -> BTreeMap<String, String> {
     let named = settings.iter().filter(|(name, _)| name.ends_with("_token"));
-    let text = |value: &Value| {
-        value
-            .as_str()
-            .or_else(|| value.get("content")?.as_str())
-            .map(str::to_owned)
-    };
-    named
-        .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
-        .collect()
+    let text = |value: &Value| value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned);
+    named.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
 }
 
 fn json_object(bytes: Option<&[u8]>, path: PathBuf) -> Result<Map<String, Value>> {

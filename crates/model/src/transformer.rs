@@ -35,11 +35,7 @@ pub struct SaveOptions<'a> {
 impl Default for SaveOptions<'_> {
     /// f32, shards of 5 GB (the limit transformers had for years), no tokenizer.
     fn default() -> Self {
-        Self {
-            dtype: WeightDtype::F32,
-            shard_bytes_max: 5_000_000_000,
-            tokenizer: None,
-        }
+        Self { dtype: WeightDtype::F32, shard_bytes_max: 5_000_000_000, tokenizer: None }
     }
 }
 
@@ -76,28 +72,13 @@ impl Transformer {
     /// A model from weights in host memory.
     pub fn from_snapshot(snapshot: &ModelSnapshot, device: &Device) -> Self {
         let layout = Layout::new(snapshot.config());
-        Self::from_host(
-            snapshot.config().clone(),
-            layout,
-            snapshot.values().to_vec(),
-            device,
-        )
+        Self::from_host(snapshot.config().clone(), layout, snapshot.values().to_vec(), device)
     }
 
-    fn from_host(
-        config: Arc<ModelConfig>,
-        layout: Layout,
-        values: Vec<Vec<f32>>,
-        device: &Device,
-    ) -> Self {
+    fn from_host(config: Arc<ModelConfig>, layout: Layout, values: Vec<Vec<f32>>, device: &Device) -> Self {
         let params = Params::from_host(&layout.specs, values, device);
         let rotary = rope::rotary_table(&config);
-        Self {
-            config,
-            layout: Arc::new(layout),
-            rotary,
-            params,
-        }
+        Self { config, layout: Arc::new(layout), rotary, params }
     }
 
     /// Writes a Hugging Face folder that transformers loads: whole, or not at all.
@@ -118,13 +99,7 @@ impl Transformer {
             if let Some(tokenizer) = options.tokenizer {
                 tokenizer.write(partial)?;
             }
-            weights::write(
-                partial,
-                &self.layout.specs,
-                values.values(),
-                options.dtype,
-                options.shard_bytes_max,
-            )
+            weights::write(partial, &self.layout.specs, values.values(), options.dtype, options.shard_bytes_max)
         })
     }
 
@@ -147,23 +122,13 @@ impl Transformer {
 
     /// A copy of the weights in host memory.
     pub fn snapshot(&self) -> ModelSnapshot {
-        let values = self
-            .params
-            .list
-            .iter()
-            .map(|param| host::to_vec_f32(&param.value))
-            .collect();
+        let values = self.params.list.iter().map(|param| host::to_vec_f32(&param.value)).collect();
         ModelSnapshot::unchecked(self.config.clone(), values)
     }
 
     /// The form for generation: matrices packed once, no gradients.
     pub fn freeze(&self, dtype: WeightDtype) -> InferenceModel {
-        InferenceModel::from_snapshot_with(
-            &self.snapshot(),
-            dtype,
-            &self.device(),
-            self.rotary.clone(),
-        )
+        InferenceModel::from_snapshot_with(&self.snapshot(), dtype, &self.device(), self.rotary.clone())
     }
 
     /// Hidden states `[T, d]` after the final norm, of whole sequences laid end to end.
@@ -172,12 +137,7 @@ impl Transformer {
     ///
     /// # Panics
     /// If lengths differ, an id is not below `vocab_size` or a position not below `max_positions`.
-    pub fn hidden(
-        &self,
-        tokens: &Arc<[u32]>,
-        positions: &Arc<[u32]>,
-        segments: &Segments,
-    ) -> Tensor<2> {
+    pub fn hidden(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, segments: &Segments) -> Tensor<2> {
         self.forward(tokens, positions, AttentionContext::Packed(segments))
     }
 
@@ -192,20 +152,8 @@ impl Transformer {
         self.forward(tokens, positions, AttentionContext::Cached { pool, view })
     }
 
-    fn forward(
-        &self,
-        tokens: &Arc<[u32]>,
-        positions: &Arc<[u32]>,
-        context: AttentionContext,
-    ) -> Tensor<2> {
-        forward::hidden(
-            &self.config,
-            &self.weights(),
-            &self.rotary,
-            tokens,
-            positions,
-            context,
-        )
+    fn forward(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, context: AttentionContext) -> Tensor<2> {
+        forward::hidden(&self.config, &self.weights(), &self.rotary, tokens, positions, context)
     }
 
     /// The output head `[vocab_size, d]`: the embedding itself where tied. Gradients flow through it.
@@ -249,12 +197,9 @@ impl Transformer {
 
     /// Views of the flat tensors in the shapes that the forward pass wants.
     fn weights(&self) -> Weights {
-        gather(
-            &self.layout,
-            &|index| self.matrix(index),
-            &|index| Matrix::new(self.matrix(index)),
-            &|index| self.vector(index),
-        )
+        gather(&self.layout, &|index| self.matrix(index), &|index| Matrix::new(self.matrix(index)), &|index| {
+            self.vector(index)
+        })
     }
 }
 
@@ -265,10 +210,7 @@ pub(crate) fn gather(
     matrix: &dyn Fn(usize) -> Matrix,
     vector: &dyn Fn(usize) -> Tensor<1>,
 ) -> Weights {
-    let projection = |index: ProjectionIndex| Projection {
-        weight: matrix(index.weight),
-        bias: index.bias.map(vector),
-    };
+    let projection = |index: ProjectionIndex| Projection { weight: matrix(index.weight), bias: index.bias.map(vector) };
     let layers = layout.layers.iter().map(|layer| LayerWeights {
         input_norm: vector(layer.input_norm),
         query: projection(layer.query),
@@ -282,19 +224,13 @@ pub(crate) fn gather(
         up: projection(layer.up),
         down: projection(layer.down),
     });
-    Weights {
-        embedding: table(layout.embedding),
-        layers: layers.collect(),
-        final_norm: vector(layout.final_norm),
-    }
+    Weights { embedding: table(layout.embedding), layers: layers.collect(), final_norm: vector(layout.final_norm) }
 }
 
 /// `[out, in]` of a parameter that is a matrix.
 pub(crate) fn matrix_shape(spec: &ParamSpec) -> [usize; 2] {
     let shape = spec.shape.as_slice();
-    shape
-        .try_into()
-        .unwrap_or_else(|_| panic!("{} is no matrix: {shape:?}", spec.name))
+    shape.try_into().unwrap_or_else(|_| panic!("{} is no matrix: {shape:?}", spec.name))
 }
 
 /// Reads the model and the tokenizer of a folder and checks that they fit each other.

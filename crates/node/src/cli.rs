@@ -130,11 +130,7 @@ pub struct ConfigArgs {
 impl ConfigArgs {
     /// As [`crate::config::resolve`] takes them.
     pub fn sources(&self, global: &Global) -> Sources {
-        Sources {
-            files: self.files.clone(),
-            sets: self.sets.clone(),
-            device: global.device.clone(),
-        }
+        Sources { files: self.files.clone(), sets: self.sets.clone(), device: global.device.clone() }
     }
 }
 
@@ -287,11 +283,7 @@ fn probability(text: &str) -> Result<f32, String> {
 
 fn number_within(text: &str, low: f32, high: f32) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (low..=high).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("limit {low:?} to {high:?}, given {value}"))
-    }
+    if (low..=high).contains(&value) { Ok(value) } else { Err(format!("limit {low:?} to {high:?}, given {value}")) }
 }
 
 /// What a command is given besides its own arguments.
@@ -318,10 +310,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let context = Context {
-        global: cli.global,
-        stop: Stop::new(),
-    };
+    let context = Context { global: cli.global, stop: Stop::new() };
     match commands::dispatch(cli.command, &context) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
@@ -353,9 +342,7 @@ fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
 
 /// The reader of our output went away (`essaim tasks | head`): no failure of ours.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -380,10 +367,7 @@ mod tests {
         };
         assert_eq!(resume("essaim run"), None);
         assert_eq!(resume("essaim run --resume"), Some(None));
-        assert_eq!(
-            resume("essaim run --resume runs/a"),
-            Some(Some("runs/a".into()))
-        );
+        assert_eq!(resume("essaim run --resume runs/a"), Some(Some("runs/a".into())));
         assert!(parse("essaim run --resume --out x").is_err());
     }
 
@@ -399,9 +383,7 @@ mod tests {
     fn a_misspelt_command_names_the_nearest_and_a_bad_number_its_limit() {
         let message = parse("essaim evla").unwrap_err().to_string();
         assert!(message.contains("'eval'"), "{message}");
-        let message = parse("essaim generate -m x --top-p 1.5 p")
-            .unwrap_err()
-            .to_string();
+        let message = parse("essaim generate -m x --top-p 1.5 p").unwrap_err().to_string();
         assert!(message.contains("given 1.5"), "{message}");
     }
 }

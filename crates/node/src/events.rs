@@ -427,18 +427,12 @@ mod tests {
             event: Event::StepTrained(Box::new(StepTrained {
                 step: 1,
                 version: 1,
-                metrics: StepMetrics {
-                    loss: -0.25,
-                    ..StepMetrics::default()
-                },
+                metrics: StepMetrics { loss: -0.25, ..StepMetrics::default() },
                 leases: vec![1, 2],
             })),
         };
         let json = serde_json::to_string(&recorded).unwrap();
-        assert!(
-            json.starts_with(r#"{"seq":3,"at_ms":5,"event":"step_trained","step":1"#),
-            "{json}"
-        );
+        assert!(json.starts_with(r#"{"seq":3,"at_ms":5,"event":"step_trained","step":1"#), "{json}");
         assert_eq!(serde_json::from_str::<Recorded>(&json).unwrap(), recorded);
     }
 
@@ -456,10 +450,7 @@ mod tests {
     fn spread_is_worked_by_hand() {
         // 1, 3: mean 2, squared distances 1 and 1, so the standard deviation is 1.
         let spread = Spread::of([1.0, 3.0]);
-        assert_eq!(
-            (spread.mean, spread.std, spread.min, spread.max),
-            (2.0, 1.0, 1.0, 3.0)
-        );
+        assert_eq!((spread.mean, spread.std, spread.min, spread.max), (2.0, 1.0, 1.0, 3.0));
         assert_eq!(Spread::of([]), Spread::default());
     }
 }

@@ -65,14 +65,8 @@ mod tests {
 
     #[test]
     fn proc_files_are_read() {
-        assert_eq!(
-            cpu_name("processor\t: 0\nmodel name\t: Fast CPU @ 2GHz\n"),
-            "Fast CPU @ 2GHz"
-        );
-        assert_eq!(
-            kibibytes("MemFree: 1 kB\nMemTotal:   2048 kB\n", "MemTotal"),
-            2 << 20
-        );
+        assert_eq!(cpu_name("processor\t: 0\nmodel name\t: Fast CPU @ 2GHz\n"), "Fast CPU @ 2GHz");
+        assert_eq!(kibibytes("MemFree: 1 kB\nMemTotal:   2048 kB\n", "MemTotal"), 2 << 20);
         assert_eq!(kibibytes("", "MemTotal"), 0);
         assert!(Machine::here("cpu").cores > 0);
     }

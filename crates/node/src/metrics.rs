@@ -29,203 +29,69 @@ const fn metric(name: &'static str, doc: &'static str, value: fn(&StepMetrics) -
 
 /// All numbers of a step, in the order of the file.
 pub const METRICS: &[Metric] = &[
-    metric("reward/mean", "mean reward of the batch, 0 to 1", |m| {
-        m.reward.mean
+    metric("reward/mean", "mean reward of the batch, 0 to 1", |m| m.reward.mean),
+    metric("reward/std", "standard deviation of the batch's rewards", |m| m.reward.std),
+    metric("reward/min", "smallest reward of the batch", |m| m.reward.min),
+    metric("reward/max", "largest reward of the batch", |m| m.reward.max),
+    metric("reward/all/mean", "mean reward of all rollouts since the last step, refused groups too", |m| {
+        m.reward_all_mean.unwrap_or(m.reward.mean)
     }),
-    metric(
-        "reward/std",
-        "standard deviation of the batch's rewards",
-        |m| m.reward.std,
-    ),
-    metric("reward/min", "smallest reward of the batch", |m| {
-        m.reward.min
-    }),
-    metric("reward/max", "largest reward of the batch", |m| {
-        m.reward.max
-    }),
-    metric(
-        "reward/all/mean",
-        "mean reward of all rollouts since the last step, refused groups too",
-        |m| m.reward_all_mean.unwrap_or(m.reward.mean),
-    ),
     metric("reward", "TRL's name for reward/mean", |m| m.reward.mean),
     metric("reward_std", "TRL's name for reward/std", |m| m.reward.std),
-    metric(
-        "exact/mean",
-        "share of the batch's rollouts that are exact",
-        |m| m.exact_share,
-    ),
-    metric(
-        "solved_all",
-        "share of groups with every rollout exact",
-        |m| m.solved_all,
-    ),
-    metric(
-        "solved_none",
-        "share of groups with no rollout exact",
-        |m| m.solved_none,
-    ),
-    metric(
-        "frac_reward_zero_std",
-        "share of groups whose rewards are all equal",
-        |m| m.equal_rewards_share,
-    ),
+    metric("exact/mean", "share of the batch's rollouts that are exact", |m| m.exact_share),
+    metric("solved_all", "share of groups with every rollout exact", |m| m.solved_all),
+    metric("solved_none", "share of groups with no rollout exact", |m| m.solved_none),
+    metric("frac_reward_zero_std", "share of groups whose rewards are all equal", |m| m.equal_rewards_share),
     metric("loss", "value of the loss", |m| m.loss),
-    metric(
-        "entropy/all",
-        "mean entropy per completion token, nats",
-        |m| m.entropy,
-    ),
-    metric(
-        "mismatch_kl/all",
-        "mean k3 estimate of KL(engine || trainer) per token, nats",
-        |m| m.mismatch_kl,
-    ),
-    metric(
-        "sampling/importance_sampling_ratio/mean",
-        "mean ratio trainer / engine per token",
-        |m| m.ratio.mean,
-    ),
-    metric(
-        "sampling/importance_sampling_ratio/min",
-        "smallest ratio trainer / engine",
-        |m| m.ratio.min,
-    ),
-    metric(
-        "sampling/importance_sampling_ratio/max",
-        "largest ratio trainer / engine",
-        |m| m.ratio.max,
-    ),
-    metric(
-        "clip_ratio/low_mean",
-        "share of tokens cut from below",
-        |m| m.clip_low_share,
-    ),
-    metric(
-        "clip_ratio/high_mean",
-        "share of tokens cut from above",
-        |m| m.clip_high_share,
-    ),
-    metric("is_masked", "share of tokens left out of the loss", |m| {
-        m.masked_share
-    }),
-    metric(
-        "optim/grad_norm",
-        "norm of the gradient before clipping",
-        |m| m.grad_norm,
-    ),
+    metric("entropy/all", "mean entropy per completion token, nats", |m| m.entropy),
+    metric("mismatch_kl/all", "mean k3 estimate of KL(engine || trainer) per token, nats", |m| m.mismatch_kl),
+    metric("sampling/importance_sampling_ratio/mean", "mean ratio trainer / engine per token", |m| m.ratio.mean),
+    metric("sampling/importance_sampling_ratio/min", "smallest ratio trainer / engine", |m| m.ratio.min),
+    metric("sampling/importance_sampling_ratio/max", "largest ratio trainer / engine", |m| m.ratio.max),
+    metric("clip_ratio/low_mean", "share of tokens cut from below", |m| m.clip_low_share),
+    metric("clip_ratio/high_mean", "share of tokens cut from above", |m| m.clip_high_share),
+    metric("is_masked", "share of tokens left out of the loss", |m| m.masked_share),
+    metric("optim/grad_norm", "norm of the gradient before clipping", |m| m.grad_norm),
     metric("optim/lr", "learning rate", |m| m.lr),
-    metric(
-        "off_policy/mean",
-        "mean age of the batch in weight versions",
-        |m| m.staleness.mean,
-    ),
-    metric(
-        "off_policy/max",
-        "largest age of the batch in weight versions",
-        |m| m.staleness.max,
-    ),
-    metric(
-        "off_policy/dropped",
-        "groups dropped for age since the last step",
-        |m| m.dropped_stale as f64,
-    ),
-    metric(
-        "completions/mean_length",
-        "mean completion length, tokens",
-        |m| m.completion_length.mean,
-    ),
-    metric(
-        "completions/min_length",
-        "shortest completion, tokens",
-        |m| m.completion_length.min,
-    ),
-    metric(
-        "completions/max_length",
-        "longest completion, tokens",
-        |m| m.completion_length.max,
-    ),
-    metric(
-        "completions/clipped_ratio",
-        "share of completions that met the length limit",
-        |m| m.truncated_share,
-    ),
+    metric("off_policy/mean", "mean age of the batch in weight versions", |m| m.staleness.mean),
+    metric("off_policy/max", "largest age of the batch in weight versions", |m| m.staleness.max),
+    metric("off_policy/dropped", "groups dropped for age since the last step", |m| m.dropped_stale as f64),
+    metric("completions/mean_length", "mean completion length, tokens", |m| m.completion_length.mean),
+    metric("completions/min_length", "shortest completion, tokens", |m| m.completion_length.min),
+    metric("completions/max_length", "longest completion, tokens", |m| m.completion_length.max),
+    metric("completions/clipped_ratio", "share of completions that met the length limit", |m| m.truncated_share),
     metric("rollouts", "rollouts in the batch", |m| m.rollouts as f64),
-    metric(
-        "tokens/trained",
-        "prompt and completion tokens trained on in this step",
-        |m| m.tokens_trained as f64,
-    ),
-    metric(
-        "tokens/generated",
-        "completion tokens generated since the last step",
-        |m| m.tokens_generated as f64,
-    ),
-    metric(
-        "perf/throughput",
-        "tokens trained on per second of wall time",
-        |m| per_second(m.tokens_trained, m.time.step),
-    ),
-    metric(
-        "perf/generation_throughput",
-        "tokens generated per second of the engine's busy time",
-        |m| per_second(m.tokens_generated, m.time.generate),
-    ),
-    metric(
-        "perf/peak_memory",
-        "largest memory of the process so far, GiB",
-        |m| m.peak_memory_bytes as f64 / (1u64 << 30) as f64,
-    ),
-    metric(
-        "time/step",
-        "seconds from the end of the last step to the end of this one",
-        |m| m.time.step,
-    ),
-    metric(
-        "time/generate",
-        "seconds that the engine was busy since the last step",
-        |m| m.time.generate,
-    ),
-    metric(
-        "time/wait_for_batch",
-        "seconds that the trainer waited for a batch",
-        |m| m.time.wait_for_batch,
-    ),
+    metric("tokens/trained", "prompt and completion tokens trained on in this step", |m| m.tokens_trained as f64),
+    metric("tokens/generated", "completion tokens generated since the last step", |m| m.tokens_generated as f64),
+    metric("perf/throughput", "tokens trained on per second of wall time", |m| {
+        per_second(m.tokens_trained, m.time.step)
+    }),
+    metric("perf/generation_throughput", "tokens generated per second of the engine's busy time", |m| {
+        per_second(m.tokens_generated, m.time.generate)
+    }),
+    metric("perf/peak_memory", "largest memory of the process so far, GiB", |m| {
+        m.peak_memory_bytes as f64 / (1u64 << 30) as f64
+    }),
+    metric("time/step", "seconds from the end of the last step to the end of this one", |m| m.time.step),
+    metric("time/generate", "seconds that the engine was busy since the last step", |m| m.time.generate),
+    metric("time/wait_for_batch", "seconds that the trainer waited for a batch", |m| m.time.wait_for_batch),
     metric("time/pack", "seconds of packing", |m| m.time.pack),
-    metric(
-        "time/forward_backward",
-        "seconds of forward and backward passes",
-        |m| m.time.forward_backward,
-    ),
-    metric("time/optimizer", "seconds of the optimiser", |m| {
-        m.time.optimizer
-    }),
-    metric(
-        "time/broadcast_weights",
-        "seconds of handing over the weights",
-        |m| m.time.broadcast_weights,
-    ),
-    metric("time/save_ckpt", "seconds of writing a checkpoint", |m| {
-        m.time.save_ckpt
-    }),
+    metric("time/forward_backward", "seconds of forward and backward passes", |m| m.time.forward_backward),
+    metric("time/optimizer", "seconds of the optimiser", |m| m.time.optimizer),
+    metric("time/broadcast_weights", "seconds of handing over the weights", |m| m.time.broadcast_weights),
+    metric("time/save_ckpt", "seconds of writing a checkpoint", |m| m.time.save_ckpt),
 ];
 
 /// `count / seconds`; 0 where no time passed.
 pub fn per_second(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 {
-        count as f64 / seconds
-    } else {
-        0.0
-    }
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
 /// Step and named numbers of an event, if it has any to show.
 pub fn scalars(event: &Event) -> Option<(u64, Vec<(String, f64)>)> {
     match event {
         Event::StepTrained(trained) => {
-            let named = METRICS
-                .iter()
-                .map(|metric| (metric.name.to_owned(), (metric.value)(&trained.metrics)));
+            let named = METRICS.iter().map(|metric| (metric.name.to_owned(), (metric.value)(&trained.metrics)));
             Some((trained.step, named.collect()))
         }
         Event::EvalFinished(eval) => Some((eval.step, eval_scalars(eval))),
@@ -249,10 +115,7 @@ fn sft_scalars(step: &SftStep) -> Vec<(String, f64)> {
         ("sft/loss".to_owned(), step.loss),
         ("sft/grad_norm".to_owned(), step.grad_norm),
         ("sft/lr".to_owned(), step.lr),
-        (
-            "sft/throughput".to_owned(),
-            per_second(step.tokens, step.seconds),
-        ),
+        ("sft/throughput".to_owned(), per_second(step.tokens, step.seconds)),
     ]
 }
 
@@ -281,23 +144,14 @@ impl MetricsFile {
         })?;
         let text: String = lines.into_iter().map(|(_, line)| line).collect();
         run_dir::write_whole(path, text.as_bytes())?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(|source| io_error(path, source))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+        let file = OpenOptions::new().append(true).open(path).map_err(|source| io_error(path, source))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Adds the event's line, if it has one; a line goes out in one write.
     pub fn on_event(&mut self, recorded: &Recorded) -> Result<(), RunDirError> {
         match line(recorded) {
-            Some(line) => self
-                .file
-                .write_all(line.as_bytes())
-                .map_err(|source| io_error(&self.path, source)),
+            Some(line) => self.file.write_all(line.as_bytes()).map_err(|source| io_error(&self.path, source)),
             None => Ok(()),
         }
     }
@@ -329,10 +183,7 @@ fn line(recorded: &Recorded) -> Option<String> {
 }
 
 fn io_error(path: &Path, source: io::Error) -> RunDirError {
-    RunDirError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    RunDirError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -358,29 +209,18 @@ mod tests {
         log.append(9, Event::RunResumed { step: 25 }, None).unwrap();
         let path = folder.path().join("metrics.jsonl");
         let mut file = MetricsFile::from_log(&path, &log).unwrap();
-        for recorded in synthetic::run(30).iter().filter(
-            |recorded| matches!(&recorded.event, Event::StepTrained(trained) if trained.step > 25),
-        ) {
+        for recorded in synthetic::run(30)
+            .iter()
+            .filter(|recorded| matches!(&recorded.event, Event::StepTrained(trained) if trained.step > 25))
+        {
             file.on_event(recorded).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        let steps: Vec<u64> = lines
-            .iter()
-            .filter(|line| line.get("loss").is_some())
-            .map(|line| line["step"].as_u64().unwrap())
-            .collect();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let steps: Vec<u64> =
+            lines.iter().filter(|line| line.get("loss").is_some()).map(|line| line["step"].as_u64().unwrap()).collect();
         assert_eq!(steps, (1..=30).collect::<Vec<_>>());
-        assert_eq!(
-            lines
-                .iter()
-                .filter(|line| line.get("sft/step").is_some())
-                .count(),
-            40
-        );
+        assert_eq!(lines.iter().filter(|line| line.get("sft/step").is_some()).count(), 40);
         assert_eq!(lines[40 + 2]["reward/mean"], lines[40 + 2]["reward"]);
     }
 }

@@ -58,9 +58,7 @@ impl RunDir {
                 other => return other,
             }
         }
-        Err(RunDirError::Taken {
-            path: out_dir.join(name),
-        })
+        Err(RunDirError::Taken { path: out_dir.join(name) })
     }
 
     /// Makes exactly this folder; it may exist if it holds no run.
@@ -68,9 +66,7 @@ impl RunDir {
         fs::create_dir_all(path).map_err(|source| io_error(path, source))?;
         let dir = Self::lock(path)?;
         if dir.events().exists() {
-            return Err(RunDirError::Taken {
-                path: path.to_owned(),
-            });
+            return Err(RunDirError::Taken { path: path.to_owned() });
         }
         Ok(dir)
     }
@@ -78,18 +74,14 @@ impl RunDir {
     /// Takes over the folder of a run that is to be resumed.
     pub fn open(path: &Path) -> Result<Self, RunDirError> {
         if !path.join(EVENTS).is_file() {
-            return Err(RunDirError::NoRun {
-                path: path.to_owned(),
-            });
+            return Err(RunDirError::NoRun { path: path.to_owned() });
         }
         Self::lock(path)
     }
 
     /// The run under `out_dir` that was written to last.
     pub fn latest(out_dir: &Path) -> Result<PathBuf, RunDirError> {
-        let none = || RunDirError::NoRun {
-            path: out_dir.to_owned(),
-        };
+        let none = || RunDirError::NoRun { path: out_dir.to_owned() };
         let written = |path: &Path| {
             // While a run goes on, its newest events are in the write-ahead file.
             [path.join(EVENTS), path.join(format!("{EVENTS}-wal"))]
@@ -110,13 +102,8 @@ impl RunDir {
         let lock_path = path.join("lock");
         let lock = File::create(&lock_path).map_err(|source| io_error(&lock_path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(RunDirError::InUse {
-                path: path.to_owned(),
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(RunDirError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(io_error(&lock_path, source)),
         }
     }
@@ -201,10 +188,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
 }
 
 fn io_error(path: &Path, source: io::Error) -> RunDirError {
-    RunDirError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    RunDirError::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -220,26 +204,17 @@ mod tests {
         let second = RunDir::create(out.path(), "a").unwrap();
         assert_eq!(second.path(), out.path().join("a-2"));
         drop(first);
-        assert!(matches!(
-            RunDir::create_at(&out.path().join("a")),
-            Err(RunDirError::Taken { .. })
-        ));
+        assert!(matches!(RunDir::create_at(&out.path().join("a")), Err(RunDirError::Taken { .. })));
     }
 
     #[test]
     fn one_owner_at_a_time_and_none_without_a_run() {
         let out = tempfile::tempdir().unwrap();
         let path = out.path().join("a");
-        assert!(matches!(
-            RunDir::open(&path),
-            Err(RunDirError::NoRun { .. })
-        ));
+        assert!(matches!(RunDir::open(&path), Err(RunDirError::NoRun { .. })));
         let owner = RunDir::create_at(&path).unwrap();
         drop(EventLog::create(&owner.events()).unwrap());
-        assert!(matches!(
-            RunDir::open(&path),
-            Err(RunDirError::InUse { .. })
-        ));
+        assert!(matches!(RunDir::open(&path), Err(RunDirError::InUse { .. })));
         drop(owner);
         assert!(RunDir::open(&path).is_ok());
         assert_eq!(RunDir::latest(out.path()).unwrap(), path);

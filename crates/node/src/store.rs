@@ -107,16 +107,10 @@ impl EventLog {
     /// Makes a new, empty log. Errors: `Exists`, `DiskFull`, `Sqlite`.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         if path.exists() {
-            return Err(StoreError::Exists {
-                path: path.to_owned(),
-            });
+            return Err(StoreError::Exists { path: path.to_owned() });
         }
         let connection = Connection::open(path).map_err(|source| fault(path, source))?;
-        let log = Self {
-            path: path.to_owned(),
-            connection,
-            next_seq: 1,
-        };
+        let log = Self { path: path.to_owned(), connection, next_seq: 1 };
         log.settings()?;
         let layout = format!(
             "BEGIN;
@@ -154,17 +148,12 @@ impl EventLog {
 
     fn open_with(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         if !path.exists() {
-            return Err(StoreError::NoLog {
-                path: path.to_owned(),
-            });
+            return Err(StoreError::NoLog { path: path.to_owned() });
         }
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|source| fault(path, source))?;
+        let connection = Connection::open_with_flags(path, flags).map_err(|source| fault(path, source))?;
         let number = |pragma: &str| -> Result<i64, StoreError> {
-            connection
-                .pragma_query_value(None, pragma, |row| row.get(0))
-                .map_err(|source| fault(path, source))
+            connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|source| fault(path, source))
         };
         let application = number("application_id")?;
         if application != APPLICATION_ID {
@@ -175,29 +164,18 @@ impl EventLog {
         }
         let given = number("user_version")?;
         if given != SCHEMA_VERSION {
-            return Err(StoreError::OtherVersion {
-                path: path.to_owned(),
-                given,
-                supported: SCHEMA_VERSION,
-            });
+            return Err(StoreError::OtherVersion { path: path.to_owned(), given, supported: SCHEMA_VERSION });
         }
         let last: Option<u64> = connection
             .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
             .map_err(|source| fault(path, source))?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-            next_seq: last.unwrap_or(0) + 1,
-        })
+        Ok(Self { path: path.to_owned(), connection, next_seq: last.unwrap_or(0) + 1 })
     }
 
     fn settings(&self) -> Result<(), StoreError> {
         // Wait for a reader's checkpoint for a bounded time instead of failing at once.
-        let text =
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;";
-        self.connection
-            .execute_batch(text)
-            .map_err(|source| fault(&self.path, source))
+        let text = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;";
+        self.connection.execute_batch(text).map_err(|source| fault(&self.path, source))
     }
 
     /// Number of the last event; 0 if there is none.
@@ -209,28 +187,14 @@ impl EventLog {
     ///
     /// - `at_ms`: UTC milliseconds since 1970, from the caller
     /// - errors: `PayloadTooLarge`, `DiskFull`, `Sqlite`; then nothing was appended
-    pub fn append(
-        &mut self,
-        at_ms: u64,
-        event: Event,
-        payload: Option<&[u8]>,
-    ) -> Result<Recorded, StoreError> {
-        if let Some(given) = payload
-            .map(<[u8]>::len)
-            .filter(|given| *given > PAYLOAD_BYTES_MAX)
-        {
-            return Err(StoreError::PayloadTooLarge {
-                path: self.path.clone(),
-                limit: PAYLOAD_BYTES_MAX,
-                given,
-            });
+    pub fn append(&mut self, at_ms: u64, event: Event, payload: Option<&[u8]>) -> Result<Recorded, StoreError> {
+        if let Some(given) = payload.map(<[u8]>::len).filter(|given| *given > PAYLOAD_BYTES_MAX) {
+            return Err(StoreError::PayloadTooLarge { path: self.path.clone(), limit: PAYLOAD_BYTES_MAX, given });
         }
         let seq = self.next_seq;
         let json = serde_json::to_string(&event).map_err(|error| self.bad_event(seq, error))?;
         self.connection
-            .prepare_cached(
-                "INSERT INTO events (seq, at_ms, event, payload) VALUES (?1, ?2, ?3, ?4)",
-            )
+            .prepare_cached("INSERT INTO events (seq, at_ms, event, payload) VALUES (?1, ?2, ?3, ?4)")
             .and_then(|mut insert| insert.execute(params![seq, at_ms, json, payload]))
             .map_err(|source| fault(&self.path, source))?;
         self.next_seq += 1;
@@ -262,9 +226,7 @@ impl EventLog {
             let event = json
                 .as_str()
                 .map_err(|error| self.bad_event(seq, error))
-                .and_then(|text| {
-                    serde_json::from_str(text).map_err(|error| self.bad_event(seq, error))
-                })?;
+                .and_then(|text| serde_json::from_str(text).map_err(|error| self.bad_event(seq, error)))?;
             let at_ms = row.get(1).map_err(sqlite)?;
             visit(Recorded { seq, at_ms, event })?;
         }
@@ -281,11 +243,7 @@ impl EventLog {
     }
 
     fn bad_event(&self, seq: u64, reason: impl ToString) -> StoreError {
-        StoreError::BadEvent {
-            path: self.path.clone(),
-            seq,
-            reason: reason.to_string(),
-        }
+        StoreError::BadEvent { path: self.path.clone(), seq, reason: reason.to_string() }
     }
 }
 
@@ -293,10 +251,9 @@ fn fault(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::DiskFull { path },
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::NotALog {
-            path,
-            reason: source.to_string(),
-        },
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::NotALog { path, reason: source.to_string() }
+        }
         _ => StoreError::Sqlite { path, source },
     }
 }
@@ -308,9 +265,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn warning(message: impl Into<String>) -> Event {
-        Event::Warning {
-            message: message.into(),
-        }
+        Event::Warning { message: message.into() }
     }
 
     fn all(log: &EventLog, from: u64) -> Vec<Recorded> {
@@ -335,10 +290,7 @@ mod tests {
         let third = log.append(30, warning("c"), None).unwrap();
         assert_eq!((third.seq, log.last_seq()), (3, 3));
         let read = EventLog::open_to_read(&path).unwrap();
-        let messages: Vec<_> = all(&read, 2)
-            .into_iter()
-            .map(|r| (r.at_ms, r.event))
-            .collect();
+        let messages: Vec<_> = all(&read, 2).into_iter().map(|r| (r.at_ms, r.event)).collect();
         assert_eq!(messages, [(20, warning("b")), (30, warning("c"))]);
         assert_eq!(read.payload(2).unwrap().as_deref(), Some(&b"bytes"[..]));
         assert_eq!(read.payload(1).unwrap(), None);
@@ -351,40 +303,22 @@ mod tests {
         drop(EventLog::create(&path).unwrap());
         let mut reader = EventLog::open_to_read(&path).unwrap();
         assert!(reader.append(1, warning("x"), None).is_err());
-        assert!(matches!(
-            EventLog::create(&path),
-            Err(StoreError::Exists { .. })
-        ));
+        assert!(matches!(EventLog::create(&path), Err(StoreError::Exists { .. })));
     }
 
     #[test]
     fn other_files_and_other_versions_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.sqlite");
-        assert!(matches!(
-            EventLog::open(&path),
-            Err(StoreError::NoLog { .. })
-        ));
-        std::fs::write(
-            &path,
-            "this is no database, but long enough to look at".repeat(9),
-        )
-        .unwrap();
-        assert!(matches!(
-            EventLog::open(&path),
-            Err(StoreError::NotALog { .. })
-        ));
+        assert!(matches!(EventLog::open(&path), Err(StoreError::NoLog { .. })));
+        std::fs::write(&path, "this is no database, but long enough to look at".repeat(9)).unwrap();
+        assert!(matches!(EventLog::open(&path), Err(StoreError::NotALog { .. })));
         std::fs::remove_file(&path).unwrap();
         let log = EventLog::create(&path).unwrap();
-        log.connection
-            .pragma_update(None, "user_version", 7)
-            .unwrap();
+        log.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(log);
         let message = EventLog::open(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("version 7, this program reads version 1"),
-            "{message}"
-        );
+        assert!(message.contains("version 7, this program reads version 1"), "{message}");
     }
 
     #[test]
@@ -393,9 +327,7 @@ mod tests {
         let path = folder.path().join("events.sqlite");
         let mut log = EventLog::create(&path).unwrap();
         // SQLite answers SQLITE_FULL at this page limit exactly as it does when the disk is full.
-        log.connection
-            .pragma_update(None, "max_page_count", 8)
-            .unwrap();
+        log.connection.pragma_update(None, "max_page_count", 8).unwrap();
         let payload = vec![1u8; 4096];
         let mut stored = 0;
         let error = loop {
@@ -418,14 +350,9 @@ mod tests {
         for _ in 0..3 {
             log.append(1, warning("x"), None).unwrap();
         }
-        log.connection
-            .execute("DELETE FROM events WHERE seq = 2", [])
-            .unwrap();
+        log.connection.execute("DELETE FROM events WHERE seq = 2", []).unwrap();
         let outcome = log.replay(1, |_| Ok::<(), StoreError>(()));
-        assert!(
-            matches!(outcome, Err(StoreError::BadEvent { seq: 2, .. })),
-            "{outcome:?}"
-        );
+        assert!(matches!(outcome, Err(StoreError::BadEvent { seq: 2, .. })), "{outcome:?}");
     }
 
     /// The test runs itself as a child that appends without end, and kills it in the middle.
@@ -435,19 +362,14 @@ mod tests {
         if let Some(path) = std::env::var_os(CHILD) {
             let mut log = EventLog::create(Path::new(&path)).unwrap();
             for count in 1..1_000_000u64 {
-                log.append(count, warning("group"), Some(&[7; 300]))
-                    .unwrap();
+                log.append(count, warning("group"), Some(&[7; 300])).unwrap();
                 println!("\nappended {count}");
             }
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.sqlite");
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "--nocapture",
-                "store::tests::what_append_returned_for_survives_sigkill",
-            ])
+            .args(["--exact", "--nocapture", "store::tests::what_append_returned_for_survives_sigkill"])
             .env(CHILD, &path)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

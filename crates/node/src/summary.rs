@@ -140,19 +140,12 @@ impl Summary {
             },
             rollouts_trained: steps().map(|m| m.rollouts).sum(),
             groups: view.groups,
-            groups_dropped: view
-                .dropped
-                .iter()
-                .map(|(why, n)| (why.label(), *n))
-                .collect(),
+            groups_dropped: view.dropped.iter().map(|(why, n)| (why.label(), *n)).collect(),
             sft_seconds: view.sft.iter().map(|step| step.seconds).sum(),
             sft_steps: view.sft.len() as u64,
             staleness: staleness(view),
             tokens_trained_per_second: crate::metrics::per_second(trained, phase_seconds.step),
-            tokens_generated_per_second: crate::metrics::per_second(
-                generated,
-                phase_seconds.generate,
-            ),
+            tokens_generated_per_second: crate::metrics::per_second(generated, phase_seconds.generate),
             phase_seconds,
             wait_seconds: waits(view),
             peak_memory_bytes: steps().map(|m| m.peak_memory_bytes).max().unwrap_or(0),
@@ -160,34 +153,21 @@ impl Summary {
             resumed_count: view.resumed_count,
             warnings_count: view.warnings_count,
             model_path: view.finished.as_ref().and_then(|f| f.model_path.clone()),
-            program_version: started
-                .map(|s| s.program_version.clone())
-                .unwrap_or_default(),
+            program_version: started.map(|s| s.program_version.clone()).unwrap_or_default(),
             machine: started.map(|s| s.machine.clone()).unwrap_or_default(),
         }
     }
 
     /// The few lines that a person reads at the end.
     pub fn to_text(&self) -> String {
-        let outcome = self
-            .outcome
-            .as_ref()
-            .map_or("not finished".to_owned(), Outcome::label);
-        let mut text = format!(
-            "{}: {outcome}; {} steps in {}\n",
-            self.name,
-            self.steps,
-            duration(self.seconds)
-        );
+        let outcome = self.outcome.as_ref().map_or("not finished".to_owned(), Outcome::label);
+        let mut text = format!("{}: {outcome}; {} steps in {}\n", self.name, self.steps, duration(self.seconds));
         for (task, scores) in &self.scores {
-            let parts: Vec<String> = [
-                ("untrained", &scores.start),
-                ("before RL", &scores.before_rl),
-                ("after", &scores.after),
-            ]
-            .into_iter()
-            .filter_map(|(label, score)| Some(format!("{label} {:.3}", score.as_ref()?.exact_mean)))
-            .collect();
+            let parts: Vec<String> =
+                [("untrained", &scores.start), ("before RL", &scores.before_rl), ("after", &scores.after)]
+                    .into_iter()
+                    .filter_map(|(label, score)| Some(format!("{label} {:.3}", score.as_ref()?.exact_mean)))
+                    .collect();
             text += &format!("  held-out exact   {}   ({task})\n", parts.join("  →  "));
         }
         text += &format!(
@@ -205,18 +185,16 @@ impl Summary {
 }
 
 fn phases(view: &RunView) -> PhaseSeconds {
-    view.steps
-        .values()
-        .fold(PhaseSeconds::default(), |sum, m| PhaseSeconds {
-            step: sum.step + m.time.step,
-            generate: sum.generate + m.time.generate,
-            wait_for_batch: sum.wait_for_batch + m.time.wait_for_batch,
-            pack: sum.pack + m.time.pack,
-            forward_backward: sum.forward_backward + m.time.forward_backward,
-            optimizer: sum.optimizer + m.time.optimizer,
-            broadcast_weights: sum.broadcast_weights + m.time.broadcast_weights,
-            save_ckpt: sum.save_ckpt + m.time.save_ckpt,
-        })
+    view.steps.values().fold(PhaseSeconds::default(), |sum, m| PhaseSeconds {
+        step: sum.step + m.time.step,
+        generate: sum.generate + m.time.generate,
+        wait_for_batch: sum.wait_for_batch + m.time.wait_for_batch,
+        pack: sum.pack + m.time.pack,
+        forward_backward: sum.forward_backward + m.time.forward_backward,
+        optimizer: sum.optimizer + m.time.optimizer,
+        broadcast_weights: sum.broadcast_weights + m.time.broadcast_weights,
+        save_ckpt: sum.save_ckpt + m.time.save_ckpt,
+    })
 }
 
 fn staleness(view: &RunView) -> Staleness {
@@ -225,17 +203,12 @@ fn staleness(view: &RunView) -> Staleness {
     Staleness {
         mean: all().map(|s| s.mean).sum::<f64>() / steps,
         max: all().map(|s| s.max).fold(0.0, f64::max),
-        dropped_groups: view
-            .dropped
-            .get(&crate::events::DropReason::Stale)
-            .copied()
-            .unwrap_or(0),
+        dropped_groups: view.dropped.get(&crate::events::DropReason::Stale).copied().unwrap_or(0),
     }
 }
 
 fn waits(view: &RunView) -> BTreeMap<String, f64> {
-    let named =
-        |((who, on), seconds): (&(String, String), &f64)| (format!("{who} for {on}"), *seconds);
+    let named = |((who, on), seconds): (&(String, String), &f64)| (format!("{who} for {on}"), *seconds);
     view.waits.iter().map(named).collect()
 }
 
@@ -249,29 +222,13 @@ fn scores(view: &RunView) -> BTreeMap<String, Scores> {
         samples: eval.samples,
     };
     let of = |task: &str| {
-        let at = |stage| {
-            view.evals_of(task)
-                .filter(|eval| eval.stage == stage)
-                .last()
-                .map(score)
-        };
+        let at = |stage| view.evals_of(task).filter(|eval| eval.stage == stage).last().map(score);
         let before_rl = at(EvalStage::BeforeRl);
         let after = at(EvalStage::Final).or_else(|| at(EvalStage::During));
-        let gain = before_rl
-            .as_ref()
-            .zip(after.as_ref())
-            .map(|(b, a)| a.exact_mean - b.exact_mean);
-        Scores {
-            start: at(EvalStage::Start),
-            before_rl,
-            after,
-            gain,
-        }
+        let gain = before_rl.as_ref().zip(after.as_ref()).map(|(b, a)| a.exact_mean - b.exact_mean);
+        Scores { start: at(EvalStage::Start), before_rl, after, gain }
     };
-    view.eval_tasks()
-        .into_iter()
-        .map(|task| (task.to_owned(), of(task)))
-        .collect()
+    view.eval_tasks().into_iter().map(|task| (task.to_owned(), of(task))).collect()
 }
 
 /// `83.2 s` as `1m23s`, for people.
@@ -304,28 +261,18 @@ mod tests {
     #[test]
     fn the_synthetic_run_is_summed_up() {
         let summary = Summary::of(&fold(&synthetic::run(50)));
-        assert_eq!(
-            (summary.steps, summary.sft_steps, summary.rollouts_trained),
-            (50, 40, 50 * 256)
-        );
+        assert_eq!((summary.steps, summary.sft_steps, summary.rollouts_trained), (50, 40, 50 * 256));
         assert_eq!(summary.tokens.generated, 50 * 3 * 64);
         assert_eq!(summary.groups_dropped["equal rewards"], 16);
         let scores = &summary.scores["spell-backward"];
-        let (before, after) = (
-            scores.before_rl.as_ref().unwrap(),
-            scores.after.as_ref().unwrap(),
-        );
+        let (before, after) = (scores.before_rl.as_ref().unwrap(), scores.after.as_ref().unwrap());
         assert_eq!((before.exact_mean, after.step), (0.21, 50));
         assert!((scores.gain.unwrap() - (after.exact_mean - 0.21)).abs() < 1e-12);
         assert_eq!(summary.staleness.max, 2.0);
         assert!((summary.phase_seconds.generate - 0.41 * 50.0).abs() < 1e-9);
         let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(json["outcome"], "steps_done");
-        assert!(
-            summary
-                .to_text()
-                .contains("untrained 0.000  →  before RL 0.210  →  after 0.97")
-        );
+        assert!(summary.to_text().contains("untrained 0.000  →  before RL 0.210  →  after 0.97"));
     }
 
     #[test]
@@ -339,9 +286,6 @@ mod tests {
         assert_eq!(duration(4.26), "4.3s");
         assert_eq!(duration(83.2), "1m23s");
         assert_eq!(duration(7322.0), "2h02m");
-        assert_eq!(
-            (count(9999.0), count(12345.0), count(2.5e6)),
-            ("9999".into(), "12.3k".into(), "2.50M".into())
-        );
+        assert_eq!((count(9999.0), count(12345.0), count(2.5e6)), ("9999".into(), "12.3k".into(), "2.50M".into()));
     }
 }

@@ -31,45 +31,20 @@ pub(crate) fn run(steps: u64) -> Vec<Recorded> {
             log.at(5, Event::GroupDropped { lease, reason });
         }
         log.at(500, trained(step, progress));
-        log.at(
-            20,
-            Event::WeightsPublished {
-                version: step,
-                seconds: 0.02,
-            },
-        );
+        log.at(20, Event::WeightsPublished { version: step, seconds: 0.02 });
         if step % 25 == 0 {
             log.at(30, eval(EvalStage::During, step, score(progress)));
             let path = format!("checkpoints/step-{step}");
-            log.at(
-                40,
-                Event::CheckpointSaved {
-                    step,
-                    path,
-                    bytes: 5_000_000,
-                    seconds: 0.04,
-                },
-            );
+            log.at(40, Event::CheckpointSaved { step, path, bytes: 5_000_000, seconds: 0.04 });
         }
     }
     let (who, on) = ("trainer".to_owned(), "batch".to_owned());
-    log.at(
-        5,
-        Event::Waited {
-            who,
-            on,
-            seconds: 4.2,
-        },
-    );
+    log.at(5, Event::Waited { who, on, seconds: 4.2 });
     let message = "2 rollouts met the length limit <8 tokens> & were cut".to_owned();
     log.at(5, Event::Warning { message });
     log.at(900, eval(EvalStage::Final, steps, score(1.0)));
-    let finished = RunFinished {
-        outcome: Outcome::StepsDone,
-        steps,
-        seconds: 42.0,
-        model_path: Some("model".to_owned()),
-    };
+    let finished =
+        RunFinished { outcome: Outcome::StepsDone, steps, seconds: 42.0, model_path: Some("model".to_owned()) };
     log.at(50, Event::RunFinished(finished));
     log.events
 }
@@ -84,11 +59,7 @@ impl Log {
     fn at(&mut self, after_ms: u64, event: Event) {
         self.now_ms = self.now_ms.max(1_700_000_000_000) + after_ms;
         let seq = self.events.len() as u64 + 1;
-        self.events.push(Recorded {
-            seq,
-            at_ms: self.now_ms,
-            event,
-        });
+        self.events.push(Recorded { seq, at_ms: self.now_ms, event });
     }
 }
 
@@ -136,22 +107,12 @@ fn eval(stage: EvalStage, step: u64, exact_mean: f64) -> Event {
 }
 
 fn lease(lease: u64) -> Event {
-    Event::LeaseIssued(LeaseIssued {
-        lease,
-        task: 0,
-        item: lease,
-        weight_version: 0,
-        group_size: 16,
-    })
+    Event::LeaseIssued(LeaseIssued { lease, task: 0, item: lease, weight_version: 0, group_size: 16 })
 }
 
 fn accepted(lease: u64, progress: f64) -> Event {
     let right = wobble(lease, 9) * 0.5 + 0.5 < score(progress);
-    let (completion, reward_micro) = if right {
-        ("cba", 1_000_000)
-    } else {
-        ("c<b>a & \"x\"", 333_333)
-    };
+    let (completion, reward_micro) = if right { ("cba", 1_000_000) } else { ("c<b>a & \"x\"", 333_333) };
     Event::GroupAccepted(GroupAccepted {
         lease,
         task: 0,
@@ -172,12 +133,7 @@ fn accepted(lease: u64, progress: f64) -> Event {
 
 fn trained(step: u64, progress: f64) -> Event {
     let reward = (score(progress) + 0.05 * wobble(step, 1)).clamp(0.0, 1.0);
-    let spread = |mean: f64, std: f64, min: f64, max: f64| Spread {
-        mean,
-        std,
-        min,
-        max,
-    };
+    let spread = |mean: f64, std: f64, min: f64, max: f64| Spread { mean, std, min, max };
     let metrics = StepMetrics {
         reward: spread(reward, 0.3, 0.0, 1.0),
         reward_all_mean: Some(reward),
@@ -211,10 +167,5 @@ fn trained(step: u64, progress: f64) -> Event {
         peak_memory_bytes: 300 << 20,
         ..StepMetrics::default()
     };
-    Event::StepTrained(Box::new(StepTrained {
-        step,
-        version: step,
-        metrics,
-        leases: Vec::new(),
-    }))
+    Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases: Vec::new() }))
 }

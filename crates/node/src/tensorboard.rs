@@ -31,11 +31,7 @@ impl TensorBoardFile {
     /// forgets what earlier files say from that step on.
     pub fn create(folder: &Path, at_ms: u64, first_step: Option<u64>) -> Result<Self, RunDirError> {
         fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
-        let name = format!(
-            "events.out.tfevents.{:010}.{:03}.essaim",
-            at_ms / 1000,
-            at_ms % 1000
-        );
+        let name = format!("events.out.tfevents.{:010}.{:03}.essaim", at_ms / 1000, at_ms % 1000);
         let path = folder.join(name);
         let file = File::create(&path).map_err(|source| io_error(&path, source))?;
         let mut this = Self { path, file };
@@ -59,17 +55,12 @@ impl TensorBoardFile {
     }
 
     fn write(&mut self, event: &[u8]) -> Result<(), RunDirError> {
-        self.file
-            .write_all(&record(event))
-            .map_err(|source| io_error(&self.path, source))
+        self.file.write_all(&record(event)).map_err(|source| io_error(&self.path, source))
     }
 }
 
 fn io_error(path: &Path, source: io::Error) -> RunDirError {
-    RunDirError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    RunDirError::Io { path: path.to_owned(), source }
 }
 
 /// The first record: says that restarts are marked by session logs.
@@ -153,9 +144,7 @@ fn masked_crc(data: &[u8]) -> u32 {
 /// faster; a step writes three kilobytes.
 fn crc32c(data: &[u8]) -> u32 {
     !data.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0x82F6_3B78 & (crc & 1).wrapping_neg())
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82F6_3B78 & (crc & 1).wrapping_neg()))
     })
 }
 
@@ -199,11 +188,11 @@ mod tests {
             file.on_event(&recorded).unwrap();
         }
         // Steps from 21 on are done again.
-        let mut again =
-            TensorBoardFile::create(folder.path(), 1_700_000_100_000, Some(21)).unwrap();
-        for recorded in synthetic::run(30).iter().filter(
-            |recorded| matches!(&recorded.event, Event::StepTrained(trained) if trained.step > 20),
-        ) {
+        let mut again = TensorBoardFile::create(folder.path(), 1_700_000_100_000, Some(21)).unwrap();
+        for recorded in synthetic::run(30)
+            .iter()
+            .filter(|recorded| matches!(&recorded.event, Event::StepTrained(trained) if trained.step > 20))
+        {
             again.on_event(recorded).unwrap();
         }
         let script = "
@@ -220,11 +209,7 @@ assert events.Scalars('eval/spell-backward/avg@1')
 print('read back')
 ";
         let python = std::env::var("ESSAIM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        match Command::new(&python)
-            .args(["-c", script])
-            .arg(folder.path())
-            .output()
-        {
+        match Command::new(&python).args(["-c", script]).arg(folder.path()).output() {
             Ok(output) if output.status.success() => {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
                 if said.trim() != "read back" {

@@ -91,16 +91,10 @@ impl Plain {
     fn line(&mut self, view: &RunView, recorded: &Recorded) -> Option<String> {
         match &recorded.event {
             Event::StepTrained(trained) => self
-                .is_due(
-                    recorded.at_ms,
-                    trained.step == 1 || Some(trained.step) == steps_max(view),
-                )
+                .is_due(recorded.at_ms, trained.step == 1 || Some(trained.step) == steps_max(view))
                 .then(|| step_line(view, trained.step, &trained.metrics)),
             Event::SftStep(step) => self
-                .is_due(
-                    recorded.at_ms,
-                    step.step == 1 || Some(step.step) == sft_steps_max(view),
-                )
+                .is_due(recorded.at_ms, step.step == 1 || Some(step.step) == sft_steps_max(view))
                 .then(|| sft_line(view, step)),
             _ => notice(view, &recorded.event),
         }
@@ -124,12 +118,7 @@ fn sft_steps_max(view: &RunView) -> Option<u64> {
 }
 
 fn step_line(view: &RunView, step: u64, m: &StepMetrics) -> String {
-    format!(
-        "step {step}/{}  {}  {}",
-        steps_max(view).unwrap_or(step),
-        reward_text(m),
-        state_text(view, m)
-    )
+    format!("step {step}/{}  {}  {}", steps_max(view).unwrap_or(step), reward_text(m), state_text(view, m))
 }
 
 fn reward_text(m: &StepMetrics) -> String {
@@ -195,11 +184,7 @@ fn eval_line(eval: &EvalFinished) -> String {
         EvalStage::During => format!("step {}", eval.step),
         EvalStage::Final => "final".to_owned(),
     };
-    let pass = if eval.samples > 1 {
-        format!("  pass@{} {:.3}", eval.samples, eval.pass_at_k)
-    } else {
-        String::new()
-    };
+    let pass = if eval.samples > 1 { format!("  pass@{} {:.3}", eval.samples, eval.pass_at_k) } else { String::new() };
     format!(
         "held-out {stage}: exact {:.3}{pass}  reward {:.3}  ({}, {} items)",
         eval.exact_mean, eval.reward_mean, eval.task, eval.items
@@ -236,10 +221,7 @@ impl Live {
             line
         };
         let bar = ProgressBar::new(1);
-        bar.set_style(
-            style("{prefix:.bold} {wide_bar:.cyan/black.bright} {pos}/{len} {msg}")
-                .progress_chars("━╸─"),
-        );
+        bar.set_style(style("{prefix:.bold} {wide_bar:.cyan/black.bright} {pos}/{len} {msg}").progress_chars("━╸─"));
         Self {
             bar: lines.add(bar),
             reward: lines.add(text()),
@@ -273,22 +255,14 @@ impl Live {
         self.bar.set_length(steps_max(view).unwrap_or(0));
         self.bar.set_position(view.step());
         self.bar.set_message(duration(view.seconds()));
-        let mut rewards: Vec<f64> = view
-            .steps
-            .values()
-            .rev()
-            .take(SPARK_STEPS)
-            .map(|m| m.reward_all_mean.unwrap_or(m.reward.mean))
-            .collect();
+        let mut rewards: Vec<f64> =
+            view.steps.values().rev().take(SPARK_STEPS).map(|m| m.reward_all_mean.unwrap_or(m.reward.mean)).collect();
         rewards.reverse();
-        let held_out = view.evals.last().map_or(String::new(), |eval| {
-            format!("  held-out {:.3} (step {})", eval.exact_mean, eval.step)
-        });
-        self.reward.set_message(format!(
-            "  {}  {}{held_out}",
-            reward_text(m),
-            sparkline(&rewards, 0.0, 1.0)
-        ));
+        let held_out = view
+            .evals
+            .last()
+            .map_or(String::new(), |eval| format!("  held-out {:.3} (step {})", eval.exact_mean, eval.step));
+        self.reward.set_message(format!("  {}  {}{held_out}", reward_text(m), sparkline(&rewards, 0.0, 1.0)));
         self.state.set_message(format!("  {}", state_text(view, m)));
     }
 
@@ -297,16 +271,11 @@ impl Live {
         self.bar.set_length(sft_steps_max(view).unwrap_or(0));
         self.bar.set_position(step.step);
         self.bar.set_message(duration(view.seconds()));
-        self.state
-            .set_message(format!("  {}", sft_line(view, step)));
+        self.state.set_message(format!("  {}", sft_line(view, step)));
     }
 
     fn waits(&self, waits: &str) {
-        let text = if waits.is_empty() {
-            String::new()
-        } else {
-            format!("  waiting: {waits}")
-        };
+        let text = if waits.is_empty() { String::new() } else { format!("  waiting: {waits}") };
         if self.waits.message() != text {
             self.waits.set_message(text);
         }
@@ -336,29 +305,19 @@ mod tests {
     #[test]
     fn plain_lines_are_calm_and_tell_first_last_and_scores() {
         let lines = plain_lines(100);
-        let steps: Vec<_> = lines
-            .iter()
-            .filter(|line| line.starts_with("step "))
-            .collect();
+        let steps: Vec<_> = lines.iter().filter(|line| line.starts_with("step ")).collect();
         assert!(steps[0].starts_with("step 1/100  reward "), "{}", steps[0]);
         assert!(steps.last().unwrap().starts_with("step 100/100"));
         // 100 steps of 0.78 s at one line per 2 s.
         assert!((25..60).contains(&steps.len()), "{} lines", steps.len());
-        assert!(
-            lines
-                .iter()
-                .any(|line| line.starts_with("held-out before RL: exact 0.210"))
-        );
+        assert!(lines.iter().any(|line| line.starts_with("held-out before RL: exact 0.210")));
         assert!(lines.iter().any(|line| line.starts_with("warm-up 40/40")));
         assert!(lines.last().unwrap().contains("all steps done; 100 steps"));
     }
 
     #[test]
     fn a_sparkline_spans_its_scale_and_bears_nan() {
-        assert_eq!(
-            sparkline(&[0.0, 0.5, 1.0, 2.0, f64::NAN], 0.0, 1.0),
-            "▁▅██▁"
-        );
+        assert_eq!(sparkline(&[0.0, 0.5, 1.0, 2.0, f64::NAN], 0.0, 1.0), "▁▅██▁");
         assert_eq!(sparkline(&[3.0, 3.0], 3.0, 3.0), "▁▁");
     }
 
@@ -376,23 +335,12 @@ mod tests {
         live.waits("trainer for batch");
         live.bar.force_draw();
         let screen = terminal.contents();
-        for part in [
-            "60/60",
-            "reward 0.9",
-            "▇",
-            "entropy",
-            "waiting: trainer for batch",
-            "held-out final",
-        ] {
+        for part in ["60/60", "reward 0.9", "▇", "entropy", "waiting: trainer for batch", "held-out final"] {
             assert!(screen.contains(part), "{part} is missing from:\n{screen}");
         }
         view.on_event(end);
         live.show(&view, end);
-        assert!(
-            !terminal.contents().contains("60/60"),
-            "{}",
-            terminal.contents()
-        );
+        assert!(!terminal.contents().contains("60/60"), "{}", terminal.contents());
     }
 
     #[test]

@@ -5,8 +5,7 @@
 //! are done again. Memory: a few hundred bytes per step; texts and waits are bounded.
 
 use crate::events::{
-    DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted,
-    SftStep, StepMetrics,
+    DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
 use std::collections::BTreeMap;
 
@@ -113,8 +112,7 @@ impl RunView {
         self.finished = None;
         self.steps.split_off(&(step + 1));
         self.samples.split_off(&(step + 1));
-        self.evals
-            .retain(|eval| eval.step <= step && eval.stage != EvalStage::Final);
+        self.evals.retain(|eval| eval.step <= step && eval.stage != EvalStage::Final);
     }
 
     fn keep_sample(&mut self, sample: &RolloutText) {
@@ -190,16 +188,8 @@ pub(crate) mod tests {
     fn steps_after_the_checkpoint_are_forgotten_on_resume_and_done_again() {
         let at = |seq: u64, at_ms: u64, event: Event| Recorded { seq, at_ms, event };
         let step = |step: u64, loss: f64| {
-            let metrics = StepMetrics {
-                loss,
-                ..StepMetrics::default()
-            };
-            Event::StepTrained(Box::new(StepTrained {
-                step,
-                version: step,
-                metrics,
-                leases: Vec::new(),
-            }))
+            let metrics = StepMetrics { loss, ..StepMetrics::default() };
+            Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases: Vec::new() }))
         };
         let view = fold(&[
             at(1, 1000, step(1, 1.0)),
@@ -217,12 +207,7 @@ pub(crate) mod tests {
     #[test]
     fn texts_stay_bounded_however_long_the_run() {
         let mut view = RunView::default();
-        let text = RolloutText {
-            prompt: "p".into(),
-            completion: "c".into(),
-            reward_micro: 0,
-            exact: false,
-        };
+        let text = RolloutText { prompt: "p".into(), completion: "c".into(), reward_micro: 0, exact: false };
         for step in 1..=2000u64 {
             view.steps.insert(step, StepMetrics::default());
             let event = Event::GroupAccepted(GroupAccepted {
@@ -237,24 +222,12 @@ pub(crate) mod tests {
                 sample: Some(text.clone()),
             });
             (0..9).for_each(|_| {
-                view.on_event(&Recorded {
-                    seq: step,
-                    at_ms: step,
-                    event: event.clone(),
-                });
+                view.on_event(&Recorded { seq: step, at_ms: step, event: event.clone() });
             });
         }
         assert!(view.samples.len() <= SAMPLED_STEPS_MAX);
-        assert!(
-            view.samples
-                .values()
-                .all(|texts| texts.len() <= SAMPLES_PER_STEP_MAX)
-        );
-        assert_eq!(
-            *view.samples.first_key_value().unwrap().0,
-            1,
-            "the first is kept"
-        );
+        assert!(view.samples.values().all(|texts| texts.len() <= SAMPLES_PER_STEP_MAX));
+        assert_eq!(*view.samples.first_key_value().unwrap().0, 1, "the first is kept");
         assert_eq!((view.groups, view.completion_tokens), (18_000, 36_000));
     }
 

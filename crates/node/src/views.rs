@@ -33,12 +33,7 @@ struct Files {
 impl Views {
     /// Views of the run in `dir`; files are opened at the first event, which is already in the log.
     pub fn new(dir: &Path, global: &Global) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            view: RunView::default(),
-            screen: Screen::choose(global),
-            files: None,
-        }
+        Self { dir: dir.to_owned(), view: RunView::default(), screen: Screen::choose(global), files: None }
     }
 
     /// What is known of the run.
@@ -79,10 +74,7 @@ impl Views {
         let metrics = MetricsFile::from_log(&run_dir::metrics_path(&self.dir), &log)?;
         let folder = run_dir::tensorboard_path(&self.dir);
         let tensorboard = TensorBoardFile::create(&folder, at_ms, first_step)?;
-        self.files = Some(Files {
-            metrics,
-            tensorboard,
-        });
+        self.files = Some(Files { metrics, tensorboard });
         Ok(())
     }
 }
@@ -96,11 +88,7 @@ fn in_words(wait: &Wait) -> Option<String> {
     };
     let on = match wait.on {
         Waiting::Start | Waiting::Finished { .. } => return None,
-        Waiting::Groups {
-            have,
-            need,
-            in_flight,
-        } => {
+        Waiting::Groups { have, need, in_flight } => {
             format!("groups ({have} of {need}, {in_flight} on the way)")
         }
         Waiting::Trainer { step } => format!("the trainer (step {step})"),
@@ -125,13 +113,9 @@ pub fn read(log: &EventLog) -> Result<RunView, StoreError> {
 /// Writes `summary.json` and `report.html` of a view into a run folder, each whole or not at all.
 pub fn write(dir: &Path, view: &RunView) -> Result<(), RunDirError> {
     // A summary holds only numbers, text and maps with text keys, which JSON can always hold.
-    let summary =
-        serde_json::to_string_pretty(&Summary::of(view)).expect("a summary is JSON") + "\n";
+    let summary = serde_json::to_string_pretty(&Summary::of(view)).expect("a summary is JSON") + "\n";
     run_dir::write_whole(&run_dir::summary_path(dir), summary.as_bytes())?;
-    run_dir::write_whole(
-        &run_dir::report_path(dir),
-        crate::report::html(view).as_bytes(),
-    )
+    run_dir::write_whole(&run_dir::report_path(dir), crate::report::html(view).as_bytes())
 }
 
 #[cfg(test)]
@@ -143,10 +127,7 @@ mod tests {
     /// A run of 40 steps, killed after step 30 with a checkpoint at 25, and resumed.
     #[test]
     fn a_resumed_run_leaves_the_files_of_an_uninterrupted_one() {
-        let quiet = Global {
-            quiet: true,
-            ..Global::default()
-        };
+        let quiet = Global { quiet: true, ..Global::default() };
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         let path = run_dir::events_path(dir);
@@ -158,18 +139,14 @@ mod tests {
         let mut log = EventLog::create(&path).unwrap();
         let mut views = Views::new(dir, &quiet);
         for recorded in &events[..place(30)] {
-            let recorded = log
-                .append(recorded.at_ms, recorded.event.clone(), None)
-                .unwrap();
+            let recorded = log.append(recorded.at_ms, recorded.event.clone(), None).unwrap();
             views.see(&recorded).unwrap();
         }
         drop((views, log));
         let mut log = EventLog::open(&path).unwrap();
         let mut views = Views::new(dir, &quiet);
         let at_ms = events[place(30)].at_ms + 60_000;
-        let resumed = log
-            .append(at_ms, Event::RunResumed { step: 25 }, None)
-            .unwrap();
+        let resumed = log.append(at_ms, Event::RunResumed { step: 25 }, None).unwrap();
         views.see(&resumed).unwrap();
         for recorded in &events[place(26)..] {
             let at_ms = recorded.at_ms + 60_000;
@@ -177,25 +154,11 @@ mod tests {
             views.see(&recorded).unwrap();
         }
         let metrics = fs::read_to_string(run_dir::metrics_path(dir)).unwrap();
-        assert_eq!(
-            metrics
-                .lines()
-                .filter(|line| line.contains("\"loss\""))
-                .count(),
-            40
-        );
+        assert_eq!(metrics.lines().filter(|line| line.contains("\"loss\"")).count(), 40);
         let summary: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(run_dir::summary_path(dir)).unwrap()).unwrap();
-        assert_eq!(
-            (&summary["steps"], &summary["resumed_count"]),
-            (&40.into(), &1.into())
-        );
-        assert_eq!(
-            fs::read_dir(run_dir::tensorboard_path(dir))
-                .unwrap()
-                .count(),
-            2
-        );
+        assert_eq!((&summary["steps"], &summary["resumed_count"]), (&40.into(), &1.into()));
+        assert_eq!(fs::read_dir(run_dir::tensorboard_path(dir)).unwrap().count(), 2);
         // The report made again from the log alone is the same page.
         let page = fs::read_to_string(run_dir::report_path(dir)).unwrap();
         let again = read(&EventLog::open_to_read(&path).unwrap()).unwrap();

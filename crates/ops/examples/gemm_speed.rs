@@ -24,22 +24,12 @@ const DECODE_ROWS: [usize; 4] = [1, 16, 64, 1024];
 
 fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
-    println!(
-        "{:<34} {}",
-        "",
-        Kernel::ALL
-            .map(|k| format!("{:>10}", format!("{k:?}")))
-            .concat()
-    );
+    println!("{:<34} {}", "", Kernel::ALL.map(|k| format!("{:>10}", format!("{k:?}"))).concat());
     for [m, n, k] in SHAPES {
         let (a, b) = (values(m * k, 1), values(n * k, 2));
         let (plain_a, plain_b) = (MatRef::new(&a, m, k), MatRef::new(&b, n, k).t());
         let (turned_a, turned_b) = (MatRef::new(&a, k, m).t(), MatRef::new(&b, k, n));
-        let pairs = [
-            ("x·Wᵀ", plain_a, plain_b),
-            ("dY·W", plain_a, turned_b),
-            ("dYᵀ·X", turned_a, turned_b),
-        ];
+        let pairs = [("x·Wᵀ", plain_a, plain_b), ("dY·W", plain_a, turned_b), ("dYᵀ·X", turned_a, turned_b)];
         for (name, a, b) in pairs {
             let mut c = vec![0.0; m * n];
             report(&only, &format!("{m}x{n}x{k} {name}"), m * n * k, |kernel| {
@@ -54,18 +44,13 @@ fn main() {
         let x = values(m * k, 4);
         let mut c = vec![0.0; m * n];
         for kind in ["f32", "bf16"] {
-            report(
-                &only,
-                &format!("{m}x{n}x{k} packed {kind}"),
-                m * n * k,
-                |kernel| {
-                    let w = match kind {
-                        "f32" => PackedMatrix::from_view_with(kernel, MatRef::new(&weight, n, k)),
-                        _ => PackedMatrix::from_bf16_with(kernel, &bits, n, k),
-                    };
-                    best_time(|| gemm_packed(&mut c, &x, &w))
-                },
-            );
+            report(&only, &format!("{m}x{n}x{k} packed {kind}"), m * n * k, |kernel| {
+                let w = match kind {
+                    "f32" => PackedMatrix::from_view_with(kernel, MatRef::new(&weight, n, k)),
+                    _ => PackedMatrix::from_bf16_with(kernel, &bits, n, k),
+                };
+                best_time(|| gemm_packed(&mut c, &x, &w))
+            });
         }
     }
 }
@@ -87,14 +72,9 @@ fn report(only: &str, name: &str, mul_adds: usize, mut time: impl FnMut(Kernel) 
     }
     print!("{name:<34} ");
     for kernel in Kernel::ALL {
-        let wanted = std::env::args()
-            .nth(2)
-            .is_none_or(|name| name == format!("{kernel:?}"));
+        let wanted = std::env::args().nth(2).is_none_or(|name| name == format!("{kernel:?}"));
         if wanted && kernel.is_available() {
-            print!(
-                "{:>10.1}",
-                2.0 * mul_adds as f64 / time(kernel).as_secs_f64() / 1e9
-            );
+            print!("{:>10.1}", 2.0 * mul_adds as f64 / time(kernel).as_secs_f64() / 1e9);
         } else {
             print!("{:>10}", "-");
         }

@@ -96,11 +96,7 @@ impl Model {
             embedding: leaf(VOCABULARY, width),
             layers: (0..LAYERS).map(layer).collect(),
             norm: leaf(1, width),
-            heads: Heads {
-                query: 4,
-                key_value: 4,
-                head_dim: width / 4,
-            },
+            heads: Heads { query: 4, key_value: 4, head_dim: width / 4 },
             rotary: RotaryTable::new(LENGTH, width / 4, 10_000.0),
         }
     }
@@ -132,15 +128,8 @@ impl Model {
         let forward = start.elapsed();
         let mut gradients = loss.backward();
         let backward = start.elapsed() - forward;
-        let step = AdamWStep {
-            lr: 1e-4,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.0,
-            step,
-            grad_scale: 1.0,
-        };
+        let step =
+            AdamWStep { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step, grad_scale: 1.0 };
         let leaves = self.layers.iter_mut().flatten();
         for leaf in leaves.chain([&mut self.embedding, &mut self.norm]) {
             let grad = leaf.value.grad_remove(&mut gradients);
@@ -155,10 +144,7 @@ impl Model {
 /// Times an operation forward, and forward with backward.
 fn both(name: &str, rounds: usize, inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
     time(&format!("{name} forward"), rounds, || drop(f(inputs)));
-    let leaves: Vec<_> = inputs
-        .iter()
-        .map(|x| Tensor::from_inner(x.clone()).require_grad())
-        .collect();
+    let leaves: Vec<_> = inputs.iter().map(|x| Tensor::from_inner(x.clone()).require_grad()).collect();
     time(&format!("{name} forward and backward"), rounds, || {
         drop(f(&leaves).backward());
     });
@@ -166,11 +152,7 @@ fn both(name: &str, rounds: usize, inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut number = |or: usize| {
-        arguments
-            .next()
-            .map_or(or, |n| n.parse().expect("a number"))
-    };
+    let mut number = |or: usize| arguments.next().map_or(or, |n| n.parse().expect("a number"));
     let (width, rounds) = (number(128), number(20));
     println!("width {width}, {} threads", rayon::current_num_threads());
     let whole_step_only = std::env::args().any(|argument| argument == "step");
@@ -184,66 +166,36 @@ fn time_operations(width: usize, rounds: usize) {
     let device = Device::flex();
     let matrix = |columns| random([TOKENS, columns], &device);
     let weight = |rows, columns| random::<2>([rows, columns], &device);
-    let heads = Heads {
-        query: 4,
-        key_value: 4,
-        head_dim: width / 4,
-    };
+    let heads = Heads { query: 4, key_value: 4, head_dim: width / 4 };
     let segments = Segments::from_lengths(&[LENGTH; SEQUENCES]);
     let table = RotaryTable::new(LENGTH, width / 4, 10_000.0);
     let positions: Arc<[u32]> = (0..TOKENS).map(|t| (t % LENGTH) as u32).collect();
-    let ids: Arc<[u32]> = (0..TOKENS)
-        .map(|t| (t * 7919 % VOCABULARY) as u32)
-        .collect();
+    let ids: Arc<[u32]> = (0..TOKENS).map(|t| (t * 7919 % VOCABULARY) as u32).collect();
 
     let inputs = [matrix(width), weight(width, width)];
-    both("linear d to d", rounds, &inputs, |x| {
-        ops::linear(x[0].clone(), &Matrix::new(x[1].clone()), None)
-    });
+    both("linear d to d", rounds, &inputs, |x| ops::linear(x[0].clone(), &Matrix::new(x[1].clone()), None));
     let inputs = [matrix(width), weight(4 * width, width)];
-    both("linear d to 4d", rounds, &inputs, |x| {
-        ops::linear(x[0].clone(), &Matrix::new(x[1].clone()), None)
-    });
+    both("linear d to 4d", rounds, &inputs, |x| ops::linear(x[0].clone(), &Matrix::new(x[1].clone()), None));
     let inputs = [matrix(4 * width), weight(width, 4 * width)];
-    both("linear 4d to d", rounds, &inputs, |x| {
-        ops::linear(x[0].clone(), &Matrix::new(x[1].clone()), None)
-    });
+    both("linear 4d to d", rounds, &inputs, |x| ops::linear(x[0].clone(), &Matrix::new(x[1].clone()), None));
     let inputs = [matrix(width), weight(1, width)];
-    both("rms_norm", rounds, &inputs, |x| {
-        ops::rms_norm(x[0].clone(), &x[1].clone().reshape([width]), 1e-5)
-    });
-    both("rotary", rounds, &[matrix(width)], |x| {
-        ops::rotary(x[0].clone(), &positions, &table, width / 4)
-    });
-    both(
-        "swiglu",
-        rounds,
-        &[matrix(4 * width), matrix(4 * width)],
-        |x| ops::swiglu(x[0].clone(), x[1].clone()),
-    );
+    both("rms_norm", rounds, &inputs, |x| ops::rms_norm(x[0].clone(), &x[1].clone().reshape([width]), 1e-5));
+    both("rotary", rounds, &[matrix(width)], |x| ops::rotary(x[0].clone(), &positions, &table, width / 4));
+    both("swiglu", rounds, &[matrix(4 * width), matrix(4 * width)], |x| ops::swiglu(x[0].clone(), x[1].clone()));
     let inputs = [matrix(width), matrix(width), matrix(width)];
-    both("attention", rounds, &inputs, |x| {
-        ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), &segments, heads)
-    });
-    both("embedding", rounds, &[weight(VOCABULARY, width)], |x| {
-        ops::embedding(&x[0], &ids)
-    });
-    both("add (Burn)", rounds, &[matrix(width), matrix(width)], |x| {
-        x[0].clone() + x[1].clone()
-    });
+    both("attention", rounds, &inputs, |x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), &segments, heads));
+    both("embedding", rounds, &[weight(VOCABULARY, width)], |x| ops::embedding(&x[0], &ids));
+    both("add (Burn)", rounds, &[matrix(width), matrix(width)], |x| x[0].clone() + x[1].clone());
     let inputs = [matrix(width), weight(VOCABULARY, width)];
     both("token_logprobs", rounds, &inputs, |x| {
         let temperature = vec![1.0; TOKENS].into();
-        let scores =
-            ops::token_logprobs(x[0].clone(), &Matrix::new(x[1].clone()), &ids, &temperature);
+        let scores = ops::token_logprobs(x[0].clone(), &Matrix::new(x[1].clone()), &ids, &temperature);
         scores.logprob.reshape([1, TOKENS])
     });
 }
 
 fn time_step(width: usize, rounds: usize) {
-    let ids: Arc<[u32]> = (0..TOKENS)
-        .map(|t| (t * 7919 % VOCABULARY) as u32)
-        .collect();
+    let ids: Arc<[u32]> = (0..TOKENS).map(|t| (t * 7919 % VOCABULARY) as u32).collect();
     let mut model = Model::new(width, &Device::flex().autodiff());
     let (mut step, mut parts) = (0, [0.0; 3]);
     time("whole step", rounds, || {

@@ -52,13 +52,7 @@ impl AdamWStep {
 ///
 /// # Panics
 /// If the lengths differ or `step` is 0.
-pub fn adamw_step(
-    param: &mut Tensor<1>,
-    grad: &Tensor<1>,
-    m: &mut Tensor<1>,
-    v: &mut Tensor<1>,
-    step: AdamWStep,
-) {
+pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>, step: AdamWStep) {
     assert!(step.step > 0, "adamw_step: steps count from 1");
     let [n] = param.dims();
     for (name, dims) in [("grad", grad.dims()), ("m", m.dims()), ("v", v.dims())] {
@@ -120,13 +114,7 @@ impl Update {
     }
 
     fn apply(&self, p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
-        let AdamWStep {
-            beta1,
-            beta2,
-            eps,
-            grad_scale,
-            ..
-        } = self.step;
+        let AdamWStep { beta1, beta2, eps, grad_scale, .. } = self.step;
         vectorized(
             #[inline(always)]
             || {

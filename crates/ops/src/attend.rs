@@ -40,21 +40,14 @@ unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
     pub(crate) fn new(values: &'a mut [f32]) -> Self {
-        Self {
-            start: values.as_mut_ptr(),
-            len: values.len(),
-            life: PhantomData,
-        }
+        Self { start: values.as_mut_ptr(), len: values.len(), life: PhantomData }
     }
 
     /// # Safety
     /// No two slices that live at the same time overlap.
     #[allow(clippy::mut_from_ref, reason = "disjointness is the caller's promise")]
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &mut [f32] {
-        assert!(
-            range.start <= range.end && range.end <= self.len,
-            "outside the output"
-        );
+        assert!(range.start <= range.end && range.end <= self.len, "outside the output");
         // SAFETY: inside the slice this was made from; disjoint by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
@@ -113,19 +106,12 @@ pub(crate) fn attend(
     for first in queries.rows.clone().step_by(tokens_together) {
         let tokens = first..queries.rows.end.min(first + tokens_together);
         let seen = queries.past + tokens.end - queries.rows.start;
-        let block = Block {
-            tokens: tokens.len(),
-            group,
-            dim,
-            seen,
-        };
+        let block = Block { tokens: tokens.len(), group, dim, seen };
         let q = sized(&mut scratch.queries, block.rows() * dim);
         for (token, q) in tokens.clone().zip(q.chunks_exact_mut(width)) {
             let start = token * heads.query_width() + kv_head * width;
             let source = &queries.all[start..start + width];
-            q.iter_mut()
-                .zip(source)
-                .for_each(|(q, s)| *q = s * heads.scale());
+            q.iter_mut().zip(source).for_each(|(q, s)| *q = s * heads.scale());
         }
         let work = Work {
             scores: sized(&mut scratch.scores, block.rows() * block.stride()),
@@ -183,35 +169,13 @@ impl Block {
 
     /// Fills `out` (`[rows, dim]`) and the logs of the sums of exponentials.
     fn attend(&self, q: &[f32], runs: &[Run], work: Work) {
-        let Work {
-            scores,
-            out,
-            sums,
-            factors,
-        } = work;
+        let Work { scores, out, sums, factors } = work;
         let (m, dim, stride) = (self.rows(), self.dim, self.stride());
         for (run, keys) in self.cut(runs) {
-            let size = Size {
-                m,
-                n: keys.len(),
-                k: dim,
-            };
-            let left = Left {
-                data: q,
-                row: dim,
-                step: 1,
-            };
-            let right = Right {
-                data: run.keys,
-                step: run.key_step,
-            };
-            block_product(
-                (&mut scores[keys.start..], stride),
-                size,
-                left,
-                right,
-                Into::Overwrite,
-            );
+            let size = Size { m, n: keys.len(), k: dim };
+            let left = Left { data: q, row: dim, step: 1 };
+            let right = Right { data: run.keys, step: run.key_step };
+            block_product((&mut scores[keys.start..], stride), size, left, right, Into::Overwrite);
         }
         vectorized(
             #[inline(always)]
@@ -228,25 +192,10 @@ impl Block {
             },
         );
         for (run, keys) in self.cut(runs) {
-            let into = if keys.start == 0 {
-                Into::Overwrite
-            } else {
-                Into::Add
-            };
-            let size = Size {
-                m,
-                n: dim,
-                k: keys.len(),
-            };
-            let left = Left {
-                data: &scores[keys.start..],
-                row: stride,
-                step: 1,
-            };
-            let right = Right {
-                data: run.values,
-                step: run.value_step,
-            };
+            let into = if keys.start == 0 { Into::Overwrite } else { Into::Add };
+            let size = Size { m, n: dim, k: keys.len() };
+            let left = Left { data: &scores[keys.start..], row: stride, step: 1 };
+            let right = Right { data: run.values, step: run.value_step };
             block_product((out, dim), size, left, right, into);
         }
         for (out, factor) in out.chunks_exact_mut(dim).zip(factors) {

@@ -7,9 +7,7 @@ use std::ops::Range;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor,
-};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
@@ -29,13 +27,7 @@ use crate::shapes::{Heads, Segments};
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn attention(
-    q: Tensor<2>,
-    k: Tensor<2>,
-    v: Tensor<2>,
-    segments: &Segments,
-    heads: Heads,
-) -> Tensor<2> {
+pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, segments: &Segments, heads: Heads) -> Tensor<2> {
     heads.assert_valid();
     let tokens = segments.tokens();
     assert_eq!(q.dims(), [tokens, heads.query_width()], "attention: q");
@@ -90,10 +82,7 @@ impl AttentionOps for Flex {
         let mut out = Buffer::new(tokens * heads.query_width());
         let mut log_sums = Buffer::new(tokens * heads.query);
         let (shared_out, shared_sums) = (Shared::new(&mut out), Shared::new(&mut log_sums));
-        let results = Results {
-            out: &shared_out,
-            log_sums: Some(&shared_sums),
-        };
+        let results = Results { out: &shared_out, log_sums: Some(&shared_sums) };
         tasks(&segments, heads).into_par_iter().for_each_init(
             || (Scratch::default(), Vec::new()),
             |(scratch, keys), (rows, kv_head)| {
@@ -107,18 +96,11 @@ impl AttentionOps for Flex {
                     value_step: heads.kv_width(),
                     len: rows.len(),
                 };
-                let queries = Queries {
-                    all: q,
-                    rows,
-                    past: 0,
-                };
+                let queries = Queries { all: q, rows, past: 0 };
                 attend(&queries, &[run], heads, kv_head, &results, scratch);
             },
         );
-        (
-            out.into_tensor([tokens, heads.query_width()]),
-            log_sums.into_tensor([tokens, heads.query]),
-        )
+        (out.into_tensor([tokens, heads.query_width()]), log_sums.into_tensor([tokens, heads.query]))
     }
 }
 
@@ -159,9 +141,7 @@ pub(crate) struct Forward<'a> {
 /// One piece of work per sequence and key/value head.
 fn tasks(segments: &Segments, heads: Heads) -> Vec<Task> {
     let filled = segments.ranges().filter(|rows| !rows.is_empty());
-    filled
-        .flat_map(|rows| (0..heads.key_value).map(move |kv_head| (rows.clone(), kv_head)))
-        .collect()
+    filled.flat_map(|rows| (0..heads.key_value).map(move |kv_head| (rows.clone(), kv_head))).collect()
 }
 
 /// Rows of a sequence, and a key/value head.
@@ -203,19 +183,10 @@ impl<B: AttentionOps + AttentionGradient, C: CheckpointStrategy> AttentionOps fo
         let [q, k, v] = inputs.clone();
         let (out, log_sums) = B::causal_attention(q, k, v, segments.clone(), heads);
         let constant = <Self as AutodiffBackend>::from_inner(log_sums.clone());
-        let out = match AttentionBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        let out = match AttentionBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let results = (out.clone(), log_sums);
-                let saved = Saved {
-                    inputs,
-                    results,
-                    segments,
-                    heads,
-                };
+                let saved = Saved { inputs, results, segments, heads };
                 prep.finish(saved, out)
             }
             OpsKind::UnTracked(prep) => prep.finish(out),

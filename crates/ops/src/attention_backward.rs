@@ -27,26 +27,17 @@ const BLOCK: usize = 64;
 const STRIP: usize = 8;
 
 /// Gradients with respect to q, k and v. Each task has its own rows and key/value head.
-pub(crate) fn gradients(
-    forward: &Forward,
-    tasks: Vec<Task>,
-) -> (FlexTensor, FlexTensor, FlexTensor) {
+pub(crate) fn gradients(forward: &Forward, tasks: Vec<Task>) -> (FlexTensor, FlexTensor, FlexTensor) {
     let heads = forward.heads;
     let tokens = forward.q.len() / heads.query_width();
     let mut dq = Buffer::new(tokens * heads.query_width());
     let mut dk = Buffer::new(tokens * heads.kv_width());
     let mut dv = Buffer::new(tokens * heads.kv_width());
     let shared = [&mut dq, &mut dk, &mut dv].map(|x| Shared::new(x));
-    tasks
-        .into_par_iter()
-        .for_each_init(Scratch::default, |scratch, (rows, kv_head)| {
-            let work = Work {
-                forward,
-                rows,
-                kv_head,
-            };
-            work.run(&shared, scratch);
-        });
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (rows, kv_head)| {
+        let work = Work { forward, rows, kv_head };
+        work.run(&shared, scratch);
+    });
     (
         dq.into_tensor([tokens, heads.query_width()]),
         dk.into_tensor([tokens, heads.kv_width()]),
@@ -88,11 +79,7 @@ impl Work<'_> {
         sized(&mut scratch.dv, len * dim).fill(0.0);
         for head in self.kv_head * heads.group()..(self.kv_head + 1) * heads.group() {
             for first in (0..len).step_by(BLOCK) {
-                let block = Block {
-                    work: self,
-                    head,
-                    tokens: first..len.min(first + BLOCK),
-                };
+                let block = Block { work: self, head, tokens: first..len.min(first + BLOCK) };
                 block.run(&shared[0], scratch);
             }
         }
@@ -131,21 +118,14 @@ impl Block<'_> {
     }
 
     fn run(&self, shared_dq: &Shared, scratch: &mut Scratch) {
-        let (count, dim, scale) = (
-            self.tokens.len(),
-            self.dim(),
-            self.work.forward.heads.scale(),
-        );
+        let (count, dim, scale) = (self.tokens.len(), self.dim(), self.work.forward.heads.scale());
         let forward = self.work.forward;
         let q = sized(&mut scratch.q, count * dim);
         let grad = sized(&mut scratch.grad, count * dim);
         for (at, token) in self.tokens.clone().enumerate() {
             let (to, place) = (at * dim..(at + 1) * dim, self.place(token));
             let source = &forward.q[place.clone()];
-            q[to.clone()]
-                .iter_mut()
-                .zip(source)
-                .for_each(|(q, s)| *q = s * scale);
+            q[to.clone()].iter_mut().zip(source).for_each(|(q, s)| *q = s * scale);
             grad[to].copy_from_slice(&forward.grad[place]);
         }
         sized(&mut scratch.weights, count * self.stride());
@@ -161,36 +141,20 @@ impl Block<'_> {
     fn weights(&self, strip: Range<usize>, scratch: &mut Scratch) {
         let (dim, stride, len) = (self.dim(), self.stride(), self.work.rows.len());
         let seen = self.tokens.start + strip.end;
-        let size = Size {
-            m: strip.len(),
-            n: seen,
-            k: dim,
-        };
+        let size = Size { m: strip.len(), n: seen, k: dim };
         let span = strip.start * stride..strip.end * stride;
         let weights = &mut scratch.weights[span.clone()];
         let dscores = &mut scratch.dscores[span];
-        let factor = |data| Left {
-            data,
-            row: dim,
-            step: 1,
-        };
+        let factor = |data| Left { data, row: dim, step: 1 };
         let left = factor(&scratch.q[strip.start * dim..]);
-        let right = Right {
-            data: &scratch.keys,
-            step: len,
-        };
+        let right = Right { data: &scratch.keys, step: len };
         block_product((weights, stride), size, left, right, Into::Overwrite);
         let left = factor(&scratch.grad[strip.start * dim..]);
-        let right = Right {
-            data: &scratch.values,
-            step: len,
-        };
+        let right = Right { data: &scratch.values, step: len };
         block_product((dscores, stride), size, left, right, Into::Overwrite);
         let forward = self.work.forward;
         let grad = &scratch.grad[strip.start * dim..];
-        let rows = weights
-            .chunks_exact_mut(stride)
-            .zip(dscores.chunks_exact_mut(stride));
+        let rows = weights.chunks_exact_mut(stride).zip(dscores.chunks_exact_mut(stride));
         vectorized(
             #[inline(always)]
             || {
@@ -219,34 +183,15 @@ impl Block<'_> {
         let dq = sized(&mut scratch.dq, count * dim);
         for strip in (0..count).step_by(STRIP) {
             let end = count.min(strip + STRIP);
-            let size = Size {
-                m: end - strip,
-                n: dim,
-                k: self.tokens.start + end,
-            };
-            let left = Left {
-                data: &scratch.dscores[strip * stride..],
-                row: stride,
-                step: 1,
-            };
-            let right = Right {
-                data: &self.work.forward.k[start..],
-                step: heads.kv_width(),
-            };
-            block_product(
-                (&mut dq[strip * dim..], dim),
-                size,
-                left,
-                right,
-                Into::Overwrite,
-            );
+            let size = Size { m: end - strip, n: dim, k: self.tokens.start + end };
+            let left = Left { data: &scratch.dscores[strip * stride..], row: stride, step: 1 };
+            let right = Right { data: &self.work.forward.k[start..], step: heads.kv_width() };
+            block_product((&mut dq[strip * dim..], dim), size, left, right, Into::Overwrite);
         }
         for (token, dq) in self.tokens.clone().zip(dq.chunks_exact(dim)) {
             // SAFETY: each task has its own rows and heads.
             let to = unsafe { shared_dq.slice(self.place(token)) };
-            to.iter_mut()
-                .zip(dq)
-                .for_each(|(to, dq)| *to = dq * heads.scale());
+            to.iter_mut().zip(dq).for_each(|(to, dq)| *to = dq * heads.scale());
         }
     }
 
@@ -260,32 +205,13 @@ impl Block<'_> {
             (self.tokens.start + strip..self.tokens.start + end, strip)
         });
         for (keys, first) in std::iter::once(before).chain(inside) {
-            let size = Size {
-                m: keys.len(),
-                n: dim,
-                k: count - first,
-            };
-            let outputs = [
-                (&mut scratch.dv, &scratch.weights, &scratch.grad),
-                (&mut scratch.dk, &scratch.dscores, &scratch.q),
-            ];
+            let size = Size { m: keys.len(), n: dim, k: count - first };
+            let outputs =
+                [(&mut scratch.dv, &scratch.weights, &scratch.grad), (&mut scratch.dk, &scratch.dscores, &scratch.q)];
             for (sum, weights, vectors) in outputs {
-                let left = Left {
-                    data: &weights[first * stride + keys.start..],
-                    row: 1,
-                    step: stride,
-                };
-                let right = Right {
-                    data: &vectors[first * dim..],
-                    step: dim,
-                };
-                block_product(
-                    (&mut sum[keys.start * dim..], dim),
-                    size,
-                    left,
-                    right,
-                    Into::Add,
-                );
+                let left = Left { data: &weights[first * stride + keys.start..], row: 1, step: stride };
+                let right = Right { data: &vectors[first * dim..], step: dim };
+                block_product((&mut sum[keys.start * dim..], dim), size, left, right, Into::Add);
             }
         }
     }

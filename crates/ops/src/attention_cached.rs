@@ -32,38 +32,17 @@ enum Store {
 
 impl KvPool {
     /// An empty pool: `layers` times `blocks * block_size` rows of `kv_width` keys and values.
-    pub fn new(
-        layers: usize,
-        blocks: usize,
-        block_size: usize,
-        kv_width: usize,
-        device: &Device,
-    ) -> Self {
+    pub fn new(layers: usize, blocks: usize, block_size: usize, kv_width: usize, device: &Device) -> Self {
         if !is_cpu(device) {
             return Self::of_tensors(layers, blocks, block_size, kv_width, device);
         }
         let size = blocks * block_size * kv_width;
-        let layer = || Layer {
-            keys: vec![0.0; size],
-            values: vec![0.0; size],
-        };
-        Self {
-            store: Store::Blocks((0..layers).map(|_| layer()).collect()),
-            layers,
-            blocks,
-            block_size,
-            kv_width,
-        }
+        let layer = || Layer { keys: vec![0.0; size], values: vec![0.0; size] };
+        Self { store: Store::Blocks((0..layers).map(|_| layer()).collect()), layers, blocks, block_size, kv_width }
     }
 
     /// As [`KvPool::new`], but in tensors on any device, for the plain operations.
-    pub fn of_tensors(
-        layers: usize,
-        blocks: usize,
-        block_size: usize,
-        kv_width: usize,
-        device: &Device,
-    ) -> Self {
+    pub fn of_tensors(layers: usize, blocks: usize, block_size: usize, kv_width: usize, device: &Device) -> Self {
         let device = device.clone().inner();
         let zeros = || Tensor::zeros([blocks * block_size, kv_width], &device);
         Self {
@@ -92,11 +71,7 @@ impl KvPool {
     /// If a block is outside the pool.
     pub fn copy_block(&mut self, from: u32, to: u32) {
         let (from, to) = (from as usize, to as usize);
-        assert!(
-            from < self.blocks && to < self.blocks,
-            "copy of block {from} to {to} in a pool of {}",
-            self.blocks
-        );
+        assert!(from < self.blocks && to < self.blocks, "copy of block {from} to {to} in a pool of {}", self.blocks);
         let rows = |block: usize| block * self.block_size..(block + 1) * self.block_size;
         match &mut self.store {
             Store::Tensors(layers) => {
@@ -193,13 +168,8 @@ pub fn attention_cached(
     let [q, k, v] = [q, k, v].map(primitive);
     let [rows, width] = [floats(&q).len() / heads.query_width(), heads.query_width()];
     let mut out = Buffer::new(rows * width);
-    let shape = Shape {
-        block_size: pool.block_size,
-        heads,
-    };
-    let Store::Blocks(layers) = &mut pool.store else {
-        unreachable!("tensors were handled above")
-    };
+    let shape = Shape { block_size: pool.block_size, heads };
+    let Store::Blocks(layers) = &mut pool.store else { unreachable!("tensors were handled above") };
     let layer = &mut layers[layer];
     layer.write(floats(&k), floats(&v), view, shape);
     layer.attend(floats(&q), &mut out, view, shape);
@@ -242,9 +212,7 @@ impl Layer {
                     let from = row * shape.heads.kv_width() + kv_head * dim;
                     let to = shape.start(block, kv_head);
                     let column = self.keys[to + slot..].iter_mut().step_by(size);
-                    column
-                        .zip(&k[from..from + dim])
-                        .for_each(|(to, k)| *to = *k);
+                    column.zip(&k[from..from + dim]).for_each(|(to, k)| *to = *k);
                     let at = to + slot * dim;
                     self.values[at..at + dim].copy_from_slice(&v[from..from + dim]);
                 }
@@ -254,25 +222,15 @@ impl Layer {
 
     fn attend(&self, q: &[f32], out: &mut [f32], view: &CacheView, shape: Shape) {
         let filled = view.segments.iter().filter(|s| !s.rows.is_empty());
-        let tasks: Vec<_> = filled
-            .flat_map(|segment| (0..shape.heads.key_value).map(move |head| (segment, head)))
-            .collect();
+        let tasks: Vec<_> =
+            filled.flat_map(|segment| (0..shape.heads.key_value).map(move |head| (segment, head))).collect();
         let shared = Shared::new(out);
-        let results = Results {
-            out: &shared,
-            log_sums: None,
-        };
-        tasks
-            .into_par_iter()
-            .for_each_init(Scratch::default, |scratch, (segment, kv_head)| {
-                let runs = self.runs(segment, kv_head, shape);
-                let queries = Queries {
-                    all: q,
-                    rows: segment.rows.clone(),
-                    past: segment.past,
-                };
-                attend(&queries, &runs, shape.heads, kv_head, &results, scratch);
-            });
+        let results = Results { out: &shared, log_sums: None };
+        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (segment, kv_head)| {
+            let runs = self.runs(segment, kv_head, shape);
+            let queries = Queries { all: q, rows: segment.rows.clone(), past: segment.past };
+            attend(&queries, &runs, shape.heads, kv_head, &results, scratch);
+        });
     }
 
     /// The blocks of a sequence, for one head.

@@ -38,13 +38,7 @@ pub(crate) enum Into {
 ///
 /// # Panics
 /// If a slice is too short for the sizes.
-pub(crate) fn block_product(
-    (c, c_row): (&mut [f32], usize),
-    size: Size,
-    a: Left,
-    b: Right,
-    into: Into,
-) {
+pub(crate) fn block_product((c, c_row): (&mut [f32], usize), size: Size, a: Left, b: Right, into: Into) {
     let Size { m, n, k } = size;
     if m == 0 || n == 0 {
         return;
@@ -53,10 +47,7 @@ pub(crate) fn block_product(
     if k > 0 {
         let last = (m - 1) * a.row + (k - 1) * a.step;
         assert!(a.data.len() > last, "block_product: a too short");
-        assert!(
-            b.data.len() >= (k - 1) * b.step + n,
-            "block_product: b too short"
-        );
+        assert!(b.data.len() >= (k - 1) * b.step + n, "block_product: b too short");
     }
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") {
@@ -111,14 +102,7 @@ mod wide {
     /// # Safety
     /// The processor has AVX-512 F; `c`, `a` and `b` reach as far as the sizes say.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn product(
-        c: *mut f32,
-        c_row: usize,
-        size: Size,
-        a: Left,
-        b: Right,
-        into: Into,
-    ) {
+    pub(super) unsafe fn product(c: *mut f32, c_row: usize, size: Size, a: Left, b: Right, into: Into) {
         let mut row = 0;
         while row < size.m {
             let left = size.m - row;
@@ -231,11 +215,7 @@ mod tests {
         let (a, b) = ([1., 2., 3., 4.], [5., 6., 7., 8.]);
         let mut c = [0.0; 4];
         let size = Size { m: 2, n: 2, k: 2 };
-        let left = Left {
-            data: &a,
-            row: 2,
-            step: 1,
-        };
+        let left = Left { data: &a, row: 2, step: 1 };
         let right = Right { data: &b, step: 2 };
         block_product((&mut c, 2), size, left, right, Into::Overwrite);
         assert_eq!(c, [19., 22., 43., 50.]);
@@ -243,34 +223,13 @@ mod tests {
 
     #[test]
     fn any_sizes_and_strides_give_the_bits_of_the_plain_chain() {
-        for (m, n, k) in [
-            (1, 1, 1),
-            (7, 33, 5),
-            (8, 32, 64),
-            (13, 70, 3),
-            (2, 16, 0),
-            (30, 100, 9),
-        ] {
-            let (a, b) = (
-                numbers((m + 2) * (k + 3), 1),
-                numbers(k.max(1) * (n + 5), 2),
-            );
+        for (m, n, k) in [(1, 1, 1), (7, 33, 5), (8, 32, 64), (13, 70, 3), (2, 16, 0), (30, 100, 9)] {
+            let (a, b) = (numbers((m + 2) * (k + 3), 1), numbers(k.max(1) * (n + 5), 2));
             let start = numbers(m * (n + 1), 3);
-            let right = Right {
-                data: &b,
-                step: n + 5,
-            };
+            let right = Right { data: &b, step: n + 5 };
             let size = Size { m, n, k };
-            let by_rows = Left {
-                data: &a,
-                row: k + 3,
-                step: 1,
-            };
-            let by_columns = Left {
-                data: &a,
-                row: 1,
-                step: m + 2,
-            };
+            let by_rows = Left { data: &a, row: k + 3, step: 1 };
+            let by_columns = Left { data: &a, row: 1, step: m + 2 };
             for left in [by_rows, by_columns] {
                 for into in [Into::Overwrite, Into::Add] {
                     let (mut fast, mut slow) = (start.clone(), start.clone());
@@ -286,15 +245,8 @@ mod tests {
     #[should_panic(expected = "a too short")]
     fn short_slices_are_refused() {
         let size = Size { m: 2, n: 1, k: 2 };
-        let left = Left {
-            data: &[1.0; 3],
-            row: 2,
-            step: 1,
-        };
-        let right = Right {
-            data: &[1.0; 2],
-            step: 1,
-        };
+        let left = Left { data: &[1.0; 3], row: 2, step: 1 };
+        let right = Right { data: &[1.0; 2], step: 1 };
         block_product((&mut [0.0; 2], 1), size, left, right, Into::Overwrite);
     }
 }

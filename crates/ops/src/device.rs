@@ -54,9 +54,7 @@ impl FromStr for DeviceSpec {
     type Err = DeviceError;
 
     fn from_str(text: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::UnknownName {
-            given: text.to_owned(),
-        };
+        let unknown = || DeviceError::UnknownName { given: text.to_owned() };
         let (kind, index) = match text.split_once(':') {
             Some((kind, index)) => (kind, index.parse().map_err(|_| unknown())?),
             None => (text, 0),
@@ -90,10 +88,7 @@ impl DeviceSpec {
 
     #[cfg(not(feature = "cuda"))]
     fn open_cuda(&self, _index: usize) -> Result<Device, DeviceError> {
-        Err(DeviceError::NotInThisBuild {
-            device: *self,
-            feature: "cuda",
-        })
+        Err(DeviceError::NotInThisBuild { device: *self, feature: "cuda" })
     }
 
     #[cfg(feature = "wgpu")]
@@ -103,10 +98,7 @@ impl DeviceSpec {
 
     #[cfg(not(feature = "wgpu"))]
     fn open_wgpu(&self, _index: usize) -> Result<Device, DeviceError> {
-        Err(DeviceError::NotInThisBuild {
-            device: *self,
-            feature: "wgpu",
-        })
+        Err(DeviceError::NotInThisBuild { device: *self, feature: "wgpu" })
     }
 }
 
@@ -115,10 +107,7 @@ pub fn is_cpu(device: &Device) -> bool {
     match device.as_dispatch() {
         DispatchDevice::Flex(_) => true,
         DispatchDevice::Autodiff(inner) => matches!(**inner, DispatchDevice::Flex(_)),
-        #[allow(
-            unreachable_patterns,
-            reason = "other devices exist with other features"
-        )]
+        #[allow(unreachable_patterns, reason = "other devices exist with other features")]
         _ => false,
     }
 }

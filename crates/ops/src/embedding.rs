@@ -8,9 +8,7 @@ use std::sync::Arc;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{
-    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor,
-};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
@@ -46,11 +44,7 @@ pub(crate) trait EmbeddingOps: Backend {
 /// Its gradient.
 pub(crate) trait EmbeddingGradient: Backend {
     /// `dtable_j = Σ_{t: ids_t = j} dy_t`, `[vocabulary, d]`.
-    fn lookup_backward(
-        grad: FloatTensor<Self>,
-        ids: Arc<[u32]>,
-        vocabulary: usize,
-    ) -> FloatTensor<Self>;
+    fn lookup_backward(grad: FloatTensor<Self>, ids: Arc<[u32]>, vocabulary: usize) -> FloatTensor<Self>;
 }
 
 impl EmbeddingOps for Flex {
@@ -113,11 +107,7 @@ impl<B: EmbeddingOps + EmbeddingGradient, C: CheckpointStrategy> EmbeddingOps fo
         let (table, node) = table.into_parts();
         let vocabulary = table.shape()[0];
         let y = B::lookup(table, ids.clone());
-        match EmbeddingBackward
-            .prepare::<C>([node])
-            .compute_bound()
-            .stateful()
-        {
+        match EmbeddingBackward.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((ids, vocabulary), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }

@@ -10,14 +10,8 @@ use burn_flex::FlexTensor;
 /// The tensor without gaps, as the kernels want it.
 pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
     let whole = tensor.layout().num_elements() * size_of::<f32>();
-    let ready = tensor.is_contiguous()
-        && tensor.layout().start_offset() == 0
-        && tensor.bytes().len() == whole;
-    if ready {
-        tensor
-    } else {
-        tensor.to_contiguous()
-    }
+    let ready = tensor.is_contiguous() && tensor.layout().start_offset() == 0 && tensor.bytes().len() == whole;
+    if ready { tensor } else { tensor.to_contiguous() }
 }
 
 /// The elements of a tensor that went through [`dense`].
@@ -43,9 +37,7 @@ pub(crate) fn tensor<const D: usize>(primitive: FlexTensor) -> Tensor<D> {
 
 /// The parents that want a gradient.
 pub(crate) fn parents<S, const N: usize>(ops: &Ops<S, N>) -> [Option<NodeId>; N] {
-    ops.parents
-        .each_ref()
-        .map(|node| node.as_ref().map(|node| node.id))
+    ops.parents.each_ref().map(|node| node.as_ref().map(|node| node.id))
 }
 
 /// Hands each parent that wants one its gradient.

@@ -26,10 +26,7 @@ const PACKED_LOGITS_MAX: usize = 4 << 20;
 /// The output head `[V, d]`.
 #[derive(Clone, Copy)]
 pub(crate) enum Weight<'a> {
-    Plain {
-        values: &'a [f32],
-        vocabulary: usize,
-    },
+    Plain { values: &'a [f32], vocabulary: usize },
     Packed(&'a PackedMatrix),
 }
 
@@ -60,12 +57,7 @@ struct Running {
 }
 
 impl Running {
-    const EMPTY: Self = Self {
-        max: f32::NEG_INFINITY,
-        sum: 0.0,
-        weighted: 0.0,
-        target: 0.0,
-    };
+    const EMPTY: Self = Self { max: f32::NEG_INFINITY, sum: 0.0, weighted: 0.0, target: 0.0 };
 
     /// Takes in one tile of logits, which it turns into tempered ones on the way.
     #[inline(always)]
@@ -120,11 +112,7 @@ impl HeadInput<'_> {
 
 /// Rows of a weight or of its gradient.
 fn weight_rows(values: &[f32], first: usize, count: usize, width: usize) -> MatRef<'_> {
-    MatRef::new(
-        &values[first * width..(first + count) * width],
-        count,
-        width,
-    )
+    MatRef::new(&values[first * width..(first + count) * width], count, width)
 }
 
 /// Log-probabilities then entropies into `scores` `[2, T]`, logs of the sums into `log_sums`.
@@ -160,12 +148,7 @@ fn score_tiles(input: &HeadInput, values: &[f32], first: usize, running: &mut [R
     for column in (0..input.vocabulary()).step_by(TILE_COLUMNS) {
         let columns = TILE_COLUMNS.min(input.vocabulary() - column);
         let logits = &mut tile[..count * columns];
-        gemm(
-            logits,
-            hidden,
-            weight_rows(values, column, columns, width).t(),
-            false,
-        );
+        gemm(logits, hidden, weight_rows(values, column, columns, width).t(), false);
         take_in(input, (logits, columns), first, column, running);
     }
 }
@@ -180,18 +163,13 @@ fn take_in(
     running: &mut [Running],
 ) {
     let piece = rows_per_piece(running.len(), columns);
-    running
-        .par_chunks_mut(piece)
-        .zip(logits.par_chunks_mut(piece * columns))
-        .enumerate()
-        .for_each(|(at, (running, logits))| {
+    running.par_chunks_mut(piece).zip(logits.par_chunks_mut(piece * columns)).enumerate().for_each(
+        |(at, (running, logits))| {
             let rows = first + at * piece..;
             vectorized(
                 #[inline(always)]
                 || {
-                    for (row, (running, logits)) in
-                        rows.zip(running.iter_mut().zip(logits.chunks_exact_mut(columns)))
-                    {
+                    for (row, (running, logits)) in rows.zip(running.iter_mut().zip(logits.chunks_exact_mut(columns))) {
                         for tile in logits.chunks_mut(TILE_COLUMNS) {
                             running.add(tile, input.temperature[row]);
                         }
@@ -202,16 +180,12 @@ fn take_in(
                     }
                 },
             );
-        });
+        },
+    );
 }
 
 /// Adds the gradients with respect to hidden and weight; both start as zeros.
-pub(crate) fn gradients(
-    input: &HeadInput,
-    rows: &RowGradients,
-    dhidden: &mut [f32],
-    dweight: &mut [f32],
-) {
+pub(crate) fn gradients(input: &HeadInput, rows: &RowGradients, dhidden: &mut [f32], dweight: &mut [f32]) {
     let Weight::Plain { values, vocabulary } = input.weight else {
         unreachable!("a packed weight records no gradients")
     };
@@ -238,13 +212,7 @@ pub(crate) fn gradients(
 
 impl RowGradients<'_> {
     /// Replaces the logits of a tile by their gradients.
-    fn turn_into_gradients(
-        &self,
-        input: &HeadInput,
-        logits: &mut [f32],
-        first: usize,
-        column: usize,
-    ) {
+    fn turn_into_gradients(&self, input: &HeadInput, logits: &mut [f32], first: usize, column: usize) {
         let columns = TILE_COLUMNS.min(input.vocabulary() - column);
         rows::for_each(logits, columns, |range, logits| {
             vectorized(

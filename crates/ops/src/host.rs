@@ -6,10 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// All elements of a tensor, row-major.
 pub fn to_vec_f32<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    tensor
-        .to_data()
-        .try_into_vec()
-        .expect("tensors of this project are f32")
+    tensor.to_data().try_into_vec().expect("tensors of this project are f32")
 }
 
 /// A tensor of the given shape from its elements, row-major.
@@ -17,12 +14,7 @@ pub fn to_vec_f32<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
 /// # Panics
 /// If the number of elements does not fit the shape.
 pub fn from_vec<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    assert_eq!(
-        values.len(),
-        shape.iter().product::<usize>(),
-        "{} values do not fill shape {shape:?}",
-        values.len()
-    );
+    assert_eq!(values.len(), shape.iter().product::<usize>(), "{} values do not fill shape {shape:?}", values.len());
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 

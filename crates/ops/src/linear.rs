@@ -37,21 +37,13 @@ impl Matrix {
     /// Wraps a weight tensor `[out, in]`; gradients flow to it.
     pub fn new(weight: Tensor<2>) -> Self {
         let [out_features, in_features] = weight.dims();
-        Self {
-            form: Form::Tensor(Box::new(weight)),
-            out_features,
-            in_features,
-        }
+        Self { form: Form::Tensor(Box::new(weight)), out_features, in_features }
     }
 
     /// Wraps a weight packed for the CPU; no gradient flows through it.
     pub fn packed(weight: PackedMatrix) -> Self {
         let (out_features, in_features) = (weight.out_features(), weight.in_features());
-        Self {
-            form: Form::Packed(Arc::new(weight)),
-            out_features,
-            in_features,
-        }
+        Self { form: Form::Packed(Arc::new(weight)), out_features, in_features }
     }
 
     /// The form for inference: packed once in f32 on the CPU, the bare tensor elsewhere.
@@ -60,11 +52,7 @@ impl Matrix {
             Form::Packed(_) => self.clone(),
             Form::Tensor(weight) if is_cpu(&weight.device()) => {
                 let values = host::to_vec_f32(weight);
-                Self::packed(PackedMatrix::from_f32(
-                    &values,
-                    self.out_features,
-                    self.in_features,
-                ))
+                Self::packed(PackedMatrix::from_f32(&values, self.out_features, self.in_features))
             }
             Form::Tensor(weight) => Self::new(Tensor::clone(weight).inner()),
         }
@@ -81,11 +69,7 @@ impl Matrix {
         let rounded = values.map(half::bf16::from_f32);
         if is_cpu(&device) {
             let bits: Vec<u16> = rounded.map(half::bf16::to_bits).collect();
-            return Self::packed(PackedMatrix::from_bf16(
-                &bits,
-                self.out_features,
-                self.in_features,
-            ));
+            return Self::packed(PackedMatrix::from_bf16(&bits, self.out_features, self.in_features));
         }
         let shape = [self.out_features, self.in_features];
         let values = rounded.map(half::bf16::to_f32).collect();
@@ -125,11 +109,7 @@ impl Matrix {
 /// If the shapes do not fit, or gradients are wanted through a packed weight.
 pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
     let [_, width] = x.dims();
-    assert_eq!(
-        width, w.in_features,
-        "linear: input is {width} wide, the weight takes {}",
-        w.in_features
-    );
+    assert_eq!(width, w.in_features, "linear: input is {width} wide, the weight takes {}", w.in_features);
     if let Some(bias) = bias {
         assert_eq!(bias.dims(), [w.out_features], "linear: bias");
     }
@@ -140,9 +120,7 @@ pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
             let (x, weight) = (x.into_dispatch(), Tensor::clone(weight).into_dispatch());
             let y = match bias {
                 None => <Dispatch as LinearOps>::matmul_t(x, weight),
-                Some(b) => {
-                    <Dispatch as LinearOps>::matmul_t_bias(x, weight, b.clone().into_dispatch())
-                }
+                Some(b) => <Dispatch as LinearOps>::matmul_t_bias(x, weight, b.clone().into_dispatch()),
             };
             Tensor::from_dispatch(y)
         }
@@ -181,20 +159,13 @@ pub(crate) trait LinearOps: Backend {
     fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `y = x · Wᵀ + b`.
-    fn matmul_t_bias(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    fn matmul_t_bias(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Its gradients.
 pub(crate) trait LinearGradient: Backend {
     /// `dx = dy · W`, `dy` `[T, out]`.
-    fn linear_input_gradient(
-        grad: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    fn linear_input_gradient(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `dW = dyᵀ · x`, `[out, in]`.
     fn linear_weight_gradient(grad: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -297,27 +268,17 @@ impl<B: LinearOps + LinearGradient, C: CheckpointStrategy> LinearOps for Autodif
         let nodes = [x.node(), weight.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         let y = B::matmul_t(x.clone(), weight.clone());
-        match Backward::<B, 2>::prepare::<C>(LinearBackward, nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match Backward::<B, 2>::prepare::<C>(LinearBackward, nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, weight), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
 
-    fn matmul_t_bias(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
+    fn matmul_t_bias(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
         let y = B::matmul_t_bias(x.clone(), weight.clone(), bias.into_primitive());
-        match Backward::<B, 3>::prepare::<C>(LinearBackward, nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match Backward::<B, 3>::prepare::<C>(LinearBackward, nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, weight), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }

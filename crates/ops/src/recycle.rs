@@ -30,10 +30,7 @@ struct Shelf {
     lines: usize,
 }
 
-static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
-    waiting: Vec::new(),
-    lines: 0,
-});
+static SHELF: Mutex<Shelf> = Mutex::new(Shelf { waiting: Vec::new(), lines: 0 });
 
 /// A buffer of `len` floats that returns to the shelf when dropped.
 pub(crate) struct Buffer {
@@ -80,13 +77,8 @@ fn reuse(count: usize) -> Option<Vec<Line>> {
     if count < LINES_MIN {
         return None;
     }
-    let mut shelf = SHELF
-        .lock()
-        .expect("no code panics while it holds the shelf");
-    let at = shelf
-        .waiting
-        .iter()
-        .rposition(|lines| lines.len() == count)?;
+    let mut shelf = SHELF.lock().expect("no code panics while it holds the shelf");
+    let at = shelf.waiting.iter().rposition(|lines| lines.len() == count)?;
     shelf.lines -= count;
     Some(shelf.waiting.remove(at))
 }
@@ -97,9 +89,7 @@ impl Drop for Buffer {
         if lines.len() < LINES_MIN {
             return;
         }
-        let mut shelf = SHELF
-            .lock()
-            .expect("no code panics while it holds the shelf");
+        let mut shelf = SHELF.lock().expect("no code panics while it holds the shelf");
         if (shelf.lines + lines.len()) * size_of::<Line>() <= RETAINED_BYTES_MAX {
             shelf.lines += lines.len();
             shelf.waiting.push(lines);
@@ -130,10 +120,7 @@ impl AllocationController for Buffer {
         AllocationProperty::Other
     }
 
-    unsafe fn memory_mut(
-        &mut self,
-        _: AccessPolicy,
-    ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.lines);
         let (start, len) = (bytes.as_mut_ptr(), bytes.len());
         // SAFETY: same memory and layout; the caller promises to write initialised bytes only.
@@ -171,10 +158,7 @@ mod tests {
     fn rounding_wastes_at_most_a_quarter_and_keeps_sizes_few() {
         for lines in 1..5000 {
             let rounded = rounded_lines(lines);
-            assert!(
-                rounded >= lines && rounded * 4 <= lines * 5 + 4,
-                "{lines} {rounded}"
-            );
+            assert!(rounded >= lines && rounded * 4 <= lines * 5 + 4, "{lines} {rounded}");
             assert_eq!(rounded_lines(rounded), rounded);
         }
     }

@@ -42,12 +42,7 @@ pub fn rms_norm(x: Tensor<2>, gain: &Tensor<1>, eps: f64) -> Tensor<2> {
 }
 
 /// See [`crate::rotary`].
-pub fn rotary(
-    x: Tensor<2>,
-    positions: &Arc<[u32]>,
-    table: &RotaryTable,
-    head_dim: usize,
-) -> Tensor<2> {
+pub fn rotary(x: Tensor<2>, positions: &Arc<[u32]>, table: &RotaryTable, head_dim: usize) -> Tensor<2> {
     let [tokens, width] = x.dims();
     let (heads, half) = (width / head_dim, head_dim / 2);
     let device = x.device();
@@ -74,13 +69,7 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 }
 
 /// See [`crate::attention`].
-pub fn attention(
-    q: Tensor<2>,
-    k: Tensor<2>,
-    v: Tensor<2>,
-    segments: &Segments,
-    heads: Heads,
-) -> Tensor<2> {
+pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, segments: &Segments, heads: Heads) -> Tensor<2> {
     let mut outputs = Vec::with_capacity(segments.count());
     for rows in segments.ranges().filter(|rows| !rows.is_empty()) {
         let part = |x: &Tensor<2>| x.clone().narrow(0, rows.start, rows.len());
@@ -108,10 +97,7 @@ fn attend(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, heads: Heads) -> Tensor<2> {
     let scores = q.matmul(per_query_head(k).transpose()) * heads.scale();
     let hidden = Tensor::<2, Bool>::tril_mask([rows, keys], (keys - rows) as i64, &device);
     let scores = scores.mask_fill(hidden.unsqueeze::<3>().repeat_dim(0, heads.query), f32::MIN);
-    softmax(scores, 2)
-        .matmul(per_query_head(v))
-        .swap_dims(0, 1)
-        .reshape([rows, heads.query_width()])
+    softmax(scores, 2).matmul(per_query_head(v)).swap_dims(0, 1).reshape([rows, heads.query_width()])
 }
 
 /// See [`crate::attention_cached`]. The pool must hold tensors ([`KvPool::of_tensors`]).
@@ -131,8 +117,7 @@ pub fn attention_cached(
     for segment in view.segments.iter().filter(|s| !s.rows.is_empty()) {
         let total = segment.past + segment.rows.len();
         let slot = |token: usize| {
-            i64::from(segment.blocks[token / block_size]) * block_size as i64
-                + (token % block_size) as i64
+            i64::from(segment.blocks[token / block_size]) * block_size as i64 + (token % block_size) as i64
         };
         let part = |x: &Tensor<2>| x.clone().narrow(0, segment.rows.start, segment.rows.len());
         let (new_k, new_v) = (part(&k), part(&v));
@@ -140,9 +125,7 @@ pub fn attention_cached(
             let at = slot(token) as usize;
             let write = |into: &mut Tensor<2>, from: &Tensor<2>| {
                 let row = from.clone().narrow(0, row, 1);
-                *into = into
-                    .clone()
-                    .slice_assign([at..at + 1, 0..heads.kv_width()], row);
+                *into = into.clone().slice_assign([at..at + 1, 0..heads.kv_width()], row);
             };
             write(keys, &new_k);
             write(values, &new_v);
@@ -176,40 +159,18 @@ pub fn token_logprobs(
         let divisors = host::from_vec(temperature[range.clone()].to_vec(), [rows, 1], &device);
         let log_p = log_softmax(linear(part, head, None) / divisors, 1);
         let ids = host::indices(targets[range].iter().map(|&id| i64::from(id)), &device);
-        logprobs.push(
-            log_p
-                .clone()
-                .gather(1, ids.unsqueeze_dim(1))
-                .reshape([rows]),
-        );
-        entropies.push(
-            (log_p.clone().exp() * log_p)
-                .sum_dim(1)
-                .neg()
-                .reshape([rows]),
-        );
+        logprobs.push(log_p.clone().gather(1, ids.unsqueeze_dim(1)).reshape([rows]));
+        entropies.push((log_p.clone().exp() * log_p).sum_dim(1).neg().reshape([rows]));
     }
     if tokens == 0 {
         let empty = || host::from_vec(Vec::new(), [0], &device);
-        return TokenLogprobs {
-            logprob: empty(),
-            entropy: empty(),
-        };
+        return TokenLogprobs { logprob: empty(), entropy: empty() };
     }
-    TokenLogprobs {
-        logprob: Tensor::cat(logprobs, 0),
-        entropy: Tensor::cat(entropies, 0),
-    }
+    TokenLogprobs { logprob: Tensor::cat(logprobs, 0), entropy: Tensor::cat(entropies, 0) }
 }
 
 /// See [`crate::adamw_step`].
-pub fn adamw_step(
-    param: &mut Tensor<1>,
-    grad: &Tensor<1>,
-    m: &mut Tensor<1>,
-    v: &mut Tensor<1>,
-    step: AdamWStep,
-) {
+pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>, step: AdamWStep) {
     let tracked = param.is_require_grad();
     let autodiff = param.is_autodiff();
     let grad = grad.clone().inner() * step.grad_scale;

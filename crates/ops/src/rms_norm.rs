@@ -81,12 +81,7 @@ impl RmsNormOps for Flex {
 }
 
 impl RmsNormGradient for Flex {
-    fn rms_norm_backward(
-        x: FlexTensor,
-        gain: FlexTensor,
-        grad: FlexTensor,
-        eps: f64,
-    ) -> (FlexTensor, FlexTensor) {
+    fn rms_norm_backward(x: FlexTensor, gain: FlexTensor, grad: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {
         let (x, gain, grad) = (dense(x), dense(gain), dense(grad));
         let shape @ [tokens, width] = dims2(&x);
         let (xs, g, dys) = (floats(&x), floats(&gain), floats(&grad));
@@ -155,11 +150,7 @@ impl<B: RmsNormOps + RmsNormGradient, C: CheckpointStrategy> RmsNormOps for Auto
     fn rms_norm(x: FloatTensor<Self>, gain: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
         let nodes = [x.node(), gain.node()];
         let (x, gain) = (x.into_primitive(), gain.into_primitive());
-        match RmsNormBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match RmsNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let y = B::rms_norm(x.clone(), gain.clone(), eps);
                 prep.finish((x, gain, eps), y)

@@ -30,9 +30,8 @@ impl RotaryTable {
     /// The table of plain rotary embeddings: frequency `i` is `theta^(-2i / head_dim)`.
     /// Source: RoFormer, arXiv:2104.09864, section 3.2.2.
     pub fn new(positions: usize, head_dim: usize, theta: f64) -> Self {
-        let frequencies: Vec<f32> = (0..head_dim / 2)
-            .map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64) as f32)
-            .collect();
+        let frequencies: Vec<f32> =
+            (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64) as f32).collect();
         Self::from_frequencies(positions, &frequencies)
     }
 
@@ -46,11 +45,7 @@ impl RotaryTable {
                 .map(|angle| f(angle) as f32)
                 .collect()
         };
-        Self {
-            cos: angles(f64::cos),
-            sin: angles(f64::sin),
-            half: frequencies.len(),
-        }
+        Self { cos: angles(f64::cos), sin: angles(f64::sin), half: frequencies.len() }
     }
 
     /// Cosines, `[positions, head_dim / 2]`.
@@ -74,37 +69,18 @@ impl RotaryTable {
 ///
 /// # Panics
 /// If the shapes do not fit or a position is outside the table.
-pub fn rotary(
-    x: Tensor<2>,
-    positions: &Arc<[u32]>,
-    table: &RotaryTable,
-    head_dim: usize,
-) -> Tensor<2> {
+pub fn rotary(x: Tensor<2>, positions: &Arc<[u32]>, table: &RotaryTable, head_dim: usize) -> Tensor<2> {
     let [tokens, width] = x.dims();
     assert_eq!(tokens, positions.len(), "rotary: one position per row");
-    assert_eq!(
-        head_dim,
-        2 * table.half,
-        "rotary: table of another head_dim"
-    );
-    assert!(
-        width.is_multiple_of(head_dim),
-        "rotary: rows of {width} do not divide into heads of {head_dim}"
-    );
+    assert_eq!(head_dim, 2 * table.half, "rotary: table of another head_dim");
+    assert!(width.is_multiple_of(head_dim), "rotary: rows of {width} do not divide into heads of {head_dim}");
     if let Some(position) = positions.iter().find(|&&p| p as usize >= table.positions()) {
-        panic!(
-            "rotary: position {position} is outside the table of {}",
-            table.positions()
-        );
+        panic!("rotary: position {position} is outside the table of {}", table.positions());
     }
     if !is_cpu(&x.device()) {
         return reference::rotary(x, positions, table, head_dim);
     }
-    let turn = Turn {
-        positions: positions.clone(),
-        table: table.clone(),
-        sign: 1.0,
-    };
+    let turn = Turn { positions: positions.clone(), table: table.clone(), sign: 1.0 };
     Tensor::from_dispatch(<Dispatch as RotaryOps>::rotate(x.into_dispatch(), turn))
 }
 
@@ -180,10 +156,7 @@ impl<B: RotaryOps> Backward<B, 1> for RotateBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
-        let back = Turn {
-            sign: -ops.state.sign,
-            ..ops.state
-        };
+        let back = Turn { sign: -ops.state.sign, ..ops.state };
         register::<B, 1>(grads, parents, [Some(B::rotate(grad, back))]);
     }
 }
@@ -191,11 +164,7 @@ impl<B: RotaryOps> Backward<B, 1> for RotateBackward {
 impl<B: RotaryOps, C: CheckpointStrategy> RotaryOps for Autodiff<B, C> {
     fn rotate(x: FloatTensor<Self>, turn: Turn) -> FloatTensor<Self> {
         let (x, node) = x.into_parts();
-        match RotateBackward
-            .prepare::<C>([node])
-            .compute_bound()
-            .stateful()
-        {
+        match RotateBackward.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let y = B::rotate(x, turn.clone());
                 prep.finish(turn, y)

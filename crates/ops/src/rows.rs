@@ -17,11 +17,7 @@ pub(crate) fn rows_per_piece(rows: usize, width: usize) -> usize {
 }
 
 /// Calls `f(range, piece)` for pieces of `out` (`[rows, width]`), in parallel if worth it.
-pub(crate) fn for_each(
-    out: &mut [f32],
-    width: usize,
-    f: impl Fn(Range<usize>, &mut [f32]) + Send + Sync,
-) {
+pub(crate) fn for_each(out: &mut [f32], width: usize, f: impl Fn(Range<usize>, &mut [f32]) + Send + Sync) {
     if out.is_empty() {
         return;
     }
@@ -30,12 +26,10 @@ pub(crate) fn for_each(
     if piece >= rows {
         return f(0..rows, out);
     }
-    out.par_chunks_mut(piece * width)
-        .enumerate()
-        .for_each(|(at, out)| {
-            let start = at * piece;
-            f(start..start + out.len() / width, out);
-        });
+    out.par_chunks_mut(piece * width).enumerate().for_each(|(at, out)| {
+        let start = at * piece;
+        f(start..start + out.len() / width, out);
+    });
 }
 
 /// As [`for_each`], with two outputs of the same number of rows.
@@ -52,25 +46,19 @@ pub(crate) fn for_each2(
     if piece >= rows {
         return f(0..rows, first, second);
     }
-    first
-        .par_chunks_mut(piece * first_width)
-        .zip(second.par_chunks_mut(piece * second_width))
-        .enumerate()
-        .for_each(|(at, (first, second))| {
+    first.par_chunks_mut(piece * first_width).zip(second.par_chunks_mut(piece * second_width)).enumerate().for_each(
+        |(at, (first, second))| {
             let start = at * piece;
             f(start..start + first.len() / first_width, first, second);
-        });
+        },
+    );
 }
 
 /// Column sums of `[rows, width]` where `add(row, sums)` adds one row's terms.
 ///
 /// Rows are summed in blocks of fixed size and the blocks in order, so the result depends on
 /// the rows alone.
-pub(crate) fn column_sums(
-    rows: usize,
-    sums: &mut [f32],
-    add: impl Fn(Range<usize>, &mut [f32]) + Send + Sync,
-) {
+pub(crate) fn column_sums(rows: usize, sums: &mut [f32], add: impl Fn(Range<usize>, &mut [f32]) + Send + Sync) {
     const BLOCK_ROWS: usize = 512;
     sums.fill(0.0);
     if rows <= BLOCK_ROWS {

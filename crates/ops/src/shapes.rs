@@ -43,10 +43,7 @@ impl Heads {
     }
 
     pub(crate) fn assert_valid(&self) {
-        assert!(
-            self.query > 0 && self.key_value > 0 && self.head_dim > 0,
-            "heads must be positive: {self:?}"
-        );
+        assert!(self.query > 0 && self.key_value > 0 && self.head_dim > 0, "heads must be positive: {self:?}");
         assert!(
             self.query.is_multiple_of(self.key_value),
             "query heads must be a multiple of key/value heads: {self:?}"
@@ -68,10 +65,7 @@ impl Segments {
     pub fn new(starts: impl Into<Arc<[usize]>>) -> Self {
         let starts = starts.into();
         assert_eq!(starts.first(), Some(&0), "segments must start at 0");
-        assert!(
-            starts.windows(2).all(|pair| pair[0] <= pair[1]),
-            "segment offsets must not go down: {starts:?}"
-        );
+        assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]), "segment offsets must not go down: {starts:?}");
         Self { starts }
     }
 

@@ -73,11 +73,7 @@ impl SwigluOps for Flex {
 }
 
 impl SwigluGradient for Flex {
-    fn swiglu_backward(
-        gate: FlexTensor,
-        up: FlexTensor,
-        grad: FlexTensor,
-    ) -> (FlexTensor, FlexTensor) {
+    fn swiglu_backward(gate: FlexTensor, up: FlexTensor, grad: FlexTensor) -> (FlexTensor, FlexTensor) {
         let (gate, up, grad) = (dense(gate), dense(up), dense(grad));
         let [tokens, width] = dims2(&gate);
         let (g, u, dy) = (floats(&gate), floats(&up), floats(&grad));
@@ -119,11 +115,7 @@ impl<B: SwigluOps + SwigluGradient, C: CheckpointStrategy> SwigluOps for Autodif
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [gate.node(), up.node()];
         let (gate, up) = (gate.into_primitive(), up.into_primitive());
-        match SwigluBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match SwigluBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let y = B::swiglu(gate.clone(), up.clone());
                 prep.finish((gate, up), y)

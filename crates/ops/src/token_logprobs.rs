@@ -8,9 +8,7 @@ use std::sync::Arc;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor,
-};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
@@ -48,11 +46,7 @@ pub fn token_logprobs(
     let vocabulary = head.out_features();
     assert_eq!(width, head.in_features(), "token_logprobs: width of hidden");
     assert_eq!(tokens, targets.len(), "token_logprobs: one target per row");
-    assert_eq!(
-        tokens,
-        temperature.len(),
-        "token_logprobs: one temperature per row"
-    );
+    assert_eq!(tokens, temperature.len(), "token_logprobs: one temperature per row");
     if let Some(target) = targets.iter().find(|&&id| id as usize >= vocabulary) {
         panic!("token_logprobs: target {target} is not below the vocabulary size {vocabulary}");
     }
@@ -62,10 +56,7 @@ pub fn token_logprobs(
     if !is_cpu(&hidden.device()) {
         return reference::token_logprobs(hidden, head, targets, temperature);
     }
-    let asked = Asked {
-        targets: targets.clone(),
-        temperature: temperature.clone(),
-    };
+    let asked = Asked { targets: targets.clone(), temperature: temperature.clone() };
     let scores: Tensor<2> = match (head.tensor(), head.packed_weight()) {
         (Some(weight), _) => {
             let (hidden, weight) = (hidden.into_dispatch(), weight.clone().into_dispatch());
@@ -73,10 +64,7 @@ pub fn token_logprobs(
             Tensor::from_dispatch(scores)
         }
         (None, Some(packed)) => {
-            assert!(
-                !hidden.is_tracked(),
-                "no gradients flow through a packed weight"
-            );
+            assert!(!hidden.is_tracked(), "no gradients flow through a packed weight");
             let hidden = primitive(hidden);
             let (scores, _) = asked.score(&hidden, Weight::Packed(packed));
             tensor(scores)
@@ -84,10 +72,7 @@ pub fn token_logprobs(
         (None, None) => unreachable!("a matrix is a tensor or packed"),
     };
     let row = |at| scores.clone().narrow(0, at, 1).reshape([tokens]);
-    TokenLogprobs {
-        logprob: row(0),
-        entropy: row(1),
-    }
+    TokenLogprobs { logprob: row(0), entropy: row(1) }
 }
 
 /// Which tokens are asked about, and how sharp the distribution is.
@@ -99,12 +84,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     fn input<'a>(&'a self, hidden: &'a FlexTensor, weight: Weight<'a>) -> HeadInput<'a> {
-        HeadInput {
-            hidden: floats(hidden),
-            weight,
-            targets: &self.targets,
-            temperature: &self.temperature,
-        }
+        HeadInput { hidden: floats(hidden), weight, targets: &self.targets, temperature: &self.temperature }
     }
 
     /// Log-probabilities and entropies `[2, T]`, and the log of each sum `[T]`.
@@ -112,10 +92,7 @@ impl Asked {
         let tokens = self.targets.len();
         let (mut scores, mut log_sums) = (Buffer::new(2 * tokens), Buffer::new(tokens));
         score(&self.input(hidden, weight), &mut scores, &mut log_sums);
-        (
-            scores.into_tensor([2, tokens]),
-            log_sums.into_tensor([tokens]),
-        )
+        (scores.into_tensor([2, tokens]), log_sums.into_tensor([tokens]))
     }
 }
 
@@ -145,18 +122,11 @@ pub(crate) trait TokenLogprobsGradient: Backend {
 
 /// A plain weight tensor as the kernels take it.
 fn plain(weight: &FlexTensor, vocabulary: usize) -> Weight<'_> {
-    Weight::Plain {
-        values: floats(weight),
-        vocabulary,
-    }
+    Weight::Plain { values: floats(weight), vocabulary }
 }
 
 impl TokenLogprobsOps for Flex {
-    fn token_scores(
-        hidden: FlexTensor,
-        weight: FlexTensor,
-        asked: Asked,
-    ) -> (FlexTensor, FlexTensor) {
+    fn token_scores(hidden: FlexTensor, weight: FlexTensor, asked: Asked) -> (FlexTensor, FlexTensor) {
         let (hidden, weight) = (dense(hidden), dense(weight));
         asked.score(&hidden, plain(&weight, weight.layout().shape()[0]))
     }
@@ -181,16 +151,10 @@ impl TokenLogprobsGradient for Flex {
         };
         let mut dhidden = Buffer::zeroed(floats(&hidden).len());
         let mut dweight = Buffer::zeroed(floats(&weight).len());
-        let (hidden_shape, weight_shape) = (
-            hidden.layout().shape().clone(),
-            weight.layout().shape().clone(),
-        );
+        let (hidden_shape, weight_shape) = (hidden.layout().shape().clone(), weight.layout().shape().clone());
         let input = asked.input(&hidden, plain(&weight, weight_shape[0]));
         gradients(&input, &rows, &mut dhidden, &mut dweight);
-        [
-            dhidden.into_tensor(hidden_shape),
-            dweight.into_tensor(weight_shape),
-        ]
+        [dhidden.into_tensor(hidden_shape), dweight.into_tensor(weight_shape)]
     }
 }
 
@@ -235,11 +199,7 @@ where
         let scores = match prep.stateful() {
             OpsKind::Tracked(prep) => {
                 let results = [scores.clone(), log_sums];
-                let saved = Saved {
-                    inputs,
-                    results,
-                    asked,
-                };
+                let saved = Saved { inputs, results, asked };
                 prep.finish(saved, scores)
             }
             OpsKind::UnTracked(prep) => prep.finish(scores),

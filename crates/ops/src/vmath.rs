@@ -17,14 +17,7 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 /// Adding 1.5·2²³ leaves the nearest integer in the low bits of the sum.
 const ROUND: f32 = 12_582_912.0;
 /// Cephes `expf` polynomial: `(eʳ - 1 - r) / r²` on `|r| ≤ ln(2)/2`, highest power first.
-const EXP_POLY: [f32; 6] = [
-    1.987_569_1e-4,
-    1.398_199_9e-3,
-    8.333_452e-3,
-    4.166_579_6e-2,
-    1.666_666_5e-1,
-    5.0e-1,
-];
+const EXP_POLY: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.0e-1];
 
 /// `eˣ`. Overflow gives infinity, underflow passes through the subnormals to 0, NaN stays NaN.
 ///

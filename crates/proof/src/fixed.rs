@@ -122,20 +122,10 @@ mod tests {
         assert!(GOLDEN.len() > 100);
         for &(bits, expected) in GOLDEN {
             let given = gumbel_from_bits(bits);
-            assert!(
-                (given - expected).abs() <= 1,
-                "bits {bits:#x}: {given}, expected {expected}"
-            );
+            assert!((given - expected).abs() <= 1, "bits {bits:#x}: {given}, expected {expected}");
         }
-        let exact = GOLDEN
-            .iter()
-            .filter(|(bits, value)| gumbel_from_bits(*bits) == *value)
-            .count();
-        assert!(
-            exact * 100 >= GOLDEN.len() * 98,
-            "{exact} of {} are exact",
-            GOLDEN.len()
-        );
+        let exact = GOLDEN.iter().filter(|(bits, value)| gumbel_from_bits(*bits) == *value).count();
+        assert!(exact * 100 >= GOLDEN.len() * 98, "{exact} of {} are exact", GOLDEN.len());
     }
 
     #[test]
@@ -164,14 +154,9 @@ mod tests {
     #[test]
     fn the_bound_holds_at_the_top_of_every_binade() {
         for zeros in 0..=32u32 {
-            let high = !(u32::MAX
-                .checked_shr(zeros)
-                .map_or(0, |ones| ones.min((ones >> 1) + 1)));
+            let high = !(u32::MAX.checked_shr(zeros).map_or(0, |ones| ones.min((ones >> 1) + 1)));
             let top = (u64::from(high) << 32) | u64::from(u32::MAX);
-            assert!(
-                gumbel_from_bits(top) <= gumbel_bound(high),
-                "{zeros} leading zeros"
-            );
+            assert!(gumbel_from_bits(top) <= gumbel_bound(high), "{zeros} leading zeros");
         }
     }
 }

@@ -41,10 +41,7 @@ impl Noise {
             let at = 4 * index;
             u32::from_le_bytes([hash[at], hash[at + 1], hash[at + 2], hash[at + 3]])
         };
-        Self {
-            key: [word(0), word(1)],
-            tail: [word(2), word(3)],
-        }
+        Self { key: [word(0), word(1)], tail: [word(2), word(3)] }
     }
 
     /// Gumbel noise of `token` in Q32: `-ln(-ln u)`, in `[-3.81, 45.06]`.
@@ -63,10 +60,7 @@ impl Noise {
     /// High words of the tokens `first .. first + CHUNK`; `first` is a multiple of 4.
     #[inline(always)]
     pub(crate) fn high_words(&self, first: u32) -> HighWords {
-        assert!(
-            first.is_multiple_of(4),
-            "a chunk of noise starts at a whole block"
-        );
+        assert!(first.is_multiple_of(4), "a chunk of noise starts at a whole block");
         let mut lanes = [[0u64; BLOCKS]; 4];
         for (index, counter) in (0..).zip(lanes[0].iter_mut()) {
             *counter = u64::from((first / 4).wrapping_add(index));
@@ -145,10 +139,7 @@ fn philox_lanes<const N: usize>(lanes: &mut [[u64; N]; 4], key: [u32; 2]) {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::float_arithmetic,
-    reason = "statistics of the integers are judged in floats"
-)]
+#[allow(clippy::float_arithmetic, reason = "statistics of the integers are judged in floats")]
 mod tests {
     use super::*;
 
@@ -161,19 +152,10 @@ mod tests {
     #[test]
     fn philox_equals_the_known_answers_of_random123() {
         // Random123, tests/kat_vectors, "philox4x32 10".
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(
-            philox([0; 4], [0; 2]),
-            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
-        );
-        assert_eq!(
-            philox([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
-        assert_eq!(
-            philox(
-                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
-                [0xa409_3822, 0x299f_31d0]
-            ),
+            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
@@ -187,10 +169,7 @@ mod tests {
             for (index, token) in (first..=first + 63).enumerate() {
                 assert_eq!(words.of(index), single(token), "token {token}");
             }
-            assert_eq!(
-                Some(words.largest()),
-                (first..=first + 63).map(single).max()
-            );
+            assert_eq!(Some(words.largest()), (first..=first + 63).map(single).max());
         }
     }
 
@@ -202,31 +181,16 @@ mod tests {
             .into_iter()
             .map(|(position, token)| gumbel_q(&seed, position, token))
             .collect();
-        assert_eq!(
-            given,
-            [
-                -648_597_074,
-                -3_886_807_766,
-                1_027_305_219,
-                -2_399_683_140,
-                -4_380_832_741
-            ]
-        );
+        assert_eq!(given, [-648_597_074, -3_886_807_766, 1_027_305_219, -2_399_683_140, -4_380_832_741]);
     }
 
     #[test]
     fn noise_has_the_mean_and_variance_of_a_gumbel_variable() {
         const COUNT: u32 = 400_000;
         let noise = Noise::new(&[3; 32], 5);
-        let values: Vec<f64> = (0..COUNT)
-            .map(|token| noise.gumbel(token) as f64 / 4_294_967_296.0)
-            .collect();
+        let values: Vec<f64> = (0..COUNT).map(|token| noise.gumbel(token) as f64 / 4_294_967_296.0).collect();
         let mean = values.iter().sum::<f64>() / f64::from(COUNT);
-        let variance = values
-            .iter()
-            .map(|value| (value - mean).powi(2))
-            .sum::<f64>()
-            / f64::from(COUNT);
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / f64::from(COUNT);
         // Euler's constant and π²/6; standard errors 0.0020 and 0.0054, allowed four of each.
         assert!((mean - 0.577_216).abs() < 0.008, "mean {mean}");
         assert!((variance - 1.644_934).abs() < 0.022, "variance {variance}");
@@ -241,9 +205,7 @@ mod tests {
         let base = Noise::new(&seed, 0);
         let correlation = |value: &dyn Fn(u32) -> i64| {
             let unit = |noise: i64| noise as f64 / 4_294_967_296.0 - 0.577_216;
-            let sum: f64 = (0..count)
-                .map(|token| unit(base.gumbel(token)) * unit(value(token)))
-                .sum();
+            let sum: f64 = (0..count).map(|token| unit(base.gumbel(token)) * unit(value(token))).sum();
             sum / f64::from(count) / 1.644_934
         };
         let (next, changed) = (Noise::new(&seed, 1), Noise::new(&other, 0));
@@ -251,9 +213,6 @@ mod tests {
         assert!(correlation(&|token| next.gumbel(token)).abs() < 0.013);
         assert!(correlation(&|token| changed.gumbel(token)).abs() < 0.013);
         assert!(correlation(&|token| base.gumbel(token + 1)).abs() < 0.013);
-        assert!(
-            correlation(&|token| base.gumbel(token)) > 0.9,
-            "the measure itself must react"
-        );
+        assert!(correlation(&|token| base.gumbel(token)) > 0.9, "the measure itself must react");
     }
 }

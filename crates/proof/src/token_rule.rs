@@ -103,10 +103,7 @@ fn best_in_chunk<L: ScaledLogits + ?Sized>(
 pub fn winner_plain<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise) -> Option<Winner> {
     (0..scaled.token_count())
         .filter(|&token| scaled.at(token) != EXCLUDED)
-        .map(|token| Winner {
-            token,
-            score: score(scaled, noise, token),
-        })
+        .map(|token| Winner { token, score: score(scaled, noise, token) })
         .reduce(|best, next| if next.score > best.score { next } else { best })
 }
 
@@ -128,10 +125,7 @@ fn score<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise, token: u32) -> i64
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::float_arithmetic,
-    reason = "statistics of the integers are judged in floats"
-)]
+#[allow(clippy::float_arithmetic, reason = "statistics of the integers are judged in floats")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -139,13 +133,7 @@ mod tests {
     const ONE: i64 = 1 << 32;
 
     fn logits() -> impl Strategy<Value = Vec<i64>> {
-        let spread = prop_oneof![
-            Just(0i64),
-            Just(1),
-            Just(ONE),
-            Just(12 * ONE),
-            Just(1 << 58)
-        ];
+        let spread = prop_oneof![Just(0i64), Just(1), Just(ONE), Just(12 * ONE), Just(1 << 58)];
         (spread, 1usize..700).prop_flat_map(|(spread, count)| {
             let entry = prop_oneof![9 => -spread..=spread, 1 => Just(EXCLUDED)];
             proptest::collection::vec(entry, count)
@@ -223,9 +211,6 @@ mod tests {
                 (f64::from(count) - expected).powi(2) / expected
             })
             .sum();
-        assert!(
-            chi_square < 24.3,
-            "chi-square {chi_square}, counts {counts:?}"
-        );
+        assert!(chi_square < 24.3, "chi-square {chi_square}, counts {counts:?}");
     }
 }

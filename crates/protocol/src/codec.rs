@@ -10,9 +10,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::constants::{
-    BYTES_PER_RECORD_MAX, RECORD_FORMAT, SAMPLES_PER_GROUP_MAX, TOKENS_PER_ROLLOUT_MAX,
-};
+use crate::constants::{BYTES_PER_RECORD_MAX, RECORD_FORMAT, SAMPLES_PER_GROUP_MAX, TOKENS_PER_ROLLOUT_MAX};
 use crate::{Group, PromptLease, ProtocolError, Rollout};
 
 /// A record with one byte form.
@@ -50,9 +48,7 @@ impl<T: Layout> Record for T {
         let mut reader = Reader::open(bytes, T::KIND)?;
         let record = T::read(&mut reader)?;
         if !reader.rest.is_empty() {
-            return Err(ProtocolError::TrailingBytes {
-                given: reader.rest.len(),
-            });
+            return Err(ProtocolError::TrailingBytes { given: reader.rest.len() });
         }
         if record.encode()? != bytes {
             return Err(ProtocolError::NotCanonical);
@@ -63,10 +59,7 @@ impl<T: Layout> Record for T {
 
 fn within_bytes(given: usize) -> Result<(), ProtocolError> {
     match given > BYTES_PER_RECORD_MAX {
-        true => Err(ProtocolError::TooManyBytes {
-            limit: BYTES_PER_RECORD_MAX,
-            given,
-        }),
+        true => Err(ProtocolError::TooManyBytes { limit: BYTES_PER_RECORD_MAX, given }),
         false => Ok(()),
     }
 }
@@ -111,15 +104,10 @@ impl Layout for Group {
     fn read(reader: &mut Reader<'_>) -> Result<Self, ProtocolError> {
         let lease = PromptLease::read(reader)?;
         let count = reader.take_count("rollouts", |given| match given > SAMPLES_PER_GROUP_MAX {
-            true => Err(ProtocolError::TooManySamples {
-                limit: SAMPLES_PER_GROUP_MAX,
-                given,
-            }),
+            true => Err(ProtocolError::TooManySamples { limit: SAMPLES_PER_GROUP_MAX, given }),
             false => Ok(()),
         })?;
-        let rollouts = (0..count)
-            .map(|_| Rollout::read(reader))
-            .collect::<Result<_, _>>()?;
+        let rollouts = (0..count).map(|_| Rollout::read(reader)).collect::<Result<_, _>>()?;
         Ok(Self { lease, rollouts })
     }
 
@@ -136,16 +124,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn open(bytes: &'a [u8], expected: u8) -> Result<Self, ProtocolError> {
-        let mut reader = Self {
-            rest: bytes,
-            bytes: bytes.len(),
-        };
+        let mut reader = Self { rest: bytes, bytes: bytes.len() };
         let format: u8 = reader.take("format")?;
         if format != RECORD_FORMAT {
-            return Err(ProtocolError::UnknownFormat {
-                expected: RECORD_FORMAT,
-                given: format,
-            });
+            return Err(ProtocolError::UnknownFormat { expected: RECORD_FORMAT, given: format });
         }
         let given: u8 = reader.take("kind")?;
         match given == expected {
@@ -155,8 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take<T: DeserializeOwned>(&mut self, field: &'static str) -> Result<T, ProtocolError> {
-        let (value, rest) =
-            postcard::take_from_bytes(self.rest).map_err(|_| self.malformed(field))?;
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|_| self.malformed(field))?;
         self.rest = rest;
         Ok(value)
     }
@@ -176,25 +157,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_tokens<T: DeserializeOwned>(
-        &mut self,
-        field: &'static str,
-    ) -> Result<Vec<T>, ProtocolError> {
+    fn take_tokens<T: DeserializeOwned>(&mut self, field: &'static str) -> Result<Vec<T>, ProtocolError> {
         let count = self.take_count(field, |given| match given > TOKENS_PER_ROLLOUT_MAX {
-            true => Err(ProtocolError::TooManyTokens {
-                limit: TOKENS_PER_ROLLOUT_MAX,
-                given,
-            }),
+            true => Err(ProtocolError::TooManyTokens { limit: TOKENS_PER_ROLLOUT_MAX, given }),
             false => Ok(()),
         })?;
         (0..count).map(|_| self.take(field)).collect()
     }
 
     fn malformed(&self, field: &'static str) -> ProtocolError {
-        ProtocolError::Malformed {
-            field,
-            offset: self.bytes - self.rest.len(),
-            bytes: self.bytes,
-        }
+        ProtocolError::Malformed { field, offset: self.bytes - self.rest.len(), bytes: self.bytes }
     }
 }

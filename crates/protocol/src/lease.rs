@@ -5,10 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::SAMPLES_PER_GROUP_MAX;
-use crate::{
-    BeaconRound, Domain, LeaseId, ProtocolError, RunSeed, TaskIndex, WeightVersion, WorkerId,
-    rollout_seed,
-};
+use crate::{BeaconRound, Domain, LeaseId, ProtocolError, RunSeed, TaskIndex, WeightVersion, WorkerId, rollout_seed};
 
 /// One prompt handed to one worker, to be answered `group_size` times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +49,7 @@ impl PromptLease {
             return Err(ProtocolError::NoSamples { lease: self.lease });
         }
         if given > SAMPLES_PER_GROUP_MAX {
-            return Err(ProtocolError::TooManySamples {
-                limit: SAMPLES_PER_GROUP_MAX,
-                given,
-            });
+            return Err(ProtocolError::TooManySamples { limit: SAMPLES_PER_GROUP_MAX, given });
         }
         Ok(())
     }

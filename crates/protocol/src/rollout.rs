@@ -58,29 +58,15 @@ impl Rollout {
         let completion = self.completion_tokens.len();
         let given = self.prompt_tokens.len().saturating_add(completion);
         if given > TOKENS_PER_ROLLOUT_MAX {
-            return Err(ProtocolError::TooManyTokens {
-                limit: TOKENS_PER_ROLLOUT_MAX,
-                given,
-            });
+            return Err(ProtocolError::TooManyTokens { limit: TOKENS_PER_ROLLOUT_MAX, given });
         }
-        let lists = [
-            ("logprobs", self.logprobs.len()),
-            ("weight_versions", self.weight_versions.len()),
-        ];
+        let lists = [("logprobs", self.logprobs.len()), ("weight_versions", self.weight_versions.len())];
         for (field, given) in lists {
             if given != completion {
-                return Err(ProtocolError::LengthMismatch {
-                    field,
-                    expected: completion,
-                    given,
-                });
+                return Err(ProtocolError::LengthMismatch { field, expected: completion, given });
             }
         }
-        match self
-            .logprobs
-            .iter()
-            .position(|logprob| !logprob.is_finite())
-        {
+        match self.logprobs.iter().position(|logprob| !logprob.is_finite()) {
             Some(index) => Err(ProtocolError::LogprobNotFinite { index }),
             None => Ok(()),
         }
@@ -113,27 +99,16 @@ impl Group {
 
     fn check_member(&self, rollout: &Rollout, lowest_allowed: u32) -> Result<(), ProtocolError> {
         rollout.check()?;
-        let PromptLease {
-            lease, group_size, ..
-        } = self.lease;
+        let PromptLease { lease, group_size, .. } = self.lease;
         let sample_index = rollout.sample_index;
         if rollout.lease != lease {
-            return Err(ProtocolError::ForeignRollout {
-                expected: lease,
-                given: rollout.lease,
-            });
+            return Err(ProtocolError::ForeignRollout { expected: lease, given: rollout.lease });
         }
         if sample_index < lowest_allowed || sample_index >= group_size {
-            return Err(ProtocolError::SampleIndex {
-                group_size,
-                given: sample_index,
-            });
+            return Err(ProtocolError::SampleIndex { group_size, given: sample_index });
         }
         if rollout.prompt_tokens != self.rollouts[0].prompt_tokens {
-            return Err(ProtocolError::PromptMismatch {
-                lease,
-                sample_index,
-            });
+            return Err(ProtocolError::PromptMismatch { lease, sample_index });
         }
         Ok(())
     }

@@ -35,9 +35,7 @@ pub fn capacity(load: Load, staleness_max: u64) -> u64 {
     let batches = (staleness_max + load.version + 1).min(load.steps_max);
     let allowed = batches.saturating_mul(load.per_batch);
     let taken = load.batches_taken.saturating_mul(load.per_batch);
-    let claimed = taken
-        .saturating_add(load.buffered)
-        .saturating_add(load.in_flight);
+    let claimed = taken.saturating_add(load.buffered).saturating_add(load.in_flight);
     let slots = load.in_flight_max.saturating_sub(load.in_flight);
     slots.min(allowed.saturating_sub(claimed))
 }
@@ -66,36 +64,9 @@ mod tests {
 
     #[test]
     fn slots_and_the_end_of_the_run_bound_it_too() {
-        assert_eq!(
-            capacity(
-                Load {
-                    in_flight_max: 8,
-                    ..LOAD
-                },
-                2
-            ),
-            2
-        );
+        assert_eq!(capacity(Load { in_flight_max: 8, ..LOAD }, 2), 2);
         // min(4, 3)·8 - 27 is below 0: the last batch is provided for.
-        assert_eq!(
-            capacity(
-                Load {
-                    steps_max: 3,
-                    ..LOAD
-                },
-                2
-            ),
-            0
-        );
-        assert_eq!(
-            capacity(
-                Load {
-                    in_flight_max: 3,
-                    ..LOAD
-                },
-                2
-            ),
-            0
-        );
+        assert_eq!(capacity(Load { steps_max: 3, ..LOAD }, 2), 0);
+        assert_eq!(capacity(Load { in_flight_max: 3, ..LOAD }, 2), 0);
     }
 }

@@ -14,13 +14,8 @@ use crate::{Action, Batch, DropReason, FinishCause, GroupSummary, Mode, Notice, 
 
 impl GroupSummary {
     fn weight_version_min(&self) -> u64 {
-        let versions = self
-            .rollouts
-            .iter()
-            .map(|rollout| rollout.weight_version_min);
-        versions
-            .min()
-            .expect("a group without rollouts is refused on arrival")
+        let versions = self.rollouts.iter().map(|rollout| rollout.weight_version_min);
+        versions.min().expect("a group without rollouts is refused on arrival")
     }
 }
 
@@ -43,12 +38,7 @@ impl Rounds {
     }
 
     /// Buffers a group that may train, drops any other.
-    pub(crate) fn judge(
-        &mut self,
-        lease: LeaseId,
-        back: Option<GroupSummary>,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(crate) fn judge(&mut self, lease: LeaseId, back: Option<GroupSummary>, actions: &mut Vec<Action>) {
         match self.refusal(back.as_ref()) {
             Some(reason) => {
                 self.refused += 1;
@@ -66,12 +56,7 @@ impl Rounds {
         stale.or((!self.config.gate.passes(group)).then_some(DropReason::NoSignal))
     }
 
-    pub(crate) fn drop_group(
-        &mut self,
-        lease: LeaseId,
-        reason: DropReason,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(crate) fn drop_group(&mut self, lease: LeaseId, reason: DropReason, actions: &mut Vec<Action>) {
         let count = match reason {
             DropReason::Stale { .. } => &mut self.counters.dropped_stale,
             DropReason::NoSignal => &mut self.counters.dropped_no_signal,
@@ -87,18 +72,11 @@ impl Rounds {
     /// batches nothing ages, so one sweep after each batch keeps the bound for the next.
     /// Source: prime-rl, which drops at the same two places.
     fn sweep(&mut self, actions: &mut Vec<Action>) {
-        let waiting = self
-            .buffer
-            .iter()
-            .map(|group| (group.lease, group.weight_version_min()));
-        let out = self
-            .in_flight
-            .values()
-            .map(|lease| (lease.lease, lease.weight_version));
+        let waiting = self.buffer.iter().map(|group| (group.lease, group.weight_version_min()));
+        let out = self.in_flight.values().map(|lease| (lease.lease, lease.weight_version));
         let judged = waiting.chain(out);
-        let old: BTreeMap<LeaseId, DropReason> = judged
-            .filter_map(|(lease, version)| Some((lease, self.stale(version)?)))
-            .collect();
+        let old: BTreeMap<LeaseId, DropReason> =
+            judged.filter_map(|(lease, version)| Some((lease, self.stale(version)?))).collect();
         self.buffer.retain(|group| !old.contains_key(&group.lease));
         self.in_flight.retain(|lease, _| !old.contains_key(lease));
         for (lease, reason) in old {
@@ -154,11 +132,7 @@ impl Rounds {
         let have_groups = have as u32; // ≤ need
         if have_groups < need {
             self.counters.batches_short += 1;
-            let notice = Notice::ShortBatch {
-                step,
-                have: have_groups,
-                need,
-            };
+            let notice = Notice::ShortBatch { step, have: have_groups, need };
             actions.push(Action::Notice(notice));
         }
         let groups: Vec<GroupSummary> = self.buffer.drain(..have).collect();
@@ -170,11 +144,7 @@ impl Rounds {
     }
 
     fn make_batch(&self, step: u64, groups: &[GroupSummary]) -> Batch {
-        let ages = || {
-            groups
-                .iter()
-                .map(|group| self.staleness(group.weight_version_min()))
-        };
+        let ages = || groups.iter().map(|group| self.staleness(group.weight_version_min()));
         let rollouts = groups.iter().flat_map(|group| &group.rollouts);
         let batch = Batch {
             step,
@@ -184,10 +154,7 @@ impl Rounds {
             tokens: rollouts.map(|rollout| u64::from(rollout.tokens)).sum(),
         };
         let limit = self.config.staleness_limit();
-        assert!(
-            batch.staleness_max <= limit,
-            "the sweep let a stale group into step {step}"
-        );
+        assert!(batch.staleness_max <= limit, "the sweep let a stale group into step {step}");
         batch
     }
 

@@ -9,9 +9,7 @@ use protocol::{BeaconRound, RunSeed, StepNumber, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use crate::RoundsError;
-use crate::constants::{
-    EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, STALENESS_MAX, TASKS_MAX,
-};
+use crate::constants::{EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, STALENESS_MAX, TASKS_MAX};
 
 /// How generation and training share time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,12 +116,7 @@ impl RoundsConfig {
     pub fn check(&self) -> Result<(), RoundsError> {
         let samples_max = SAMPLES_PER_GROUP_MAX as u64;
         within("steps_max", self.steps_max, 1, u64::from(u32::MAX))?;
-        within(
-            "prompts_per_step",
-            self.prompts_per_step.into(),
-            1,
-            GROUPS_PER_STEP_MAX,
-        )?;
+        within("prompts_per_step", self.prompts_per_step.into(), 1, GROUPS_PER_STEP_MAX)?;
         within("group_size", self.group_size.into(), 1, samples_max)?;
         within("staleness_max", self.staleness_max, 0, STALENESS_MAX)?;
         let in_flight = u64::from(self.in_flight_groups_max);
@@ -141,18 +134,12 @@ impl RoundsConfig {
 
     fn check_gate(&self) -> Result<(), RoundsError> {
         if self.gate.reject_zero_signal && self.group_size < 2 {
-            return Err(RoundsError::GateNeedsPairs {
-                group_size: self.group_size,
-            });
+            return Err(RoundsError::GateNeedsPairs { group_size: self.group_size });
         }
         match self.gate.reward_mean {
-            Some(RewardBounds {
-                min_micro,
-                max_micro,
-            }) if min_micro > max_micro => Err(RoundsError::RewardBoundsEmpty {
-                min_micro,
-                max_micro,
-            }),
+            Some(RewardBounds { min_micro, max_micro }) if min_micro > max_micro => {
+                Err(RoundsError::RewardBoundsEmpty { min_micro, max_micro })
+            }
             _ => Ok(()),
         }
     }
@@ -161,11 +148,6 @@ impl RoundsConfig {
 fn within(field: &'static str, given: u64, min: u64, max: u64) -> Result<(), RoundsError> {
     match (min..=max).contains(&given) {
         true => Ok(()),
-        false => Err(RoundsError::ConfigRange {
-            field,
-            min,
-            max,
-            given,
-        }),
+        false => Err(RoundsError::ConfigRange { field, min, max, given }),
     }
 }

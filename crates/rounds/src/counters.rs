@@ -42,19 +42,13 @@ impl Counters {
 
     /// All groups dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
-        [
-            self.dropped_no_signal,
-            self.dropped_failed,
-            self.dropped_run_ended,
-        ]
-        .into_iter()
-        .fold(self.dropped_stale, u64::saturating_add)
+        [self.dropped_no_signal, self.dropped_failed, self.dropped_run_ended]
+            .into_iter()
+            .fold(self.dropped_stale, u64::saturating_add)
     }
 
     /// Mean staleness of the trained groups in thousandths of a version, rounded down.
     pub fn staleness_mean_milli(&self) -> u64 {
-        (self.staleness_sum * 1_000)
-            .checked_div(self.groups_trained)
-            .unwrap_or(0)
+        (self.staleness_sum * 1_000).checked_div(self.groups_trained).unwrap_or(0)
     }
 }

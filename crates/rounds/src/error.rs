@@ -11,12 +11,7 @@ use thiserror::Error;
 pub enum RoundsError {
     /// A configured number lies outside its bounds.
     #[error("{field} is {given}, allowed are {min} to {max}")]
-    ConfigRange {
-        field: &'static str,
-        min: u64,
-        max: u64,
-        given: u64,
-    },
+    ConfigRange { field: &'static str, min: u64, max: u64, given: u64 },
     /// Groups of one never differ in reward, so the gate would refuse all of them.
     #[error("the zero-signal gate needs groups of at least 2, group_size is {group_size}")]
     GateNeedsPairs { group_size: u32 },
@@ -40,11 +35,7 @@ pub enum RoundsError {
     NoRollouts { lease: u64 },
     /// More rollouts than the lease asked for.
     #[error("group of lease {lease} has {given} rollouts, {limit} were asked for")]
-    TooManyRollouts {
-        lease: u64,
-        limit: u32,
-        given: usize,
-    },
+    TooManyRollouts { lease: u64, limit: u32, given: usize },
     /// A token claims weights that nobody has trained yet.
     #[error("group of lease {lease} names weight version {given}, the newest is {limit}")]
     WeightsFromTheFuture { lease: u64, limit: u64, given: u64 },
@@ -74,21 +65,13 @@ pub enum RoundsError {
     StateInconsistent { rule: &'static str },
     /// A score was asked of nothing, or of unequal rows.
     #[error("item {item} has {given} samples, expected {expected}")]
-    ScoreShape {
-        item: usize,
-        expected: usize,
-        given: usize,
-    },
+    ScoreShape { item: usize, expected: usize, given: usize },
     /// pass@k needs 1 ≤ k ≤ n ≤ 64.
     #[error("pass@{k} of {samples} samples is undefined; needs 1 ≤ k ≤ samples ≤ {limit}")]
     PassAtUndefined { k: u32, samples: u32, limit: u64 },
     /// More right answers than answers.
     #[error("item {item} has {given} right answers of {samples} samples")]
-    PassAtCount {
-        item: usize,
-        samples: u32,
-        given: u32,
-    },
+    PassAtCount { item: usize, samples: u32, given: u32 },
     /// Nothing was scored.
     #[error("a score needs at least one item")]
     ScoreOfNothing,

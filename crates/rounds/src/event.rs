@@ -33,15 +33,10 @@ impl From<&Group> for GroupSummary {
         let summary = |rollout: &protocol::Rollout| RolloutSummary {
             reward_micro: rollout.reward_micro,
             // An empty completion was made by the weights of its lease.
-            weight_version_min: rollout
-                .weight_version_min()
-                .unwrap_or(group.lease.weight_version),
+            weight_version_min: rollout.weight_version_min().unwrap_or(group.lease.weight_version),
             tokens: u32::try_from(rollout.completion_tokens.len()).unwrap_or(u32::MAX), // ≤ limit
         };
-        Self {
-            lease: group.lease.lease,
-            rollouts: group.rollouts.iter().map(summary).collect(),
-        }
+        Self { lease: group.lease.lease, rollouts: group.rollouts.iter().map(summary).collect() }
     }
 }
 

@@ -100,9 +100,7 @@ mod waiting;
 pub use config::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 pub use counters::Counters;
 pub use error::RoundsError;
-pub use event::{
-    Action, Batch, DropReason, EvalId, Event, FinishCause, GroupSummary, Notice, RolloutSummary,
-};
+pub use event::{Action, Batch, DropReason, EvalId, Event, FinishCause, GroupSummary, Notice, RolloutSummary};
 pub use machine::Rounds;
 pub use score::{Ratio, avg_at_k, pass_at_k};
 pub use waiting::{Party, Wait, Waiting};

@@ -10,10 +10,7 @@ use protocol::{LeaseId, PromptLease, StepNumber, WeightVersion};
 use serde::{Deserialize, Serialize};
 
 use crate::sampler::Sampler;
-use crate::{
-    Action, Batch, Counters, EvalId, Event, FinishCause, GroupSummary, Mode, RoundsConfig,
-    RoundsError,
-};
+use crate::{Action, Batch, Counters, EvalId, Event, FinishCause, GroupSummary, Mode, RoundsConfig, RoundsError};
 
 /// The orchestrator's rules. Serialise it whole into each checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,10 +119,7 @@ impl Rounds {
             Event::WeightsPublished { version } => self.admits_version(*version),
             Event::StepTrained { step } => {
                 let expected = self.training.as_ref().map(|batch| batch.step);
-                let error = RoundsError::StepNotInTraining {
-                    expected,
-                    given: *step,
-                };
+                let error = RoundsError::StepNotInTraining { expected, given: *step };
                 (expected == Some(*step)).then_some(()).ok_or(error)
             }
             Event::EvalFinished { eval } | Event::EvalFailed { eval, .. } => {
@@ -134,10 +128,7 @@ impl Rounds {
             }
             Event::CheckpointSaved { step } => {
                 let expected = self.saving;
-                let error = RoundsError::CheckpointNotAsked {
-                    expected,
-                    given: *step,
-                };
+                let error = RoundsError::CheckpointNotAsked { expected, given: *step };
                 (expected == Some(*step)).then_some(()).ok_or(error)
             }
         }
@@ -146,10 +137,7 @@ impl Rounds {
     fn leased(&self, lease: LeaseId) -> Result<&PromptLease, RoundsError> {
         let unknown = lease >= self.next_lease;
         self.in_flight.get(&lease).ok_or(match unknown {
-            true => RoundsError::LeaseUnknown {
-                lease,
-                next: self.next_lease,
-            },
+            true => RoundsError::LeaseUnknown { lease, next: self.next_lease },
             false => RoundsError::LeaseEnded { lease },
         })
     }
@@ -162,22 +150,13 @@ impl Rounds {
             return Err(RoundsError::NoRollouts { lease });
         }
         if given > limit as usize {
-            return Err(RoundsError::TooManyRollouts {
-                lease,
-                limit,
-                given,
-            });
+            return Err(RoundsError::TooManyRollouts { lease, limit, given });
         }
-        let versions = group
-            .rollouts
-            .iter()
-            .map(|rollout| rollout.weight_version_min);
+        let versions = group.rollouts.iter().map(|rollout| rollout.weight_version_min);
         match versions.max() {
-            Some(given) if given > self.trained => Err(RoundsError::WeightsFromTheFuture {
-                lease,
-                limit: self.trained,
-                given,
-            }),
+            Some(given) if given > self.trained => {
+                Err(RoundsError::WeightsFromTheFuture { lease, limit: self.trained, given })
+            }
             _ => Ok(()),
         }
     }

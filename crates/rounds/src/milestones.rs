@@ -20,9 +20,9 @@ impl Rounds {
                     self.start_eval(0, actions);
                 }
             }
-            Phase::Running
-            | Phase::Ending(FinishCause::StepsDone)
-            | Phase::Finished(FinishCause::StepsDone) => actions.extend(self.outstanding()),
+            Phase::Running | Phase::Ending(FinishCause::StepsDone) | Phase::Finished(FinishCause::StepsDone) => {
+                actions.extend(self.outstanding())
+            }
             Phase::Ending(_) | Phase::Finished(_) => {
                 self.phase = Phase::Running;
                 self.empty_batches = 0;
@@ -32,20 +32,11 @@ impl Rounds {
     }
 
     pub(crate) fn step_trained(&mut self, actions: &mut Vec<Action>) {
-        let batch = self
-            .training
-            .take()
-            .expect("admitted only while a step is in training");
+        let batch = self.training.take().expect("admitted only while a step is in training");
         self.trained = batch.step;
         self.counters.add_trained(&batch);
-        actions.push(Action::PublishWeights {
-            version: batch.step,
-        });
-        if crosses(
-            self.config.checkpoint_interval_steps,
-            batch.step - 1,
-            batch.step,
-        ) {
+        actions.push(Action::PublishWeights { version: batch.step });
+        if crosses(self.config.checkpoint_interval_steps, batch.step - 1, batch.step) {
             self.save_checkpoint(actions);
         }
     }
@@ -84,12 +75,7 @@ impl Rounds {
 
     fn eval_action(&self, eval: u64, version: u64) -> Option<Action> {
         let plan = self.config.eval.as_ref()?;
-        Some(Action::StartEval {
-            eval,
-            version,
-            items: plan.items,
-            samples: plan.samples,
-        })
+        Some(Action::StartEval { eval, version, items: plan.items, samples: plan.samples })
     }
 
     /// Every action that was asked for and not yet answered, in an order that can be performed.
@@ -100,34 +86,19 @@ impl Rounds {
         if let Phase::Finished(cause) = self.phase {
             return vec![Action::Finish { cause }];
         }
-        let publish = (self.published < self.trained).then_some(Action::PublishWeights {
-            version: self.trained,
-        });
-        let evals = self
-            .evals
-            .iter()
-            .filter_map(|(&eval, &version)| self.eval_action(eval, version));
+        let publish = (self.published < self.trained).then_some(Action::PublishWeights { version: self.trained });
+        let evals = self.evals.iter().filter_map(|(&eval, &version)| self.eval_action(eval, version));
         let save = self.saving.map(|step| Action::SaveCheckpoint { step });
         let train = self.training.clone().map(Action::TrainBatch);
         let leases = self.in_flight.values().cloned().map(Action::Lease);
-        publish
-            .into_iter()
-            .chain(evals)
-            .chain(save)
-            .chain(leases)
-            .chain(train)
-            .collect()
+        publish.into_iter().chain(evals).chain(save).chain(leases).chain(train).collect()
     }
 
     /// The last batch is taken: whatever else is out or waiting is of no use.
     pub(crate) fn withdraw_rest(&mut self, actions: &mut Vec<Action>) {
         let waiting = std::mem::take(&mut self.buffer);
         let out = std::mem::take(&mut self.in_flight);
-        for lease in waiting
-            .iter()
-            .map(|group| group.lease)
-            .chain(out.into_keys())
-        {
+        for lease in waiting.iter().map(|group| group.lease).chain(out.into_keys()) {
             self.drop_group(lease, DropReason::RunEnded, actions);
         }
     }

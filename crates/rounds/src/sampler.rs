@@ -25,15 +25,7 @@ struct Cursor {
 
 impl Sampler {
     pub(crate) fn new(tasks: &[TaskShare]) -> Self {
-        Self {
-            cursors: vec![
-                Cursor {
-                    credit: 0,
-                    drawn: 0
-                };
-                tasks.len()
-            ],
-        }
+        Self { cursors: vec![Cursor { credit: 0, drawn: 0 }; tasks.len()] }
     }
 
     pub(crate) fn tasks(&self) -> usize {
@@ -49,13 +41,9 @@ impl Sampler {
             cursor.credit += i64::from(task.weight);
         }
         let ranked = self.cursors.iter_mut().enumerate().rev();
-        let (index, cursor) = ranked
-            .max_by_key(|(_, cursor)| cursor.credit)
-            .expect("a checked run has a task");
+        let (index, cursor) = ranked.max_by_key(|(_, cursor)| cursor.credit).expect("a checked run has a task");
         cursor.credit -= total;
-        let item = tasks[index]
-            .items
-            .map_or(cursor.drawn, |items| cursor.drawn % items);
+        let item = tasks[index].items.map_or(cursor.drawn, |items| cursor.drawn % items);
         cursor.drawn += 1;
         (index as TaskIndex, item) // TASKS_MAX fits
     }
@@ -68,10 +56,7 @@ mod tests {
     use super::*;
 
     fn share(weight: u32, items: Option<u64>) -> TaskShare {
-        TaskShare {
-            weight,
-            items: items.and_then(NonZeroU64::new),
-        }
+        TaskShare { weight, items: items.and_then(NonZeroU64::new) }
     }
 
     #[test]
@@ -88,12 +73,7 @@ mod tests {
         let tasks = [share(1, Some(3)), share(1, None)];
         let mut sampler = Sampler::new(&tasks);
         let drawn: Vec<(u32, u64)> = (0..8).map(|_| sampler.draw(&tasks)).collect();
-        let of = |task| {
-            drawn
-                .iter()
-                .filter(move |draw| draw.0 == task)
-                .map(|draw| draw.1)
-        };
+        let of = |task| drawn.iter().filter(move |draw| draw.0 == task).map(|draw| draw.1);
         assert_eq!(of(0).collect::<Vec<_>>(), [0, 1, 2, 0]);
         assert_eq!(of(1).collect::<Vec<_>>(), [0, 1, 2, 3]);
     }

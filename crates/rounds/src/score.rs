@@ -30,30 +30,16 @@ impl Ratio {
 /// `rewards_micro` is `[items][k]`. Errors: `ScoreOfNothing`; `ScoreShape` if a row is empty or of
 /// another length than the first.
 pub fn avg_at_k(rewards_micro: &[Vec<i64>]) -> Result<Ratio, RoundsError> {
-    let expected = rewards_micro
-        .first()
-        .ok_or(RoundsError::ScoreOfNothing)?
-        .len();
+    let expected = rewards_micro.first().ok_or(RoundsError::ScoreOfNothing)?.len();
     for (item, row) in rewards_micro.iter().enumerate() {
         let given = row.len();
         if given != expected || given == 0 {
-            return Err(RoundsError::ScoreShape {
-                item,
-                expected: expected.max(1),
-                given,
-            });
+            return Err(RoundsError::ScoreShape { item, expected: expected.max(1), given });
         }
     }
     let count = (rewards_micro.len() * expected) as i128;
-    let numerator = rewards_micro
-        .iter()
-        .flatten()
-        .map(|&reward| i128::from(reward))
-        .sum();
-    Ok(Ratio {
-        numerator,
-        denominator: count * 1_000_000,
-    })
+    let numerator = rewards_micro.iter().flatten().map(|&reward| i128::from(reward)).sum();
+    Ok(Ratio { numerator, denominator: count * 1_000_000 })
 }
 
 /// Chance that at least one of `k` answers is right, estimated without bias from `n` samples of
@@ -70,11 +56,7 @@ pub fn avg_at_k(rewards_micro: &[Vec<i64>]) -> Result<Ratio, RoundsError> {
 /// ```
 pub fn pass_at_k(correct: &[u32], samples: u32, k: u32) -> Result<Ratio, RoundsError> {
     if k == 0 || k > samples || u64::from(samples) > EVAL_SAMPLES_MAX {
-        return Err(RoundsError::PassAtUndefined {
-            k,
-            samples,
-            limit: EVAL_SAMPLES_MAX,
-        });
+        return Err(RoundsError::PassAtUndefined { k, samples, limit: EVAL_SAMPLES_MAX });
     }
     if correct.is_empty() {
         return Err(RoundsError::ScoreOfNothing);
@@ -82,17 +64,10 @@ pub fn pass_at_k(correct: &[u32], samples: u32, k: u32) -> Result<Ratio, RoundsE
     let all = binomial(samples, k);
     let mut numerator = 0;
     for (item, &given) in correct.iter().enumerate() {
-        let wrong = samples.checked_sub(given).ok_or(RoundsError::PassAtCount {
-            item,
-            samples,
-            given,
-        })?;
+        let wrong = samples.checked_sub(given).ok_or(RoundsError::PassAtCount { item, samples, given })?;
         numerator += all - binomial(wrong, k);
     }
-    Ok(Ratio {
-        numerator,
-        denominator: correct.len() as i128 * all,
-    })
+    Ok(Ratio { numerator, denominator: correct.len() as i128 * all })
 }
 
 /// `C(n, k)`, exact for `n ≤ 64`: each partial product `C(n, i)·(n - i)` is below `2^64·64`.
@@ -118,14 +93,9 @@ mod tests {
         // n = 6, each c, each k: count the k-subsets of {0..6} that hit the first c.
         for (correct, k) in (0..=6).flat_map(|c| (1..=6).map(move |k| (c, k))) {
             let chosen = || (0u32..64).filter(|set| set.count_ones() == k);
-            let hits = chosen()
-                .filter(|set| set & ((1 << correct) - 1) != 0)
-                .count();
+            let hits = chosen().filter(|set| set & ((1 << correct) - 1) != 0).count();
             let ratio = pass_at_k(&[correct], 6, k).unwrap();
-            let counted = Ratio {
-                numerator: hits as i128,
-                denominator: chosen().count() as i128,
-            };
+            let counted = Ratio { numerator: hits as i128, denominator: chosen().count() as i128 };
             assert_eq!(ratio, counted, "c {correct}, k {k}");
         }
     }
@@ -141,27 +111,12 @@ mod tests {
 
     #[test]
     fn impossible_scores_are_refused() {
-        let undefined = RoundsError::PassAtUndefined {
-            k: 4,
-            samples: 3,
-            limit: 64,
-        };
+        let undefined = RoundsError::PassAtUndefined { k: 4, samples: 3, limit: 64 };
         assert_eq!(pass_at_k(&[1], 3, 4).unwrap_err(), undefined);
-        let count = RoundsError::PassAtCount {
-            item: 1,
-            samples: 3,
-            given: 4,
-        };
+        let count = RoundsError::PassAtCount { item: 1, samples: 3, given: 4 };
         assert_eq!(pass_at_k(&[1, 4], 3, 1).unwrap_err(), count);
-        assert_eq!(
-            pass_at_k(&[], 3, 1).unwrap_err(),
-            RoundsError::ScoreOfNothing
-        );
-        let shape = RoundsError::ScoreShape {
-            item: 1,
-            expected: 2,
-            given: 1,
-        };
+        assert_eq!(pass_at_k(&[], 3, 1).unwrap_err(), RoundsError::ScoreOfNothing);
+        let shape = RoundsError::ScoreShape { item: 1, expected: 2, given: 1 };
         assert_eq!(avg_at_k(&[vec![1, 2], vec![1]]).unwrap_err(), shape);
     }
 }

@@ -68,21 +68,14 @@ impl Rounds {
     /// [`RoundsConfig::check`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RoundsError> {
         if bytes.len() > STATE_BYTES_MAX {
-            return Err(RoundsError::StateTooLarge {
-                limit: STATE_BYTES_MAX,
-                given: bytes.len(),
-            });
+            return Err(RoundsError::StateTooLarge { limit: STATE_BYTES_MAX, given: bytes.len() });
         }
         let malformed = RoundsError::StateMalformed { bytes: bytes.len() };
         let (&given, body) = bytes.split_first().ok_or(malformed.clone())?;
         if given != STATE_FORMAT {
-            return Err(RoundsError::StateFormat {
-                expected: STATE_FORMAT,
-                given,
-            });
+            return Err(RoundsError::StateFormat { expected: STATE_FORMAT, given });
         }
-        let (state, rest): (Self, _) =
-            postcard::take_from_bytes(body).map_err(|_| malformed.clone())?;
+        let (state, rest): (Self, _) = postcard::take_from_bytes(body).map_err(|_| malformed.clone())?;
         if !rest.is_empty() {
             return Err(malformed);
         }

@@ -79,25 +79,14 @@ pub struct Wait {
 impl Rounds {
     /// Who waits on whom, now. Callers add the times; the rules know no clock.
     pub fn waiting_on(&self) -> Vec<Wait> {
-        let run = |on| {
-            vec![Wait {
-                who: Party::Run,
-                on,
-            }]
-        };
+        let run = |on| vec![Wait { who: Party::Run, on }];
         match self.phase {
             Phase::New => run(Waiting::Start),
             Phase::Finished(cause) => run(Waiting::Finished { cause }),
             Phase::Ending(cause) => self.end_waits(cause).into_iter().flat_map(run).collect(),
             Phase::Running => {
-                let trainer = self.trainer_waits().map(|on| Wait {
-                    who: Party::Trainer,
-                    on,
-                });
-                let workers = self.workers_wait().map(|on| Wait {
-                    who: Party::Workers,
-                    on,
-                });
+                let trainer = self.trainer_waits().map(|on| Wait { who: Party::Trainer, on });
+                let workers = self.workers_wait().map(|on| Wait { who: Party::Workers, on });
                 trainer.into_iter().chain(workers).collect()
             }
         }
@@ -105,24 +94,14 @@ impl Rounds {
 
     fn groups(&self) -> Waiting {
         let load = self.load();
-        let arrived = self
-            .wave
-            .as_ref()
-            .map_or(0, |wave| wave.arrived.len() as u64);
+        let arrived = self.wave.as_ref().map_or(0, |wave| wave.arrived.len() as u64);
         let have = load.buffered + arrived;
-        Waiting::Groups {
-            have,
-            need: load.per_batch,
-            in_flight: load.in_flight,
-        }
+        Waiting::Groups { have, need: load.per_batch, in_flight: load.in_flight }
     }
 
     /// What stands between the trainer's present state and a newer published version.
     fn newer_weights(&self) -> Option<Waiting> {
-        let step = self
-            .training
-            .as_ref()
-            .map(|batch| Waiting::Trainer { step: batch.step });
+        let step = self.training.as_ref().map(|batch| Waiting::Trainer { step: batch.step });
         let version = self.trained;
         let unpublished = (self.published < version).then_some(Waiting::Weights { version });
         unpublished.or(step)
@@ -142,25 +121,17 @@ impl Rounds {
             return None; // no more leases will come, so nobody waits for one
         }
         if load.in_flight == load.in_flight_max {
-            return Some(Waiting::Slots {
-                limit: load.in_flight_max,
-            });
+            return Some(Waiting::Slots { limit: load.in_flight_max });
         }
         Some(self.newer_weights().unwrap_or(self.groups()))
     }
 
     fn end_waits(&self, cause: FinishCause) -> Vec<Waiting> {
-        let step = self
-            .training
-            .as_ref()
-            .map(|batch| Waiting::Trainer { step: batch.step });
+        let step = self.training.as_ref().map(|batch| Waiting::Trainer { step: batch.step });
         let save = self.saving.map(|step| Waiting::Checkpoint { step });
         let version = self.trained;
         let weights = (self.published < version).then_some(Waiting::Weights { version });
-        let evals = self
-            .evals
-            .iter()
-            .map(|(&eval, &version)| Waiting::Eval { eval, version });
+        let evals = self.evals.iter().map(|(&eval, &version)| Waiting::Eval { eval, version });
         let patient = cause != FinishCause::Stopped;
         let rest = weights.into_iter().chain(evals).filter(|_| patient);
         step.into_iter().chain(save).chain(rest).collect()

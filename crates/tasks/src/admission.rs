@@ -54,30 +54,16 @@ pub struct AdmissionReport {
 impl AdmissionReport {
     /// The mean reward of a probe by its name.
     pub fn mean_micro(&self, probe: &str) -> Option<i64> {
-        self.probes
-            .iter()
-            .find(|p| p.name == probe)
-            .map(|p| p.mean_micro)
+        self.probes.iter().find(|p| p.name == probe).map(|p| p.mean_micro)
     }
 }
 
 impl fmt::Display for AdmissionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}: admitted, mean reward over {} items",
-            self.task, self.items
-        )?;
+        writeln!(f, "{}: admitted, mean reward over {} items", self.task, self.items)?;
         for probe in &self.probes {
-            let (whole, rest) = (
-                probe.mean_micro / REWARD_ONE_MICRO,
-                probe.mean_micro % REWARD_ONE_MICRO / 1000,
-            );
-            writeln!(
-                f,
-                "  {:<12} {whole}.{rest:03}  {:?}",
-                probe.name, probe.answer
-            )?;
+            let (whole, rest) = (probe.mean_micro / REWARD_ONE_MICRO, probe.mean_micro % REWARD_ONE_MICRO / 1000);
+            writeln!(f, "  {:<12} {whole}.{rest:03}  {:?}", probe.name, probe.answer)?;
         }
         Ok(())
     }
@@ -115,11 +101,7 @@ pub fn admit(task: &dyn Task, seed: u64) -> Result<AdmissionReport, TaskError> {
             });
         }
     }
-    Ok(AdmissionReport {
-        task: task.name().to_owned(),
-        items: exam.items.len() as u64,
-        probes,
-    })
+    Ok(AdmissionReport { task: task.name().to_owned(), items: exam.items.len() as u64, probes })
 }
 
 /// A task with the items it is examined on.
@@ -135,28 +117,17 @@ impl<'t> Exam<'t> {
     fn new(task: &'t dyn Task, seed: u64) -> Result<Self, TaskError> {
         let len = task.len(Split::Train).unwrap_or(u64::MAX);
         let item = |index| task.item(seed, Split::Train, index);
-        let models: Vec<Item> = (0..len.min(ITEMS + CONSTANT_ITEMS))
-            .map(item)
-            .collect::<Result<_, _>>()?;
+        let models: Vec<Item> = (0..len.min(ITEMS + CONSTANT_ITEMS)).map(item).collect::<Result<_, _>>()?;
         let items = models[..models.len().min(ITEMS as usize)].to_vec();
         let Some(first) = items.first() else {
             let (task, split) = (task.name().to_owned(), Split::Train);
-            return Err(TaskError::SplitTooSmall {
-                task,
-                split,
-                attempts: 0,
-            });
+            return Err(TaskError::SplitTooSmall { task, split, attempts: 0 });
         };
         if item(first.index)? != *first {
             let task = task.name().to_owned();
             return Err(TaskError::NotDeterministic { task, what: "item" });
         }
-        Ok(Self {
-            task,
-            seed,
-            items,
-            models,
-        })
+        Ok(Self { task, seed, items, models })
     }
 
     fn name(&self) -> String {
@@ -167,20 +138,11 @@ impl<'t> Exam<'t> {
     fn grade(&self, item: &Item, answer: &str) -> Result<Grade, TaskError> {
         let shown = || shown(answer);
         // a grader takes shared references only, so nothing half-done can be seen afterwards
-        let grade =
-            catch_unwind(AssertUnwindSafe(|| self.task.grade(item, answer))).map_err(|_| {
-                TaskError::GraderPanicked {
-                    task: self.name(),
-                    answer: shown(),
-                }
-            })?;
+        let grade = catch_unwind(AssertUnwindSafe(|| self.task.grade(item, answer)))
+            .map_err(|_| TaskError::GraderPanicked { task: self.name(), answer: shown() })?;
         if !(0..=REWARD_ONE_MICRO).contains(&grade.reward_micro) {
             let (task, answer, given_micro) = (self.name(), shown(), grade.reward_micro);
-            return Err(TaskError::RewardOutOfRange {
-                task,
-                answer,
-                given_micro,
-            });
+            return Err(TaskError::RewardOutOfRange { task, answer, given_micro });
         }
         Ok(grade)
     }
@@ -200,10 +162,7 @@ impl<'t> Exam<'t> {
                 });
             }
             if self.grade(item, &answer)? != grade {
-                return Err(TaskError::NotDeterministic {
-                    task: self.name(),
-                    what: "grade",
-                });
+                return Err(TaskError::NotDeterministic { task: self.name(), what: "grade" });
             }
         }
         Ok(())
@@ -223,20 +182,11 @@ impl<'t> Exam<'t> {
         }
         let mean_micro = total / self.items.len() as i64;
         let answer = answers.first().cloned().unwrap_or_default();
-        Ok(Probe {
-            name,
-            mean_micro,
-            exact_count,
-            answer,
-        })
+        Ok(Probe { name, mean_micro, exact_count, answer })
     }
 
     /// The probe with the highest mean; the first of equals.
-    fn best(
-        &self,
-        name: &'static str,
-        mut candidates: impl Iterator<Item = Vec<String>>,
-    ) -> Result<Probe, TaskError> {
+    fn best(&self, name: &'static str, mut candidates: impl Iterator<Item = Vec<String>>) -> Result<Probe, TaskError> {
         let mut best = self.probe(name, &candidates.next().unwrap_or_default())?;
         for answers in candidates {
             let probe = self.probe(name, &answers)?;
@@ -250,30 +200,17 @@ impl<'t> Exam<'t> {
     /// Random text: every second one over the task's own characters, the others over all of
     /// printable ASCII and some that are not.
     fn garbage(&self, number: u64) -> String {
-        let mut random =
-            Random::new(&[b"garbage", &self.seed.to_le_bytes(), &number.to_le_bytes()]);
+        let mut random = Random::new(&[b"garbage", &self.seed.to_le_bytes(), &number.to_le_bytes()]);
         let wild = (' '..='~').chain("\n\t\0é漢😀\u{202e}".chars()).collect();
         let own: Vec<char> = self.task.alphabet().unwrap_or_default().chars().collect();
-        let alphabet = if number.is_multiple_of(2) && !own.is_empty() {
-            own
-        } else {
-            wild
-        };
-        let most = (self.task.max_answer_chars() as u64)
-            .saturating_mul(2)
-            .clamp(1, MAX_GARBAGE_CHARS);
-        (0..random.within(1, most))
-            .map(|_| *random.pick(&alphabet))
-            .collect()
+        let alphabet = if number.is_multiple_of(2) && !own.is_empty() { own } else { wild };
+        let most = (self.task.max_answer_chars() as u64).saturating_mul(2).clamp(1, MAX_GARBAGE_CHARS);
+        (0..random.within(1, most)).map(|_| *random.pick(&alphabet)).collect()
     }
 
     /// The prompt given back: bare, without its last sign, or in the form of an answer.
     fn echo(&self) -> Result<Probe, TaskError> {
-        let framed = |item: &Item| {
-            self.task
-                .oracle(item)
-                .replacen(&item.answer, &item.prompt, 1)
-        };
+        let framed = |item: &Item| self.task.oracle(item).replacen(&item.answer, &item.prompt, 1);
         let forms = [
             self.answers(|item| item.prompt.clone()),
             self.answers(|item| item.prompt.trim_end_matches('=').to_owned()),
@@ -290,11 +227,7 @@ impl<'t> Exam<'t> {
     /// Answers to try on every item: hostile text, usual words, the answer made of the commonest
     /// character at each place, final numbers, and the answers to other items.
     fn constants(&self) -> BTreeSet<String> {
-        let oracles: Vec<String> = self
-            .models
-            .iter()
-            .map(|item| self.task.oracle(item))
-            .collect();
+        let oracles: Vec<String> = self.models.iter().map(|item| self.task.oracle(item)).collect();
         let mut constants: BTreeSet<String> = hostile_texts();
         constants.extend(USUAL_ANSWERS.iter().map(|&word| word.to_owned()));
         constants.extend(oracles.iter().filter_map(|oracle| last_number(oracle)));

@@ -19,10 +19,7 @@ pub(crate) struct Fraction {
 
 impl Fraction {
     pub(crate) fn whole(value: u64) -> Self {
-        Self {
-            numerator: i128::from(value),
-            denominator: 1,
-        }
+        Self { numerator: i128::from(value), denominator: 1 }
     }
 
     fn new(numerator: i128, denominator: i128) -> Option<Self> {
@@ -32,24 +29,15 @@ impl Fraction {
         // denominator != 0, so the divisor is not 0
         let divisor = gcd(numerator.checked_abs()?, denominator.checked_abs()?);
         let divisor = if denominator < 0 { -divisor } else { divisor };
-        Some(Self {
-            numerator: numerator / divisor,
-            denominator: denominator / divisor,
-        })
+        Some(Self { numerator: numerator / divisor, denominator: denominator / divisor })
     }
 
     fn apply(self, operator: u8, right: Self) -> Option<Self> {
         let (a, b) = (self.numerator, self.denominator);
         let (c, d) = (right.numerator, right.denominator);
         match operator {
-            b'+' => Self::new(
-                a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?,
-                b.checked_mul(d)?,
-            ),
-            b'-' => Self::new(
-                a.checked_mul(d)?.checked_sub(c.checked_mul(b)?)?,
-                b.checked_mul(d)?,
-            ),
+            b'+' => Self::new(a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?, b.checked_mul(d)?),
+            b'-' => Self::new(a.checked_mul(d)?.checked_sub(c.checked_mul(b)?)?, b.checked_mul(d)?),
             b'*' => Self::new(a.checked_mul(c)?, b.checked_mul(d)?),
             _ => Self::new(a.checked_mul(d)?, b.checked_mul(c)?),
         }
@@ -74,10 +62,7 @@ pub(crate) fn evaluate(text: &str) -> Option<(Fraction, Vec<u64>)> {
     if text.len() > MAX_EXPRESSION_BYTES {
         return None;
     }
-    let mut parser = Parser {
-        rest: text.as_bytes(),
-        numbers: Vec::new(),
-    };
+    let mut parser = Parser { rest: text.as_bytes(), numbers: Vec::new() };
     let value = parser.sum(0)?;
     parser.skip_blanks();
     parser.rest.is_empty().then_some((value, parser.numbers))
@@ -134,11 +119,7 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Option<Fraction> {
-        let len = self
-            .rest
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at(len);
         let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
         self.rest = rest;
@@ -175,24 +156,9 @@ mod tests {
         let deep = format!("{}1{}", "(".repeat(40), ")".repeat(40));
         let long = "1+".repeat(200) + "1";
         let big = ["1000000000"; 9].join("*");
-        for text in [
-            "",
-            "1+",
-            "(1",
-            "1)",
-            "2**3",
-            "1//2",
-            "1/0",
-            "1/(2-2)",
-            "x",
-            "1 2",
-            "1.5",
-            "9999999999",
-            "--",
-            "²",
-        ]
-        .into_iter()
-        .chain([deep.as_str(), &long, &big])
+        for text in ["", "1+", "(1", "1)", "2**3", "1//2", "1/0", "1/(2-2)", "x", "1 2", "1.5", "9999999999", "--", "²"]
+            .into_iter()
+            .chain([deep.as_str(), &long, &big])
         {
             assert_eq!(value(text), None, "{text}");
         }
@@ -200,9 +166,6 @@ mod tests {
 
     #[test]
     fn the_numbers_are_listed_in_order() {
-        assert_eq!(
-            evaluate("(7-3)*07").map(|(_, numbers)| numbers),
-            Some(vec![7, 3, 7])
-        );
+        assert_eq!(evaluate("(7-3)*07").map(|(_, numbers)| numbers), Some(vec![7, 3, 7]));
     }
 }

@@ -32,14 +32,7 @@ pub struct ChainSum {
 
 impl Default for ChainSum {
     fn default() -> Self {
-        Self {
-            terms_min: 2,
-            terms_max: 2,
-            digits_min: 1,
-            digits_max: 1,
-            subtract: false,
-            partial: false,
-        }
+        Self { terms_min: 2, terms_max: 2, digits_min: 1, digits_max: 1, subtract: false, partial: false }
     }
 }
 
@@ -78,16 +71,8 @@ impl Task for ChainSum {
         if given == item.answer || !self.partial {
             return Grade::all_or_nothing(given == item.answer);
         }
-        let len = given
-            .chars()
-            .count()
-            .max(item.answer.chars().count())
-            .max(1);
-        Grade::share(
-            equal_positions(given.chars().rev(), item.answer.chars().rev()),
-            len,
-            false,
-        )
+        let len = given.chars().count().max(item.answer.chars().count()).max(1);
+        Grade::share(equal_positions(given.chars().rev(), item.answer.chars().rev()), len, false)
     }
 
     fn len(&self, _: Split) -> Option<u64> {
@@ -95,14 +80,7 @@ impl Task for ChainSum {
     }
 
     fn alphabet(&self) -> Option<String> {
-        Some(
-            if self.subtract {
-                "+-0123456789="
-            } else {
-                "+0123456789="
-            }
-            .to_owned(),
-        )
+        Some(if self.subtract { "+-0123456789=" } else { "+0123456789=" }.to_owned())
     }
 
     fn max_answer_chars(&self) -> usize {

@@ -35,12 +35,7 @@ pub struct Countdown {
 
 impl Default for Countdown {
     fn default() -> Self {
-        Self {
-            numbers_min: 3,
-            numbers_max: 4,
-            value_max: 99,
-            target_max: 99,
-        }
+        Self { numbers_min: 3, numbers_max: 4, value_max: 99, target_max: 99 }
     }
 }
 
@@ -54,11 +49,7 @@ struct Built {
 
 impl Built {
     fn as_operand(&self) -> String {
-        if self.is_number {
-            self.text.clone()
-        } else {
-            format!("({})", self.text)
-        }
+        if self.is_number { self.text.clone() } else { format!("({})", self.text) }
     }
 }
 
@@ -71,9 +62,7 @@ impl Countdown {
             let built = combine(&numbers, random)?;
             let target = built.value;
             let written: Vec<String> = numbers.iter().map(u64::to_string).collect();
-            (1..=self.target_max)
-                .contains(&target)
-                .then(|| (format!("{}:{target}=", written.join(",")), built.text))
+            (1..=self.target_max).contains(&target).then(|| (format!("{}:{target}=", written.join(",")), built.text))
         })
     }
 }
@@ -81,11 +70,7 @@ impl Countdown {
 /// Joins two random values by a random operation until one is left; intermediate results stay
 /// whole and positive. `None` if an operation does not fit the two values.
 fn combine(numbers: &[u64], random: &mut Random) -> Option<Built> {
-    let start = |&value: &u64| Built {
-        value,
-        text: value.to_string(),
-        is_number: true,
-    };
+    let start = |&value: &u64| Built { value, text: value.to_string(), is_number: true };
     let mut pool: Vec<Built> = numbers.iter().map(start).collect();
     while pool.len() > 1 {
         let left = pool.swap_remove(random.below(pool.len() as u64) as usize);
@@ -93,27 +78,12 @@ fn combine(numbers: &[u64], random: &mut Random) -> Option<Built> {
         let operator = *random.pick(b"+-*/");
         let value = match operator {
             b'+' => left.value.checked_add(right.value)?,
-            b'-' => left
-                .value
-                .checked_sub(right.value)
-                .filter(|&value| value > 0)?,
+            b'-' => left.value.checked_sub(right.value).filter(|&value| value > 0)?,
             b'*' => left.value.checked_mul(right.value)?,
-            _ => left
-                .value
-                .is_multiple_of(right.value)
-                .then(|| left.value / right.value)?,
+            _ => left.value.is_multiple_of(right.value).then(|| left.value / right.value)?,
         };
-        let text = format!(
-            "{}{}{}",
-            left.as_operand(),
-            char::from(operator),
-            right.as_operand()
-        );
-        pool.push(Built {
-            value,
-            text,
-            is_number: false,
-        });
+        let text = format!("{}{}{}", left.as_operand(), char::from(operator), right.as_operand());
+        pool.push(Built { value, text, is_number: false });
     }
     pool.pop()
 }
@@ -121,11 +91,7 @@ fn combine(numbers: &[u64], random: &mut Random) -> Option<Built> {
 /// The numbers (sorted) and the target of a prompt.
 fn read_prompt(prompt: &str) -> Option<(Vec<u64>, u64)> {
     let (numbers, target) = prompt.strip_suffix('=')?.split_once(':')?;
-    let mut numbers = numbers
-        .split(',')
-        .map(str::parse)
-        .collect::<Result<Vec<u64>, _>>()
-        .ok()?;
+    let mut numbers = numbers.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
     numbers.sort_unstable();
     Some((numbers, target.parse().ok()?))
 }
@@ -148,12 +114,7 @@ impl Task for Countdown {
         let numbers = (self.numbers_min, self.numbers_max);
         check_range(NAME, "numbers_min..=numbers_max", numbers, (2, MAX_NUMBERS))?;
         check_range(NAME, "1..=value_max", (1, self.value_max), (1, MAX_VALUE))?;
-        check_range(
-            NAME,
-            "1..=target_max",
-            (1, self.target_max),
-            (1, MAX_VALUE * MAX_VALUE),
-        )?;
+        check_range(NAME, "1..=target_max", (1, self.target_max), (1, MAX_VALUE * MAX_VALUE))?;
         draw(NAME, seed, split, index, |random| self.pair(random))
     }
 
@@ -167,10 +128,7 @@ impl Task for Countdown {
         used.sort_unstable();
         match (used == numbers, value == Fraction::whole(target)) {
             (true, true) => Grade::ONE,
-            (true, false) => Grade {
-                reward_micro: FORMAT_REWARD_MICRO,
-                exact: false,
-            },
+            (true, false) => Grade { reward_micro: FORMAT_REWARD_MICRO, exact: false },
             (false, _) => Grade::ZERO,
         }
     }

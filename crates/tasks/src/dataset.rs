@@ -67,16 +67,9 @@ impl DatasetTask {
                 fault,
             })?;
         }
-        let names = Names {
-            prompt: &spec.prompt_field,
-            answer: &spec.answer_field,
-        };
+        let names = Names { prompt: &spec.prompt_field, answer: &spec.answer_field };
         let rows = RowSet::new(&spec.path, &names, rows)?;
-        Ok(Self {
-            name: format!("dataset:{}", spec.path),
-            grader: spec.grader,
-            rows,
-        })
+        Ok(Self { name: format!("dataset:{}", spec.path), grader: spec.grader, rows })
     }
 }
 
@@ -88,11 +81,7 @@ fn check_answer(spec: &Dataset, answer: &str) -> Result<(), LineFault> {
         }
         Grader::Ratcliff if given > MAX_RATCLIFF_CHARS => {
             let (field, limit) = (spec.answer_field.clone(), MAX_RATCLIFF_CHARS);
-            Err(LineFault::FieldTooLong {
-                field,
-                limit,
-                given,
-            })
+            Err(LineFault::FieldTooLong { field, limit, given })
         }
         _ => Ok(()),
     }
@@ -125,10 +114,7 @@ impl Task for DatasetTask {
                 let expected = last_number(answer);
                 Grade::all_or_nothing(expected.is_some() && last_number(given) == expected)
             }
-            Grader::Ratcliff => Grade {
-                reward_micro: ratcliff_micro(given, answer),
-                exact: given == answer,
-            },
+            Grader::Ratcliff => Grade { reward_micro: ratcliff_micro(given, answer), exact: given == answer },
         }
     }
 
@@ -146,28 +132,18 @@ impl Task for DatasetTask {
     }
 
     fn alphabet(&self) -> Option<String> {
-        self.rows.alphabet(if self.grader == Grader::ContainsBoxed {
-            "\\boxed{}"
-        } else {
-            ""
-        })
+        self.rows.alphabet(if self.grader == Grader::ContainsBoxed { "\\boxed{}" } else { "" })
     }
 
     fn max_answer_chars(&self) -> usize {
-        let frame = if self.grader == Grader::ContainsBoxed {
-            "\\boxed{}".len()
-        } else {
-            0
-        };
+        let frame = if self.grader == Grader::ContainsBoxed { "\\boxed{}".len() } else { 0 };
         self.rows.longest_answer() + frame
     }
 
     fn instruction(&self) -> Option<String> {
         let text = match self.grader {
             Grader::Exact | Grader::Ratcliff => "Reply with the answer and nothing else.",
-            Grader::ContainsBoxed => {
-                "Reason step by step, and put your final answer within \\boxed{}."
-            }
+            Grader::ContainsBoxed => "Reason step by step, and put your final answer within \\boxed{}.",
             Grader::Number => "Reason step by step, and end with the final number.",
         };
         Some(text.to_owned())

@@ -49,19 +49,10 @@ pub(crate) fn draw(
         if let Some((prompt, answer)) = make(&mut random)
             && split_of(&prompt) == split
         {
-            return Ok(Item {
-                prompt,
-                answer,
-                split,
-                index,
-            });
+            return Ok(Item { prompt, answer, split, index });
         }
     }
-    Err(TaskError::SplitTooSmall {
-        task: task.to_owned(),
-        split,
-        attempts: MAX_DRAWS,
-    })
+    Err(TaskError::SplitTooSmall { task: task.to_owned(), split, attempts: MAX_DRAWS })
 }
 
 /// The random stream of one item.
@@ -70,12 +61,7 @@ pub(crate) fn stream(task: &str, seed: u64, split: Split, index: u64) -> Random 
         Split::Train => b"train".as_slice(),
         Split::HeldOut => b"held-out".as_slice(),
     };
-    Random::new(&[
-        task.as_bytes(),
-        &seed.to_le_bytes(),
-        split,
-        &index.to_le_bytes(),
-    ])
+    Random::new(&[task.as_bytes(), &seed.to_le_bytes(), split, &index.to_le_bytes()])
 }
 
 /// Refuses `low..=high` unless it is an unempty range within `limit`.
@@ -88,12 +74,5 @@ pub(crate) fn check_range(
     if low <= high && limit_low <= low && high <= limit_high {
         return Ok(());
     }
-    Err(TaskError::BadRange {
-        task,
-        field,
-        low,
-        high,
-        limit_low,
-        limit_high,
-    })
+    Err(TaskError::BadRange { task, field, low, high, limit_low, limit_high })
 }

@@ -6,9 +6,7 @@ use crate::Split;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TaskError {
     /// A range of the specification is empty or outside what the task can do.
-    #[error(
-        "{task}: {field} is {low}..={high}, must be an unempty range within {limit_low}..={limit_high}"
-    )]
+    #[error("{task}: {field} is {low}..={high}, must be an unempty range within {limit_low}..={limit_high}")]
     BadRange {
         /// The task's type name.
         task: &'static str,
@@ -122,9 +120,7 @@ pub enum TaskError {
         limit_micro: i64,
     },
     /// A reward outside 0..=1000000.
-    #[error(
-        "{task}: grader refused: it gave {given_micro} millionths to {answer:?}, the range is 0..=1000000"
-    )]
+    #[error("{task}: grader refused: it gave {given_micro} millionths to {answer:?}, the range is 0..=1000000")]
     RewardOutOfRange {
         /// The task's name.
         task: String,

@@ -34,20 +34,11 @@ impl Gsm8kTask {
         for row in &rows {
             let fault = LineFault::NoFinalNumber { marker: true };
             if final_number(&row.answer).is_none() {
-                return Err(TaskError::Line {
-                    path: path.to_owned(),
-                    line: row.line,
-                    fault,
-                });
+                return Err(TaskError::Line { path: path.to_owned(), line: row.line, fault });
             }
         }
-        let names = Names {
-            prompt: QUESTION,
-            answer: ANSWER,
-        };
-        Ok(Self {
-            rows: RowSet::new(path, &names, rows)?,
-        })
+        let names = Names { prompt: QUESTION, answer: ANSWER };
+        Ok(Self { rows: RowSet::new(path, &names, rows)? })
     }
 }
 

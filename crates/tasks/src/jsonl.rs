@@ -27,17 +27,11 @@ pub(crate) fn read(
     answer_field: Option<&str>,
 ) -> Result<Vec<NumberedRow>, TaskError> {
     if bytes.starts_with(b"PAR1") {
-        return Err(TaskError::ParquetBytes {
-            path: path.to_owned(),
-        });
+        return Err(TaskError::ParquetBytes { path: path.to_owned() });
     }
     if bytes.len() > MAX_FILE_BYTES {
         let (limit, given) = (MAX_FILE_BYTES, bytes.len());
-        return Err(TaskError::FileTooLarge {
-            path: path.to_owned(),
-            limit,
-            given,
-        });
+        return Err(TaskError::FileTooLarge { path: path.to_owned(), limit, given });
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut rows = Vec::new();
@@ -48,49 +42,27 @@ pub(crate) fn read(
         }
         if rows.len() == MAX_ROWS {
             let (limit, given) = (MAX_ROWS, MAX_ROWS + 1);
-            return Err(TaskError::TooManyRows {
-                path: path.to_owned(),
-                limit,
-                given,
-            });
+            return Err(TaskError::TooManyRows { path: path.to_owned(), limit, given });
         }
-        let (prompt, answer) =
-            read_line(line, prompt_field, answer_field).map_err(|fault| TaskError::Line {
-                path: path.to_owned(),
-                line: number,
-                fault,
-            })?;
-        rows.push(NumberedRow {
+        let (prompt, answer) = read_line(line, prompt_field, answer_field).map_err(|fault| TaskError::Line {
+            path: path.to_owned(),
             line: number,
-            prompt,
-            answer,
-        });
+            fault,
+        })?;
+        rows.push(NumberedRow { line: number, prompt, answer });
     }
     Ok(rows)
 }
 
-fn read_line(
-    line: &[u8],
-    prompt_field: &str,
-    answer_field: Option<&str>,
-) -> Result<(String, String), LineFault> {
+fn read_line(line: &[u8], prompt_field: &str, answer_field: Option<&str>) -> Result<(String, String), LineFault> {
     if line.len() > MAX_LINE_BYTES {
-        return Err(LineFault::TooLong {
-            limit: MAX_LINE_BYTES,
-            given: line.len(),
-        });
+        return Err(LineFault::TooLong { limit: MAX_LINE_BYTES, given: line.len() });
     }
-    let text = std::str::from_utf8(line).map_err(|error| LineFault::NotUtf8 {
-        at: error.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(line).map_err(|error| LineFault::NotUtf8 { at: error.valid_up_to() })?;
     let fields = [Some(prompt_field), answer_field];
     let mut json = serde_json::Deserializer::from_str(text);
-    let bad_json = |error: serde_json::Error| LineFault::BadJson {
-        message: without_position(&error),
-    };
-    let found = json
-        .deserialize_map(Fields { names: fields })
-        .map_err(bad_json)?;
+    let bad_json = |error: serde_json::Error| LineFault::BadJson { message: without_position(&error) };
+    let found = json.deserialize_map(Fields { names: fields }).map_err(bad_json)?;
     json.end().map_err(bad_json)?;
     let take = |slot: usize, name: &str| text_of(name, &found[slot]);
     let answer = answer_field.map_or(Ok(String::new()), |name| take(1, name))?;
@@ -122,9 +94,7 @@ fn text_of(name: &str, found: &Found<'_>) -> Result<String, LineFault> {
     };
     let found = match raw.as_bytes().first() {
         Some(b'"') => {
-            return serde_json::from_str(raw).map_err(|error| LineFault::BadJson {
-                message: without_position(&error),
-            });
+            return serde_json::from_str(raw).map_err(|error| LineFault::BadJson { message: without_position(&error) });
         }
         Some(b'-' | b'0'..=b'9') => return Ok(raw.to_owned()),
         Some(b'[') => "a list",

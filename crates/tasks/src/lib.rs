@@ -45,9 +45,7 @@ pub use spell_backward::SpellBackward;
 pub const REWARD_ONE_MICRO: i64 = 1_000_000;
 
 /// Which side of the wall between learning and measuring an item is on.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Items to learn from.
@@ -80,15 +78,9 @@ pub struct Grade {
 
 impl Grade {
     /// No reward.
-    pub const ZERO: Self = Self {
-        reward_micro: 0,
-        exact: false,
-    };
+    pub const ZERO: Self = Self { reward_micro: 0, exact: false };
     /// The whole reward.
-    pub const ONE: Self = Self {
-        reward_micro: REWARD_ONE_MICRO,
-        exact: true,
-    };
+    pub const ONE: Self = Self { reward_micro: REWARD_ONE_MICRO, exact: true };
 
     /// All or nothing.
     pub fn all_or_nothing(exact: bool) -> Self {
@@ -98,10 +90,7 @@ impl Grade {
     /// `numerator / denominator` of the whole reward, rounded down; nothing if the denominator is 0.
     pub(crate) fn share(numerator: usize, denominator: usize, exact: bool) -> Self {
         let reward_micro = (numerator as i64 * REWARD_ONE_MICRO).checked_div(denominator as i64);
-        Self {
-            reward_micro: reward_micro.unwrap_or(0),
-            exact,
-        }
+        Self { reward_micro: reward_micro.unwrap_or(0), exact }
     }
 }
 

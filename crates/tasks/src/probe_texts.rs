@@ -74,17 +74,7 @@ pub(crate) fn commonest_characters(texts: &[String]) -> String {
             *places[place].entry(c).or_default() += 1;
         }
     }
-    let reached =
-        |counts: &&BTreeMap<char, usize>| 2 * counts.values().sum::<usize>() >= texts.len();
-    let commonest = |counts: &BTreeMap<char, usize>| {
-        counts
-            .iter()
-            .max_by_key(|(_, count)| **count)
-            .map(|(c, _)| *c)
-    };
-    places
-        .iter()
-        .take_while(reached)
-        .filter_map(commonest)
-        .collect()
+    let reached = |counts: &&BTreeMap<char, usize>| 2 * counts.values().sum::<usize>() >= texts.len();
+    let commonest = |counts: &BTreeMap<char, usize>| counts.iter().max_by_key(|(_, count)| **count).map(|(c, _)| *c);
+    places.iter().take_while(reached).filter_map(commonest).collect()
 }

@@ -21,11 +21,7 @@ impl Random {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        Self {
-            reader: hasher.finalize_xof(),
-            block: [0; 64],
-            used: 64,
-        }
+        Self { reader: hasher.finalize_xof(), block: [0; 64], used: 64 }
     }
 
     /// The next 64 bits of the stream.
@@ -54,10 +50,7 @@ impl Random {
 
     /// A number in `low..=high`.
     pub(crate) fn within(&mut self, low: u64, high: u64) -> u64 {
-        assert!(
-            low <= high && high < u64::MAX,
-            "within({low}, {high}) is empty or too wide"
-        );
+        assert!(low <= high && high < u64::MAX, "within({low}, {high}) is empty or too wide");
         low + self.below(high - low + 1)
     }
 
@@ -68,9 +61,7 @@ impl Random {
 
     /// `len` lower-case ASCII letters.
     pub(crate) fn letters(&mut self, len: u64) -> String {
-        (0..len)
-            .map(|_| char::from(b'a' + self.below(26) as u8))
-            .collect()
+        (0..len).map(|_| char::from(b'a' + self.below(26) as u8)).collect()
     }
 
     /// Puts the slice in random order (Fisher-Yates).
@@ -87,12 +78,7 @@ pub(crate) fn permute(index: u64, len: u64, random: &mut Random) -> u64 {
     assert!(index < len, "index {index} is outside 0..{len}");
     let half_bits = (64 - (len - 1).leading_zeros()).div_ceil(2).max(1);
     let mask = (1u64 << half_bits) - 1;
-    let keys = [
-        random.next_u64(),
-        random.next_u64(),
-        random.next_u64(),
-        random.next_u64(),
-    ];
+    let keys = [random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64()];
     let mut at = index;
     loop {
         let (mut left, mut right) = (at >> half_bits, at & mask);
@@ -119,10 +105,7 @@ mod tests {
 
     #[test]
     fn parts_are_length_prefixed_so_moved_borders_give_another_stream() {
-        assert_ne!(
-            Random::new(&[b"ab", b"c"]).next_u64(),
-            Random::new(&[b"a", b"bc"]).next_u64()
-        );
+        assert_ne!(Random::new(&[b"ab", b"c"]).next_u64(), Random::new(&[b"a", b"bc"]).next_u64());
     }
 
     #[test]
@@ -140,10 +123,7 @@ mod tests {
             let mut hit = vec![false; len as usize];
             for index in 0..len {
                 let to = permute(index, len, &mut Random::new(&[b"order"])) as usize;
-                assert!(
-                    !std::mem::replace(&mut hit[to], true),
-                    "{to} of {len} twice"
-                );
+                assert!(!std::mem::replace(&mut hit[to], true), "{to} of {len} twice");
             }
         }
     }
@@ -154,9 +134,6 @@ mod tests {
         let mut random = Random::new(&[b"die"]);
         let mut faces = [0i32; 6];
         (0..6000).for_each(|_| faces[random.below(6) as usize] += 1);
-        assert!(
-            faces.iter().all(|count| (count - 1000).abs() < 150),
-            "{faces:?}"
-        );
+        assert!(faces.iter().all(|count| (count - 1000).abs() < 150), "{faces:?}");
     }
 }

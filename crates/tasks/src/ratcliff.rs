@@ -39,24 +39,15 @@ pub fn ratcliff_micro(a: &str, b: &str) -> i64 {
 fn matched_chars(a: &[char], b: &[char]) -> usize {
     let positions = positions_by_char(b);
     let mut matched = 0;
-    let mut regions = vec![Region {
-        a: (0, a.len()),
-        b: (0, b.len()),
-    }];
+    let mut regions = vec![Region { a: (0, a.len()), b: (0, b.len()) }];
     while let Some(region) = regions.pop() {
         let found = longest_match(a, b, &positions, &region);
         if found.len == 0 {
             continue;
         }
         matched += found.len;
-        regions.push(Region {
-            a: (region.a.0, found.a),
-            b: (region.b.0, found.b),
-        });
-        regions.push(Region {
-            a: (found.a + found.len, region.a.1),
-            b: (found.b + found.len, region.b.1),
-        });
+        regions.push(Region { a: (region.a.0, found.a), b: (region.b.0, found.b) });
+        regions.push(Region { a: (found.a + found.len, region.a.1), b: (found.b + found.len, region.b.1) });
     }
     matched
 }
@@ -85,18 +76,9 @@ fn positions_by_char(b: &[char]) -> BTreeMap<char, Vec<usize>> {
     positions
 }
 
-fn longest_match(
-    a: &[char],
-    b: &[char],
-    positions: &BTreeMap<char, Vec<usize>>,
-    region: &Region,
-) -> Match {
+fn longest_match(a: &[char], b: &[char], positions: &BTreeMap<char, Vec<usize>>, region: &Region) -> Match {
     let ((a_low, a_high), (b_low, b_high)) = (region.a, region.b);
-    let mut best = Match {
-        a: a_low,
-        b: b_low,
-        len: 0,
-    };
+    let mut best = Match { a: a_low, b: b_low, len: 0 };
     // Runs that end at the previous character of `a`: (end in `b`, length), ends ascending.
     let mut runs: Vec<(usize, usize)> = Vec::new();
     let mut next_runs: Vec<(usize, usize)> = Vec::new();
@@ -107,18 +89,10 @@ fn longest_match(
         let mut previous = runs.iter().peekable();
         for &j in ends.iter().take_while(|&&j| j < b_high) {
             while previous.next_if(|run| run.0 + 1 < j).is_some() {}
-            let len = previous
-                .peek()
-                .filter(|run| run.0 + 1 == j)
-                .map_or(0, |run| run.1)
-                + 1;
+            let len = previous.peek().filter(|run| run.0 + 1 == j).map_or(0, |run| run.1) + 1;
             next_runs.push((j, len));
             if len > best.len {
-                best = Match {
-                    a: i + 1 - len,
-                    b: j + 1 - len,
-                    len,
-                };
+                best = Match { a: i + 1 - len, b: j + 1 - len, len };
             }
         }
         std::mem::swap(&mut runs, &mut next_runs);
@@ -129,11 +103,7 @@ fn longest_match(
 /// Lengthens a match over equal neighbours, which may be popular characters.
 fn extend(a: &[char], b: &[char], region: &Region, mut found: Match) -> Match {
     while found.a > region.a.0 && found.b > region.b.0 && a[found.a - 1] == b[found.b - 1] {
-        found = Match {
-            a: found.a - 1,
-            b: found.b - 1,
-            len: found.len + 1,
-        };
+        found = Match { a: found.a - 1, b: found.b - 1, len: found.len + 1 };
     }
     while found.a + found.len < region.a.1
         && found.b + found.len < region.b.1

@@ -66,33 +66,18 @@ impl ReverseTextTask {
 
     /// The task on the prompts of `rows`; blanks at the ends of a text are dropped, since no graded
     /// answer keeps them. Errors: those of [`RowSet::new`], `Line` with `FieldTooLong`.
-    pub(crate) fn from_rows(
-        spec: ReverseText,
-        path: &str,
-        mut rows: Vec<NumberedRow>,
-    ) -> Result<Self, TaskError> {
+    pub(crate) fn from_rows(spec: ReverseText, path: &str, mut rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
         for row in &mut rows {
             row.prompt = python_strip(&row.prompt).to_owned();
             row.answer = row.prompt.chars().rev().collect();
             let given = row.prompt.chars().count();
             if given > MAX_RATCLIFF_CHARS {
                 let (field, limit) = (spec.prompt_field.clone(), MAX_RATCLIFF_CHARS);
-                let fault = LineFault::FieldTooLong {
-                    field,
-                    limit,
-                    given,
-                };
-                return Err(TaskError::Line {
-                    path: path.to_owned(),
-                    line: row.line,
-                    fault,
-                });
+                let fault = LineFault::FieldTooLong { field, limit, given };
+                return Err(TaskError::Line { path: path.to_owned(), line: row.line, fault });
             }
         }
-        let names = Names {
-            prompt: &spec.prompt_field,
-            answer: &spec.prompt_field,
-        };
+        let names = Names { prompt: &spec.prompt_field, answer: &spec.prompt_field };
         let rows = Some(RowSet::new(path, &names, rows)?);
         Ok(Self { spec, rows })
     }
@@ -110,12 +95,7 @@ impl Task for ReverseTextTask {
         let words = (self.spec.words_min, self.spec.words_max);
         let letters = (self.spec.letters_min, self.spec.letters_max);
         check_range(NAME, "words_min..=words_max", words, (1, MAX_WORDS))?;
-        check_range(
-            NAME,
-            "letters_min..=letters_max",
-            letters,
-            (1, MAX_WORD_LETTERS),
-        )?;
+        check_range(NAME, "letters_min..=letters_max", letters, (1, MAX_WORD_LETTERS))?;
         draw(NAME, seed, split, index, |random| {
             let mut text = Vec::new();
             for _ in 0..random.within(words.0, words.1) {
@@ -137,10 +117,7 @@ impl Task for ReverseTextTask {
         };
         let given = python_strip(given);
         let reward_micro = ratcliff_micro(given, &item.answer);
-        Grade {
-            reward_micro,
-            exact: given == item.answer,
-        }
+        Grade { reward_micro, exact: given == item.answer }
     }
 
     fn oracle(&self, item: &Item) -> String {
@@ -155,11 +132,7 @@ impl Task for ReverseTextTask {
     }
 
     fn alphabet(&self) -> Option<String> {
-        let tags = if self.spec.tags {
-            "<reversed_text></reversed_text>"
-        } else {
-            ""
-        };
+        let tags = if self.spec.tags { "<reversed_text></reversed_text>" } else { "" };
         match &self.rows {
             Some(rows) => rows.alphabet(tags),
             None => alphabet_of([LETTERS, tags]),
@@ -167,22 +140,17 @@ impl Task for ReverseTextTask {
     }
 
     fn max_answer_chars(&self) -> usize {
-        let tags = if self.spec.tags {
-            OPEN.len() + CLOSE.len()
-        } else {
-            0
-        };
+        let tags = if self.spec.tags { OPEN.len() + CLOSE.len() } else { 0 };
         let made_up = self.spec.words_max * (self.spec.letters_max + 1) - 1;
-        tags + self
-            .rows
-            .as_ref()
-            .map_or(made_up as usize, RowSet::longest_answer)
+        tags + self.rows.as_ref().map_or(made_up as usize, RowSet::longest_answer)
     }
 
     fn instruction(&self) -> Option<String> {
         Some(match self.spec.tags {
             true => "Reverse the text character-by-character. Put your answer in <reversed_text> tags.".to_owned(),
-            false => "Reverse the text character-by-character. Reply with the reversed text and nothing else.".to_owned(),
+            false => {
+                "Reverse the text character-by-character. Reply with the reversed text and nothing else.".to_owned()
+            }
         })
     }
 }

@@ -26,23 +26,12 @@ pub(crate) struct NumberedRow {
 
 /// Gives rows handed over without line numbers their place, from 1.
 /// Errors: `TooManyRows`.
-pub(crate) fn number_rows(
-    path: &str,
-    rows: Vec<(String, String)>,
-) -> Result<Vec<NumberedRow>, TaskError> {
+pub(crate) fn number_rows(path: &str, rows: Vec<(String, String)>) -> Result<Vec<NumberedRow>, TaskError> {
     if rows.len() > MAX_ROWS {
         let (limit, given) = (MAX_ROWS, rows.len());
-        return Err(TaskError::TooManyRows {
-            path: path.to_owned(),
-            limit,
-            given,
-        });
+        return Err(TaskError::TooManyRows { path: path.to_owned(), limit, given });
     }
-    let number = |((prompt, answer), line)| NumberedRow {
-        line,
-        prompt,
-        answer,
-    };
+    let number = |((prompt, answer), line)| NumberedRow { line, prompt, answer };
     Ok(rows.into_iter().zip(1..).map(number).collect())
 }
 
@@ -66,30 +55,17 @@ impl RowSet {
     ///
     /// Errors: `EmptyDataset`; `Line` with `EmptyField`, `FieldTooLong` or `ConflictingAnswer`;
     /// `SplitTooSmall` if there are not two different prompts.
-    pub(crate) fn new(
-        path: &str,
-        names: &Names<'_>,
-        rows: Vec<NumberedRow>,
-    ) -> Result<Self, TaskError> {
+    pub(crate) fn new(path: &str, names: &Names<'_>, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
         if rows.is_empty() {
-            return Err(TaskError::EmptyDataset {
-                path: path.to_owned(),
-            });
+            return Err(TaskError::EmptyDataset { path: path.to_owned() });
         }
         let mut first_lines: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
         for row in &rows {
             check_row(names, row)
                 .and_then(|()| check_conflict(&mut first_lines, row))
-                .map_err(|fault| TaskError::Line {
-                    path: path.to_owned(),
-                    line: row.line,
-                    fault,
-                })?;
+                .map_err(|fault| TaskError::Line { path: path.to_owned(), line: row.line, fault })?;
         }
-        let rows = rows
-            .into_iter()
-            .map(|row| (row.prompt, row.answer))
-            .collect();
+        let rows = rows.into_iter().map(|row| (row.prompt, row.answer)).collect();
         Self::split(path, rows)
     }
 
@@ -104,18 +80,10 @@ impl RowSet {
         for (split, side) in [(Split::Train, &train), (Split::HeldOut, &held_out)] {
             if side.is_empty() {
                 let (task, attempts) = (path.to_owned(), rows.len() as u64);
-                return Err(TaskError::SplitTooSmall {
-                    task,
-                    split,
-                    attempts,
-                });
+                return Err(TaskError::SplitTooSmall { task, split, attempts });
             }
         }
-        Ok(Self {
-            rows,
-            train,
-            held_out,
-        })
+        Ok(Self { rows, train, held_out })
     }
 
     fn side(&self, split: Split) -> &[u32] {
@@ -134,55 +102,34 @@ impl RowSet {
     pub(crate) fn item(&self, task: &str, seed: u64, split: Split, index: u64) -> Item {
         let side = self.side(split);
         let (epoch, place) = (index / side.len() as u64, index % side.len() as u64);
-        let row = permute(
-            place,
-            side.len() as u64,
-            &mut stream(task, seed, split, epoch),
-        );
+        let row = permute(place, side.len() as u64, &mut stream(task, seed, split, epoch));
         let (prompt, answer) = self.rows[side[row as usize] as usize].clone();
-        Item {
-            prompt,
-            answer,
-            split,
-            index,
-        }
+        Item { prompt, answer, split, index }
     }
 
     /// Characters of the longest answer.
     pub(crate) fn longest_answer(&self) -> usize {
-        self.rows
-            .iter()
-            .map(|row| row.1.chars().count())
-            .max()
-            .unwrap_or(0)
+        self.rows.iter().map(|row| row.1.chars().count()).max().unwrap_or(0)
     }
 
     /// The characters of all rows and of `extra`; see [`text::alphabet_of`].
     pub(crate) fn alphabet(&self, extra: &str) -> Option<String> {
-        let texts = self
-            .rows
-            .iter()
-            .flat_map(|row| [row.0.as_str(), row.1.as_str()]);
+        let texts = self.rows.iter().flat_map(|row| [row.0.as_str(), row.1.as_str()]);
         text::alphabet_of(texts.chain([extra]))
     }
 }
 
 fn check_row(names: &Names<'_>, row: &NumberedRow) -> Result<(), LineFault> {
-    for (name, value, limit) in [
-        (names.prompt, &row.prompt, MAX_PROMPT_CHARS),
-        (names.answer, &row.answer, MAX_ANSWER_CHARS),
-    ] {
+    for (name, value, limit) in
+        [(names.prompt, &row.prompt, MAX_PROMPT_CHARS), (names.answer, &row.answer, MAX_ANSWER_CHARS)]
+    {
         let field = name.to_owned();
         let given = value.chars().count();
         if text::python_strip(value).is_empty() {
             return Err(LineFault::EmptyField { field });
         }
         if given > limit {
-            return Err(LineFault::FieldTooLong {
-                field,
-                limit,
-                given,
-            });
+            return Err(LineFault::FieldTooLong { field, limit, given });
         }
     }
     Ok(())
@@ -192,12 +139,6 @@ fn check_conflict<'a>(
     first_lines: &mut BTreeMap<&'a str, (u64, &'a str)>,
     row: &'a NumberedRow,
 ) -> Result<(), LineFault> {
-    let (first, answer) = *first_lines
-        .entry(&row.prompt)
-        .or_insert((row.line, &row.answer));
-    if answer == row.answer {
-        Ok(())
-    } else {
-        Err(LineFault::ConflictingAnswer { first })
-    }
+    let (first, answer) = *first_lines.entry(&row.prompt).or_insert((row.line, &row.answer));
+    if answer == row.answer { Ok(()) } else { Err(LineFault::ConflictingAnswer { first }) }
 }

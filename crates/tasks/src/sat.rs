@@ -34,8 +34,7 @@ const SHAPE_MICRO: i64 = 45_000;
 const NO_TRAILING_MICRO: i64 = 20_000;
 const TRAILING_CHAR_MICRO: i64 = 100;
 const CHARSET_MICRO: i64 = 5_000;
-const MAXIMUM_MICRO: i64 =
-    CORRECT_MICRO + STRICT_MICRO + SOFT_MICRO + SHAPE_MICRO + NO_TRAILING_MICRO + CHARSET_MICRO;
+const MAXIMUM_MICRO: i64 = CORRECT_MICRO + STRICT_MICRO + SOFT_MICRO + SHAPE_MICRO + NO_TRAILING_MICRO + CHARSET_MICRO;
 
 /// Random 3-SAT problems.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +50,7 @@ pub struct Sat {
 impl Default for Sat {
     /// GRAIL's `d = 0.3 + (seed mod 100) / 250`.
     fn default() -> Self {
-        Self {
-            difficulty_min: 300,
-            difficulty_max: 696,
-        }
+        Self { difficulty_min: 300, difficulty_max: 696 }
     }
 }
 
@@ -74,9 +70,7 @@ impl Problem {
         let variables = size(VARIABLES, random) as usize;
         let clauses = size(CLAUSES, random);
         let assignment: Vec<bool> = (0..variables).map(|_| random.below(2) == 1).collect();
-        let clauses = (0..clauses)
-            .map(|_| planted_clause(&assignment, random))
-            .collect();
+        let clauses = (0..clauses).map(|_| planted_clause(&assignment, random)).collect();
         (Self { variables, clauses }, assignment)
     }
 
@@ -93,23 +87,15 @@ impl Problem {
     }
 
     fn read(prompt: &str) -> Option<Self> {
-        let variables = prompt
-            .lines()
-            .find_map(|line| line.strip_prefix("Variables: "))?;
-        let clauses = prompt
-            .lines()
-            .filter_map(|line| line.strip_prefix("  (")?.strip_suffix(')'));
+        let variables = prompt.lines().find_map(|line| line.strip_prefix("Variables: "))?;
+        let clauses = prompt.lines().filter_map(|line| line.strip_prefix("  (")?.strip_suffix(')'));
         let literal = |text: &str| match text.strip_prefix("NOT ") {
             Some(negated) => Some(-negated.strip_prefix('x')?.parse::<i64>().ok()?),
             None => text.strip_prefix('x')?.parse().ok(),
         };
-        let clauses: Option<Vec<Vec<i64>>> = clauses
-            .map(|clause| clause.split(" OR ").map(literal).collect())
-            .collect();
-        Some(Self {
-            variables: variables.parse().ok()?,
-            clauses: clauses?,
-        })
+        let clauses: Option<Vec<Vec<i64>>> =
+            clauses.map(|clause| clause.split(" OR ").map(literal).collect()).collect();
+        Some(Self { variables: variables.parse().ok()?, clauses: clauses? })
     }
 
     fn is_solved_by(&self, assignment: &[bool]) -> bool {
@@ -132,9 +118,7 @@ fn planted_clause(assignment: &[bool], random: &mut Random) -> Vec<i64> {
         let mut variables: Vec<i64> = (1..=assignment.len() as i64).collect();
         random.shuffle(&mut variables);
         variables.truncate(LITERALS);
-        variables
-            .iter_mut()
-            .for_each(|v| *v = if random.below(2) == 0 { -*v } else { *v });
+        variables.iter_mut().for_each(|v| *v = if random.below(2) == 0 { -*v } else { *v });
         if satisfies(assignment, &variables) {
             return variables;
         }
@@ -154,21 +138,12 @@ struct Parsed {
 fn parse(completion: &str) -> Option<Parsed> {
     // ASCII case folding keeps byte positions
     let text = completion.to_ascii_lowercase();
-    let from = text
-        .find("</think>")
-        .filter(|&at| find_pair(&text, at).is_some())
-        .unwrap_or(0);
+    let from = text.find("</think>").filter(|&at| find_pair(&text, at).is_some()).unwrap_or(0);
     let (start, end) = find_pair(&text, from)?;
     let (inside, trailing) = (&text[start..end], &text[end + CLOSE.len()..]);
     Some(Parsed {
-        bits: inside
-            .chars()
-            .filter(|c| matches!(c, '0' | '1'))
-            .map(|c| c == '1')
-            .collect(),
-        only_bits: inside
-            .chars()
-            .all(|c| c.is_whitespace() || matches!(c, '0' | '1')),
+        bits: inside.chars().filter(|c| matches!(c, '0' | '1')).map(|c| c == '1').collect(),
+        only_bits: inside.chars().all(|c| c.is_whitespace() || matches!(c, '0' | '1')),
         trailing_chars: trailing.chars().count() as i64,
         one_pair_of_tags: text.matches(OPEN).count() == 1 && text.matches(CLOSE).count() == 1,
     })
@@ -186,19 +161,11 @@ impl Task for Sat {
 
     fn item(&self, seed: u64, split: Split, index: u64) -> Result<Item, TaskError> {
         let difficulty = (self.difficulty_min, self.difficulty_max);
-        check_range(
-            NAME,
-            "difficulty_min..=difficulty_max",
-            difficulty,
-            (0, 1000),
-        )?;
+        check_range(NAME, "difficulty_min..=difficulty_max", difficulty, (0, 1000))?;
         draw(NAME, seed, split, index, |random| {
             let difficulty = random.within(difficulty.0, difficulty.1);
             let (problem, assignment) = Problem::draw(difficulty, random);
-            let bits: Vec<&str> = assignment
-                .iter()
-                .map(|&value| if value { "1" } else { "0" })
-                .collect();
+            let bits: Vec<&str> = assignment.iter().map(|&value| if value { "1" } else { "0" }).collect();
             Some((problem.write(), bits.join(" ")))
         })
     }
@@ -225,10 +192,7 @@ impl Task for Sat {
             + when(shape, SHAPE_MICRO)
             + (NO_TRAILING_MICRO - TRAILING_CHAR_MICRO * parsed.trailing_chars).max(0)
             + when(parsed.only_bits, CHARSET_MICRO);
-        Grade {
-            reward_micro: total.max(0) * REWARD_ONE_MICRO / MAXIMUM_MICRO,
-            exact,
-        }
+        Grade { reward_micro: total.max(0) * REWARD_ONE_MICRO / MAXIMUM_MICRO, exact }
     }
 
     fn oracle(&self, item: &Item) -> String {
@@ -257,13 +221,9 @@ mod tests {
     #[test]
     fn a_written_problem_reads_back_and_its_assignment_solves_it() {
         for n in 0u64..200 {
-            let (problem, assignment) =
-                Problem::draw(300 + n, &mut Random::new(&[&n.to_le_bytes()]));
+            let (problem, assignment) = Problem::draw(300 + n, &mut Random::new(&[&n.to_le_bytes()]));
             let read = Problem::read(&problem.write()).expect("own format");
-            assert_eq!(
-                (read.variables, &read.clauses),
-                (problem.variables, &problem.clauses)
-            );
+            assert_eq!((read.variables, &read.clauses), (problem.variables, &problem.clauses));
             assert!(read.is_solved_by(&assignment));
         }
     }

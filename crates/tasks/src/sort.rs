@@ -39,35 +39,21 @@ pub struct Sort {
 
 impl Default for Sort {
     fn default() -> Self {
-        Self {
-            kind: SortKind::Letters,
-            items_min: 4,
-            items_max: 4,
-            value_max: 99,
-        }
+        Self { kind: SortKind::Letters, items_min: 4, items_max: 4, value_max: 99 }
     }
 }
 
 impl Sort {
     fn write<T: ToString>(&self, list: &[T]) -> String {
-        let separator = if self.kind == SortKind::Letters {
-            ""
-        } else {
-            " "
-        };
-        list.iter()
-            .map(T::to_string)
-            .collect::<Vec<_>>()
-            .join(separator)
+        let separator = if self.kind == SortKind::Letters { "" } else { " " };
+        list.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
     }
 
     fn read<'a>(&self, text: &'a str) -> Vec<&'a str> {
         match self.kind {
-            SortKind::Letters => text
-                .char_indices()
-                .filter(|(_, c)| *c != ' ')
-                .map(|(at, c)| &text[at..at + c.len_utf8()])
-                .collect(),
+            SortKind::Letters => {
+                text.char_indices().filter(|(_, c)| *c != ' ').map(|(at, c)| &text[at..at + c.len_utf8()]).collect()
+            }
             SortKind::Numbers => text.split_whitespace().collect(),
         }
     }
@@ -93,9 +79,7 @@ impl Task for Sort {
             let len = random.within(items.0, items.1);
             match self.kind {
                 SortKind::Letters => self.pair(random.letters(len).chars().collect()),
-                SortKind::Numbers => {
-                    self.pair((0..len).map(|_| random.within(0, self.value_max)).collect())
-                }
+                SortKind::Numbers => self.pair((0..len).map(|_| random.within(0, self.value_max)).collect()),
             }
         })
     }
@@ -110,11 +94,7 @@ impl Task for Sort {
         let right = equal_positions(given.iter(), answer.iter());
         let right_before = equal_positions(unsorted.iter(), answer.iter());
         let len = given.len().max(answer.len());
-        Grade::share(
-            right.saturating_sub(right_before),
-            len.saturating_sub(right_before),
-            given == answer,
-        )
+        Grade::share(right.saturating_sub(right_before), len.saturating_sub(right_before), given == answer)
     }
 
     fn len(&self, _: Split) -> Option<u64> {

@@ -9,8 +9,7 @@ use crate::gsm8k::{self, Gsm8kTask};
 use crate::reverse_text::ReverseTextTask;
 use crate::rows::{NumberedRow, number_rows};
 use crate::{
-    ChainSum, Countdown, Dataset, Gsm8k, ReverseText, Sat, Sort, SpellBackward, Split, Task,
-    TaskError, jsonl,
+    ChainSum, Countdown, Dataset, Gsm8k, ReverseText, Sat, Sort, SpellBackward, Split, Task, TaskError, jsonl,
 };
 
 /// A task as a run file names it: `type = "spell-backward"` and that type's settings.
@@ -91,16 +90,9 @@ impl TaskSpec {
             answer_field: answer.map(str::to_owned),
         };
         match self {
-            Self::ReverseText(spec) => spec
-                .path
-                .as_ref()
-                .map(|path| columns(path, &spec.prompt_field, None)),
+            Self::ReverseText(spec) => spec.path.as_ref().map(|path| columns(path, &spec.prompt_field, None)),
             Self::Gsm8k(spec) => Some(columns(&spec.path, gsm8k::QUESTION, Some(gsm8k::ANSWER))),
-            Self::Dataset(spec) => Some(columns(
-                &spec.path,
-                &spec.prompt_field,
-                Some(&spec.answer_field),
-            )),
+            Self::Dataset(spec) => Some(columns(&spec.path, &spec.prompt_field, Some(&spec.answer_field))),
             _ => None,
         }
     }
@@ -110,56 +102,36 @@ impl TaskSpec {
 /// [`TaskSpec::columns`] names one; for Parquet see [`build_from_rows`].
 ///
 /// Errors: `File` if `files` fails, else as the task says; nothing is built that lacks a split.
-pub fn build(
-    spec: &TaskSpec,
-    files: &dyn Fn(&str) -> Result<Vec<u8>, String>,
-) -> Result<Box<dyn Task>, TaskError> {
+pub fn build(spec: &TaskSpec, files: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Box<dyn Task>, TaskError> {
     if let Some(task) = made_up(spec) {
         return finish(task);
     }
     let columns = columns_of(spec)?;
-    let bytes = files(&columns.path).map_err(|message| TaskError::File {
-        path: columns.path.clone(),
-        message,
-    })?;
-    let rows = jsonl::read(
-        &columns.path,
-        &bytes,
-        &columns.prompt_field,
-        columns.answer_field.as_deref(),
-    )?;
+    let bytes = files(&columns.path).map_err(|message| TaskError::File { path: columns.path.clone(), message })?;
+    let rows = jsonl::read(&columns.path, &bytes, &columns.prompt_field, columns.answer_field.as_deref())?;
     finish(from_rows(spec, &columns.path, rows)?)
 }
 
 /// Builds a file task from `(prompt, answer)` rows that the caller read, such as those of a Parquet
 /// file. The answers are not looked at where [`Columns::answer_field`] is `None`. Rows are counted
 /// from 1 in errors. Errors: `TakesNoRows` for a task without a file, else as [`build`].
-pub fn build_from_rows(
-    spec: &TaskSpec,
-    rows: Vec<(String, String)>,
-) -> Result<Box<dyn Task>, TaskError> {
+pub fn build_from_rows(spec: &TaskSpec, rows: Vec<(String, String)>) -> Result<Box<dyn Task>, TaskError> {
     let Some(columns) = spec.columns() else {
-        return Err(TaskError::TakesNoRows {
-            task: spec.type_name(),
-        });
+        return Err(TaskError::TakesNoRows { task: spec.type_name() });
     };
     let rows = number_rows(&columns.path, rows)?;
     finish(from_rows(spec, &columns.path, rows)?)
 }
 
 fn columns_of(spec: &TaskSpec) -> Result<Columns, TaskError> {
-    spec.columns().ok_or(TaskError::TakesNoRows {
-        task: spec.type_name(),
-    })
+    spec.columns().ok_or(TaskError::TakesNoRows { task: spec.type_name() })
 }
 
 /// The task, if it needs no file.
 fn made_up(spec: &TaskSpec) -> Option<Box<dyn Task>> {
     Some(match spec.clone() {
         TaskSpec::SpellBackward(spec) => Box::new(spec),
-        TaskSpec::ReverseText(spec) if spec.path.is_none() => {
-            Box::new(ReverseTextTask::made_up(spec))
-        }
+        TaskSpec::ReverseText(spec) if spec.path.is_none() => Box::new(ReverseTextTask::made_up(spec)),
         TaskSpec::ChainSum(spec) => Box::new(spec),
         TaskSpec::Countdown(spec) => Box::new(spec),
         TaskSpec::Sat(spec) => Box::new(spec),
@@ -168,21 +140,13 @@ fn made_up(spec: &TaskSpec) -> Option<Box<dyn Task>> {
     })
 }
 
-fn from_rows(
-    spec: &TaskSpec,
-    path: &str,
-    rows: Vec<NumberedRow>,
-) -> Result<Box<dyn Task>, TaskError> {
+fn from_rows(spec: &TaskSpec, path: &str, rows: Vec<NumberedRow>) -> Result<Box<dyn Task>, TaskError> {
     Ok(match spec {
-        TaskSpec::ReverseText(spec) => {
-            Box::new(ReverseTextTask::from_rows(spec.clone(), path, rows)?)
-        }
+        TaskSpec::ReverseText(spec) => Box::new(ReverseTextTask::from_rows(spec.clone(), path, rows)?),
         TaskSpec::Gsm8k(_) => Box::new(Gsm8kTask::from_rows(path, rows)?),
         TaskSpec::Dataset(spec) => Box::new(DatasetTask::from_rows(spec, rows)?),
         _ => {
-            return Err(TaskError::TakesNoRows {
-                task: spec.type_name(),
-            });
+            return Err(TaskError::TakesNoRows { task: spec.type_name() });
         }
     })
 }

@@ -24,10 +24,7 @@ pub struct SpellBackward {
 
 impl Default for SpellBackward {
     fn default() -> Self {
-        Self {
-            letters_min: 3,
-            letters_max: 3,
-        }
+        Self { letters_min: 3, letters_max: 3 }
     }
 }
 
@@ -51,11 +48,7 @@ impl Task for SpellBackward {
     fn grade(&self, item: &Item, completion: &str) -> Grade {
         let without_spaces = completion.replace(' ', "");
         let given = python_strip(&without_spaces);
-        let len = given
-            .chars()
-            .count()
-            .max(item.answer.chars().count())
-            .max(1);
+        let len = given.chars().count().max(item.answer.chars().count()).max(1);
         let equal = equal_positions(given.chars(), item.answer.chars());
         Grade::share(equal, len, given == item.answer)
     }

@@ -57,10 +57,7 @@ pub(crate) fn last_number(text: &str) -> Option<String> {
     }
     // Of "1.2.3" the number is what follows the last point but one: two points make no number.
     let number = &text[start..end];
-    let start = number
-        .rmatch_indices('.')
-        .nth(1)
-        .map_or(start, |(at, _)| start + at + 1);
+    let start = number.rmatch_indices('.').nth(1).map_or(start, |(at, _)| start + at + 1);
     let negative = start > 0
         && bytes[start - 1] == b'-'
         && !(start > 1 && (bytes[start - 2].is_ascii_alphanumeric() || bytes[start - 2] == b')'));
@@ -70,10 +67,7 @@ pub(crate) fn last_number(text: &str) -> Option<String> {
 fn normal_number(negative: bool, digits: &str) -> String {
     let digits = digits.replace(',', "");
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
-    let (whole, fraction) = (
-        whole.trim_start_matches('0'),
-        fraction.trim_end_matches('0'),
-    );
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let mut number = String::new();
     if negative && !(whole.is_empty() && fraction.is_empty()) {
         number.push('-');
@@ -135,10 +129,7 @@ mod tests {
 
     #[test]
     fn the_last_closed_box_counts_and_braces_nest() {
-        assert_eq!(
-            last_boxed(r"\boxed{1} then \boxed{\frac{1}{2}}"),
-            Some(r"\frac{1}{2}")
-        );
+        assert_eq!(last_boxed(r"\boxed{1} then \boxed{\frac{1}{2}}"), Some(r"\frac{1}{2}"));
         assert_eq!(last_boxed(r"\boxed{1} then \boxed{2"), Some("1"));
         assert_eq!(last_boxed("no box"), None);
     }

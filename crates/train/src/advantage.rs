@@ -29,18 +29,10 @@ pub enum Scale {
 pub fn group_advantages(rewards: &[f32], group_sizes: &[usize], scale: Scale) -> Result<Vec<f32>> {
     let expected = group_sizes.iter().sum();
     if rewards.len() != expected {
-        return Err(TrainError::Length {
-            what: "rewards",
-            expected,
-            given: rewards.len(),
-        });
+        return Err(TrainError::Length { what: "rewards", expected, given: rewards.len() });
     }
     if let Some(index) = rewards.iter().position(|r| !r.is_finite()) {
-        return Err(TrainError::NotFinite {
-            what: "reward",
-            index,
-            given: rewards[index].into(),
-        });
+        return Err(TrainError::NotFinite { what: "reward", index, given: rewards[index].into() });
     }
     let batch_divisor = standard_deviation(rewards) + STD_EPSILON;
     let mut advantages = Vec::with_capacity(rewards.len());
@@ -54,11 +46,7 @@ pub fn group_advantages(rewards: &[f32], group_sizes: &[usize], scale: Scale) ->
             Scale::None => 1.0,
         };
         let centre = mean(group);
-        advantages.extend(
-            group
-                .iter()
-                .map(|&r| ((f64::from(r) - centre) / divisor) as f32),
-        );
+        advantages.extend(group.iter().map(|&r| ((f64::from(r) - centre) / divisor) as f32));
     }
     Ok(advantages)
 }
@@ -75,10 +63,7 @@ fn standard_deviation(values: &[f32]) -> f64 {
         return 0.0;
     }
     let centre = mean(values);
-    let squares: f64 = values
-        .iter()
-        .map(|&x| (f64::from(x) - centre).powi(2))
-        .sum();
+    let squares: f64 = values.iter().map(|&x| (f64::from(x) - centre).powi(2)).sum();
     (squares / (values.len() - 1) as f64).sqrt()
 }
 
@@ -90,28 +75,17 @@ mod tests {
     fn a_lone_success_among_four_is_worth_three_halves_of_a_deviation() {
         // mean 1/4; std = sqrt((9/16 + 3/16) / 3) = 1/2; A = (3/4) / 0.5001 and (-1/4) / 0.5001.
         let advantages = group_advantages(&[1.0, 0.0, 0.0, 0.0], &[4], Scale::Group).unwrap();
-        for (given, expected) in advantages.iter().zip([
-            0.75 / 0.5001,
-            -0.25 / 0.5001,
-            -0.25 / 0.5001,
-            -0.25 / 0.5001,
-        ]) {
-            assert!(
-                (f64::from(*given) - expected).abs() < 1e-6,
-                "{given} instead of {expected}"
-            );
+        for (given, expected) in advantages.iter().zip([0.75 / 0.5001, -0.25 / 0.5001, -0.25 / 0.5001, -0.25 / 0.5001])
+        {
+            assert!((f64::from(*given) - expected).abs() < 1e-6, "{given} instead of {expected}");
         }
     }
 
     #[test]
     fn equal_rewards_give_exactly_zero() {
         for scale in [Scale::Group, Scale::Batch, Scale::None] {
-            let advantages =
-                group_advantages(&[0.3, 0.3, 0.3, 0.9, 0.9, 0.9, 0.7], &[3, 3, 1], scale).unwrap();
-            assert!(
-                advantages.iter().all(|&a| a == 0.0),
-                "{scale:?}: {advantages:?}"
-            );
+            let advantages = group_advantages(&[0.3, 0.3, 0.3, 0.9, 0.9, 0.9, 0.7], &[3, 3, 1], scale).unwrap();
+            assert!(advantages.iter().all(|&a| a == 0.0), "{scale:?}: {advantages:?}");
         }
     }
 
@@ -119,11 +93,7 @@ mod tests {
     fn wrong_sizes_and_nan_are_refused() {
         assert!(matches!(
             group_advantages(&[1.0, 0.0], &[3], Scale::Group),
-            Err(TrainError::Length {
-                expected: 3,
-                given: 2,
-                ..
-            })
+            Err(TrainError::Length { expected: 3, given: 2, .. })
         ));
         assert!(matches!(
             group_advantages(&[1.0, f32::NAN], &[2], Scale::None),

@@ -66,83 +66,46 @@ impl<'a> Sequence<'a> {
         self.tokens.len() - self.prompt_len
     }
 
-    fn check(
-        tokens: &'a [u32],
-        prompt_len: usize,
-        temperature: f32,
-        limits: Limits,
-    ) -> Result<Self, SequenceProblem> {
+    fn check(tokens: &'a [u32], prompt_len: usize, temperature: f32, limits: Limits) -> Result<Self, SequenceProblem> {
         if prompt_len == 0 {
             return Err(SequenceProblem::EmptyPrompt);
         }
         if tokens.len() <= prompt_len {
-            return Err(SequenceProblem::EmptyCompletion {
-                tokens: tokens.len(),
-                prompt_len,
-            });
+            return Err(SequenceProblem::EmptyCompletion { tokens: tokens.len(), prompt_len });
         }
         if tokens.len() > limits.positions {
-            return Err(SequenceProblem::TooLong {
-                limit: limits.positions,
-                given: tokens.len(),
-            });
+            return Err(SequenceProblem::TooLong { limit: limits.positions, given: tokens.len() });
         }
-        if let Some(position) = tokens
-            .iter()
-            .position(|&id| id as usize >= limits.vocabulary)
-        {
+        if let Some(position) = tokens.iter().position(|&id| id as usize >= limits.vocabulary) {
             let given = tokens[position];
-            return Err(SequenceProblem::TokenOutsideVocabulary {
-                limit: limits.vocabulary,
-                given,
-                position,
-            });
+            return Err(SequenceProblem::TokenOutsideVocabulary { limit: limits.vocabulary, given, position });
         }
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(SequenceProblem::Temperature { given: temperature });
         }
-        Ok(Self {
-            tokens,
-            prompt_len,
-            temperature,
-        })
+        Ok(Self { tokens, prompt_len, temperature })
     }
 }
 
 /// Errors: `EmptyBatch`, `BadSequence`.
 pub(crate) fn check_rollouts(batch: &[TrainRollout], limits: Limits) -> Result<Vec<Sequence<'_>>> {
     check_all(batch, |rollout| {
-        let sequence = Sequence::check(
-            &rollout.tokens,
-            rollout.prompt_len,
-            rollout.temperature,
-            limits,
-        )?;
+        let sequence = Sequence::check(&rollout.tokens, rollout.prompt_len, rollout.temperature, limits)?;
         let expected = sequence.targets();
         let lists = [
             ("behaviour_logprobs", rollout.behaviour_logprobs.len()),
             ("weight_versions", rollout.weight_versions.len()),
         ];
         if let Some(&(what, given)) = lists.iter().find(|&&(_, given)| given != expected) {
-            return Err(SequenceProblem::WrongLength {
-                what,
-                expected,
-                given,
-            });
+            return Err(SequenceProblem::WrongLength { what, expected, given });
         }
         let is_logprob = |x: f32| x.is_finite() && x <= LOGPROB_MAX;
-        if let Some(position) = rollout
-            .behaviour_logprobs
-            .iter()
-            .position(|&x| !is_logprob(x))
-        {
+        if let Some(position) = rollout.behaviour_logprobs.iter().position(|&x| !is_logprob(x)) {
             let given = rollout.behaviour_logprobs[position];
             return Err(SequenceProblem::NoLogprob { given, position });
         }
         if !rollout.advantage.is_finite() {
-            return Err(SequenceProblem::Advantage {
-                given: rollout.advantage,
-            });
+            return Err(SequenceProblem::Advantage { given: rollout.advantage });
         }
         Ok(sequence)
     })
@@ -150,9 +113,7 @@ pub(crate) fn check_rollouts(batch: &[TrainRollout], limits: Limits) -> Result<V
 
 /// Errors: `EmptyBatch`, `BadSequence`.
 pub(crate) fn check_examples(batch: &[SftExample], limits: Limits) -> Result<Vec<Sequence<'_>>> {
-    check_all(batch, |example| {
-        Sequence::check(&example.tokens, example.prompt_len, 1.0, limits)
-    })
+    check_all(batch, |example| Sequence::check(&example.tokens, example.prompt_len, 1.0, limits))
 }
 
 fn check_all<'a, T>(
@@ -162,8 +123,7 @@ fn check_all<'a, T>(
     if batch.is_empty() {
         return Err(TrainError::EmptyBatch);
     }
-    let named =
-        |(index, entry)| check(entry).map_err(|problem| TrainError::BadSequence { index, problem });
+    let named = |(index, entry)| check(entry).map_err(|problem| TrainError::BadSequence { index, problem });
     batch.iter().enumerate().map(named).collect()
 }
 
@@ -202,15 +162,9 @@ impl MicroBatch {
             scored.extend((start + sequence.prompt_len - 1..end).map(|row| row as i32));
             start = end;
         }
-        let inputs = chosen
-            .iter()
-            .flat_map(|s| s.tokens[..s.rows()].iter().copied());
-        let targets = chosen
-            .iter()
-            .flat_map(|s| s.tokens[s.prompt_len..].iter().copied());
-        let temperature = chosen
-            .iter()
-            .flat_map(|s| std::iter::repeat_n(s.temperature, s.targets()));
+        let inputs = chosen.iter().flat_map(|s| s.tokens[..s.rows()].iter().copied());
+        let targets = chosen.iter().flat_map(|s| s.tokens[s.prompt_len..].iter().copied());
+        let temperature = chosen.iter().flat_map(|s| std::iter::repeat_n(s.temperature, s.targets()));
         Self {
             tokens: inputs.collect(),
             positions: rows.iter().flat_map(|&n| 0..n as u32).collect(),
@@ -228,10 +182,7 @@ impl MicroBatch {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        vocabulary: 10,
-        positions: 6,
-    };
+    const LIMITS: Limits = Limits { vocabulary: 10, positions: 6 };
 
     fn rollout() -> TrainRollout {
         TrainRollout {
@@ -247,14 +198,8 @@ mod tests {
 
     #[test]
     fn each_completion_token_is_scored_from_the_row_before_it() {
-        let short = SftExample {
-            tokens: vec![7, 8],
-            prompt_len: 1,
-        };
-        let long = SftExample {
-            tokens: vec![1, 2, 3, 4],
-            prompt_len: 2,
-        };
+        let short = SftExample { tokens: vec![7, 8], prompt_len: 1 };
+        let long = SftExample { tokens: vec![1, 2, 3, 4], prompt_len: 2 };
         let batch = [short, long];
         let sequences = check_examples(&batch, LIMITS).unwrap();
         let micro = MicroBatch::new(&sequences, vec![0, 1]);
@@ -269,10 +214,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_all_completion_selects_no_rows() {
-        let batch = [SftExample {
-            tokens: vec![7, 8, 9],
-            prompt_len: 1,
-        }];
+        let batch = [SftExample { tokens: vec![7, 8, 9], prompt_len: 1 }];
         let micro = MicroBatch::new(&check_examples(&batch, LIMITS).unwrap(), vec![0]);
         assert_eq!(micro.scored, None);
     }
@@ -282,70 +224,28 @@ mod tests {
         type Change = fn(&mut TrainRollout);
         let cases: [(Change, SequenceProblem); 9] = [
             (|r| r.prompt_len = 0, SequenceProblem::EmptyPrompt),
-            (
-                |r| r.prompt_len = 4,
-                SequenceProblem::EmptyCompletion {
-                    tokens: 4,
-                    prompt_len: 4,
-                },
-            ),
-            (
-                |r| r.tokens = vec![1; 7],
-                SequenceProblem::TooLong { limit: 6, given: 7 },
-            ),
-            (
-                |r| r.tokens[3] = 10,
-                SequenceProblem::TokenOutsideVocabulary {
-                    limit: 10,
-                    given: 10,
-                    position: 3,
-                },
-            ),
+            (|r| r.prompt_len = 4, SequenceProblem::EmptyCompletion { tokens: 4, prompt_len: 4 }),
+            (|r| r.tokens = vec![1; 7], SequenceProblem::TooLong { limit: 6, given: 7 }),
+            (|r| r.tokens[3] = 10, SequenceProblem::TokenOutsideVocabulary { limit: 10, given: 10, position: 3 }),
             (
                 |r| r.weight_versions.clear(),
-                SequenceProblem::WrongLength {
-                    what: "weight_versions",
-                    expected: 2,
-                    given: 0,
-                },
+                SequenceProblem::WrongLength { what: "weight_versions", expected: 2, given: 0 },
             ),
-            (
-                |r| r.behaviour_logprobs[1] = 0.5,
-                SequenceProblem::NoLogprob {
-                    given: 0.5,
-                    position: 1,
-                },
-            ),
+            (|r| r.behaviour_logprobs[1] = 0.5, SequenceProblem::NoLogprob { given: 0.5, position: 1 }),
             (
                 |r| r.behaviour_logprobs[0] = f32::NEG_INFINITY,
-                SequenceProblem::NoLogprob {
-                    given: f32::NEG_INFINITY,
-                    position: 0,
-                },
+                SequenceProblem::NoLogprob { given: f32::NEG_INFINITY, position: 0 },
             ),
-            (
-                |r| r.advantage = f32::INFINITY,
-                SequenceProblem::Advantage {
-                    given: f32::INFINITY,
-                },
-            ),
-            (
-                |r| r.temperature = 0.0,
-                SequenceProblem::Temperature { given: 0.0 },
-            ),
+            (|r| r.advantage = f32::INFINITY, SequenceProblem::Advantage { given: f32::INFINITY }),
+            (|r| r.temperature = 0.0, SequenceProblem::Temperature { given: 0.0 }),
         ];
         for (change, expected) in cases {
             let mut bad = rollout();
             change(&mut bad);
             let error = check_rollouts(&[rollout(), bad], LIMITS).unwrap_err();
-            let TrainError::BadSequence { index: 1, problem } = error else {
-                panic!("{error}")
-            };
+            let TrainError::BadSequence { index: 1, problem } = error else { panic!("{error}") };
             assert_eq!(problem, expected);
         }
-        assert!(matches!(
-            check_rollouts(&[], LIMITS),
-            Err(TrainError::EmptyBatch)
-        ));
+        assert!(matches!(check_rollouts(&[], LIMITS), Err(TrainError::EmptyBatch)));
     }
 }

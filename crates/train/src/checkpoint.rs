@@ -21,11 +21,7 @@ use crate::trainer::Trainer;
 /// Version of the folder's layout.
 const FORMAT: u32 = 1;
 const HEADER: &str = "trainer.json";
-const TENSOR_FILES: [&str; 3] = [
-    "weights.safetensors",
-    "moment1.safetensors",
-    "moment2.safetensors",
-];
+const TENSOR_FILES: [&str; 3] = ["weights.safetensors", "moment1.safetensors", "moment2.safetensors"];
 /// Longest header that is read, in bytes; real ones have a few hundred.
 const HEADER_BYTES_MAX: u64 = 1 << 16;
 
@@ -46,18 +42,14 @@ impl Trainer {
     /// Errors: `TargetExists`, `Io`.
     pub fn save(&self, folder: &Path) -> Result<()> {
         if folder.exists() {
-            return Err(TrainError::TargetExists {
-                path: folder.to_owned(),
-            });
+            return Err(TrainError::TargetExists { path: folder.to_owned() });
         }
         let partial = partial_path(folder);
         if partial.exists() {
             fs::remove_dir_all(&partial).map_err(at(&partial))?;
         }
         fs::create_dir_all(&partial).map_err(at(&partial))?;
-        let written = self
-            .write_files(&partial)
-            .and_then(|()| rename_synced(&partial, folder));
+        let written = self.write_files(&partial).and_then(|()| rename_synced(&partial, folder));
         if written.is_err() {
             // The first error is the one to report; what is left here is never taken for a checkpoint.
             let _ = fs::remove_dir_all(&partial);
@@ -72,22 +64,14 @@ impl Trainer {
         let path = folder.join(HEADER);
         let size = fs::metadata(&path).map_err(at(&path))?.len();
         if size > HEADER_BYTES_MAX {
-            return Err(damaged(
-                &path,
-                format!("{size} bytes, more than the limit of {HEADER_BYTES_MAX}"),
-            ));
+            return Err(damaged(&path, format!("{size} bytes, more than the limit of {HEADER_BYTES_MAX}")));
         }
         let text = fs::read(&path).map_err(at(&path))?;
-        let header: Header =
-            serde_json::from_slice(&text).map_err(|error| damaged(&path, error.to_string()))?;
+        let header: Header = serde_json::from_slice(&text).map_err(|error| damaged(&path, error.to_string()))?;
         if header.format != FORMAT {
-            return Err(damaged(
-                &path,
-                format!("format {}, this program reads {FORMAT}", header.format),
-            ));
+            return Err(damaged(&path, format!("format {}, this program reads {FORMAT}", header.format)));
         }
-        let [weights, first, second] =
-            [0, 1, 2].map(|index| self.read_file(folder, index, &header.blake3[index]));
+        let [weights, first, second] = [0, 1, 2].map(|index| self.read_file(folder, index, &header.blake3[index]));
         let (weights, first, second) = (weights?, first?, second?);
         for (param, value) in self.model.params_mut().list.iter_mut().zip(weights) {
             param.value = value;
@@ -109,20 +93,11 @@ impl Trainer {
                     1 => &self.optimizer.first[place],
                     _ => &self.optimizer.second[place],
                 };
-                (
-                    &param.name,
-                    Stored {
-                        shape: &param.shape,
-                        tensor,
-                    },
-                )
+                (&param.name, Stored { shape: &param.shape, tensor })
             });
-            safetensors::serialize_to_file(tensors, None, &path)
-                .map_err(|error| unwritten(&path, error))?;
+            safetensors::serialize_to_file(tensors, None, &path).map_err(|error| unwritten(&path, error))?;
             hashes.push(hash(&path)?);
-            File::open(&path)
-                .and_then(|file| file.sync_all())
-                .map_err(at(&path))?;
+            File::open(&path).and_then(|file| file.sync_all()).map_err(at(&path))?;
         }
         let header = Header {
             format: FORMAT,
@@ -132,12 +107,9 @@ impl Trainer {
             blake3: hashes.try_into().expect("one hash for each of three files"),
         };
         let path = folder.join(HEADER);
-        let text =
-            serde_json::to_vec_pretty(&header).expect("numbers and strings always serialise");
+        let text = serde_json::to_vec_pretty(&header).expect("numbers and strings always serialise");
         fs::write(&path, text).map_err(at(&path))?;
-        File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(at(&path))
+        File::open(&path).and_then(|file| file.sync_all()).map_err(at(&path))
     }
 
     /// One tensor per parameter, in the model's order.
@@ -145,42 +117,23 @@ impl Trainer {
         let path = folder.join(TENSOR_FILES[index]);
         let given = hash(&path)?;
         if given != expected {
-            return Err(damaged(
-                &path,
-                format!("its hash is {given}, written was {expected}"),
-            ));
+            return Err(damaged(&path, format!("its hash is {given}, written was {expected}")));
         }
         let bytes = fs::read(&path).map_err(at(&path))?;
-        let file =
-            SafeTensors::deserialize(&bytes).map_err(|error| damaged(&path, error.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&path, error.to_string()))?;
         let params = &self.model.params().list;
-        let wrong = |reason| TrainError::WrongModel {
-            path: path.clone(),
-            reason,
-        };
+        let wrong = |reason| TrainError::WrongModel { path: path.clone(), reason };
         if file.len() != params.len() {
-            return Err(wrong(format!(
-                "{} tensors, the model has {}",
-                file.len(),
-                params.len()
-            )));
+            return Err(wrong(format!("{} tensors, the model has {}", file.len(), params.len())));
         }
-        params
-            .iter()
-            .map(|param| self.read_tensor(&file, param).map_err(wrong))
-            .collect()
+        params.iter().map(|param| self.read_tensor(&file, param).map_err(wrong)).collect()
     }
 
     fn read_tensor(&self, file: &SafeTensors, param: &Param) -> Result<Tensor<1>, String> {
-        let view = file
-            .tensor(&param.name)
-            .map_err(|_| format!("no tensor {}", param.name))?;
+        let view = file.tensor(&param.name).map_err(|_| format!("no tensor {}", param.name))?;
         if view.dtype() != Dtype::F32 || view.shape() != param.shape {
             let (dtype, shape) = (view.dtype(), view.shape());
-            return Err(format!(
-                "{} is {dtype:?} {shape:?}, expected F32 {:?}",
-                param.name, param.shape
-            ));
+            return Err(format!("{} is {dtype:?} {shape:?}, expected F32 {:?}", param.name, param.shape));
         }
         let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("chunks of four"));
         let values: Vec<f32> = view.data().chunks_exact(4).map(number).collect();
@@ -215,10 +168,7 @@ impl View for Stored<'_> {
 }
 
 fn partial_path(folder: &Path) -> PathBuf {
-    let name = folder
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
+    let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     folder.with_file_name(format!(".{name}.partial"))
 }
 
@@ -228,9 +178,7 @@ fn rename_synced(from: &Path, to: &Path) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent)
-        .and_then(|folder| folder.sync_all())
-        .map_err(at(parent))
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(at(parent))
 }
 
 fn hash(path: &Path) -> Result<String> {
@@ -241,10 +189,7 @@ fn hash(path: &Path) -> Result<String> {
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> TrainError + '_ {
-    move |source| TrainError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| TrainError::Io { path: path.to_owned(), source }
 }
 
 fn unwritten(path: &Path, error: SafeTensorError) -> TrainError {
@@ -252,15 +197,9 @@ fn unwritten(path: &Path, error: SafeTensorError) -> TrainError {
         SafeTensorError::IoError(source) => source,
         other => io::Error::other(other.to_string()),
     };
-    TrainError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    TrainError::Io { path: path.to_owned(), source }
 }
 
 fn damaged(path: &Path, reason: String) -> TrainError {
-    TrainError::Damaged {
-        path: path.to_owned(),
-        reason,
-    }
+    TrainError::Damaged { path: path.to_owned(), reason }
 }

@@ -20,8 +20,8 @@ pub use advantage::{STD_EPSILON, Scale, group_advantages};
 pub use batch::{LOGPROB_MAX, SftExample, TrainRollout};
 pub use error::{Result, SequenceProblem, TrainError};
 pub use loss::{
-    Average, Correction, CorrectionMode, LOG_RATIO_MAX, Loss, LossConfig, LossInput, LossOutput,
-    LossSums, Objective, OldPolicy, Preset, Totals,
+    Average, Correction, CorrectionMode, LOG_RATIO_MAX, Loss, LossConfig, LossInput, LossOutput, LossSums, Objective,
+    OldPolicy, Preset, Totals,
 };
 pub use metrics::StepMetrics;
 pub use optimizer::OptimizerConfig;

@@ -28,11 +28,7 @@ impl StepMetrics {
     /// Adds one update's numbers: means over updates, except extremes and counts.
     pub(crate) fn add_update(&mut self, update: &Update, loss: BTreeMap<&'static str, f64>) {
         self.updates += 1.0;
-        let common = [
-            ("loss", update.loss),
-            ("optim/grad_norm", update.grad_norm),
-            ("optim/lr", update.lr),
-        ];
+        let common = [("loss", update.loss), ("optim/grad_norm", update.grad_norm), ("optim/lr", update.lr)];
         for (name, value) in loss.into_iter().chain(common) {
             match self.values.get_mut(name) {
                 None => {
@@ -50,30 +46,16 @@ impl StepMetrics {
     /// Adds how far the tokens' versions lie behind the weights that were trained.
     pub(crate) fn finish_batch(&mut self, batch: &[TrainRollout], version: u64) {
         let behind = |&sampled: &u64| version.saturating_sub(sampled) as f64;
-        let tokens = || {
-            batch
-                .iter()
-                .flat_map(|rollout| &rollout.weight_versions)
-                .map(behind)
-        };
+        let tokens = || batch.iter().flat_map(|rollout| &rollout.weight_versions).map(behind);
         let count = tokens().count().max(1) as f64;
-        self.values
-            .insert("off_policy/tokens/mean", tokens().sum::<f64>() / count);
-        self.values
-            .insert("off_policy/tokens/max", tokens().fold(0.0, f64::max));
+        self.values.insert("off_policy/tokens/mean", tokens().sum::<f64>() / count);
+        self.values.insert("off_policy/tokens/max", tokens().fold(0.0, f64::max));
     }
 
-    pub(crate) fn finish(
-        &mut self,
-        sequences: usize,
-        tokens: usize,
-        completion_tokens: usize,
-        tokens_seen: u64,
-    ) {
+    pub(crate) fn finish(&mut self, sequences: usize, tokens: usize, completion_tokens: usize, tokens_seen: u64) {
         self.values.insert("batch/sequences", sequences as f64);
         self.values.insert("batch/tokens", tokens as f64);
-        self.values
-            .insert("batch/completion_tokens", completion_tokens as f64);
+        self.values.insert("batch/completion_tokens", completion_tokens as f64);
         self.values.insert("num_tokens", tokens_seen as f64);
     }
 }

@@ -68,45 +68,14 @@ impl OptimizerConfig {
     pub(crate) fn validate(&self) -> Result<()> {
         let checks = [
             ("lr", self.lr, 0.0, f64::MAX, "at least 0"),
-            (
-                "beta1",
-                self.beta1,
-                0.0,
-                1.0 - f64::EPSILON,
-                "at least 0 and below 1",
-            ),
-            (
-                "beta2",
-                self.beta2,
-                0.0,
-                1.0 - f64::EPSILON,
-                "at least 0 and below 1",
-            ),
+            ("beta1", self.beta1, 0.0, 1.0 - f64::EPSILON, "at least 0 and below 1"),
+            ("beta2", self.beta2, 0.0, 1.0 - f64::EPSILON, "at least 0 and below 1"),
             ("eps", self.eps, f64::MIN_POSITIVE, f64::MAX, "above 0"),
-            (
-                "weight_decay",
-                self.weight_decay,
-                0.0,
-                f64::MAX,
-                "at least 0",
-            ),
-            (
-                "max_grad_norm",
-                self.max_grad_norm,
-                0.0,
-                f64::MAX,
-                "at least 0",
-            ),
+            ("weight_decay", self.weight_decay, 0.0, f64::MAX, "at least 0"),
+            ("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX, "at least 0"),
         ];
-        match checks
-            .into_iter()
-            .find(|(_, given, least, most, _)| !(least..=most).contains(&given))
-        {
-            Some((setting, given, _, _, expected)) => Err(TrainError::OutOfRange {
-                setting,
-                expected,
-                given,
-            }),
+        match checks.into_iter().find(|(_, given, least, most, _)| !(least..=most).contains(&given)) {
+            Some((setting, given, _, _, expected)) => Err(TrainError::OutOfRange { setting, expected, given }),
             None => Ok(()),
         }
     }
@@ -122,18 +91,8 @@ pub(crate) struct Optimizer {
 
 impl Optimizer {
     pub(crate) fn new(params: &Params, device: &Device) -> Self {
-        let zeros = || {
-            params
-                .list
-                .iter()
-                .map(|param| Tensor::zeros(param.value.dims(), device))
-                .collect()
-        };
-        Self {
-            first: zeros(),
-            second: zeros(),
-            updates: 0,
-        }
+        let zeros = || params.list.iter().map(|param| Tensor::zeros(param.value.dims(), device)).collect();
+        Self { first: zeros(), second: zeros(), updates: 0 }
     }
 
     /// Moves the parameters; gives the norm of the gradient before it was scaled.
@@ -151,26 +110,16 @@ impl Optimizer {
     ) -> Result<f64> {
         let norm = self.norm(params, gradients)?;
         let limit = config.max_grad_norm;
-        let grad_scale = if limit > 0.0 {
-            (limit / (norm + 1e-6)).min(1.0)
-        } else {
-            1.0
-        };
+        let grad_scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
         self.updates += 1;
         let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((param, gradient), (first, second)) in
-            params.list.iter_mut().zip(gradients).zip(moments)
-        {
+        for ((param, gradient), (first, second)) in params.list.iter_mut().zip(gradients).zip(moments) {
             let step = AdamWStep {
                 lr: lr as f32,
                 beta1: config.beta1 as f32,
                 beta2: config.beta2 as f32,
                 eps: config.eps as f32,
-                weight_decay: if decays(param) {
-                    config.weight_decay as f32
-                } else {
-                    0.0
-                },
+                weight_decay: if decays(param) { config.weight_decay as f32 } else { 0.0 },
                 step: self.updates,
                 grad_scale: grad_scale as f32,
             };
@@ -185,16 +134,9 @@ impl Optimizer {
         if norm.is_finite() {
             return Ok(norm);
         }
-        let worst = squares
-            .iter()
-            .position(|square| !square.is_finite())
-            .unwrap_or(squares.len() - 1);
+        let worst = squares.iter().position(|square| !square.is_finite()).unwrap_or(squares.len() - 1);
         let parameter = params.list[worst].name.clone();
-        Err(TrainError::NonFiniteGradient {
-            update: self.updates + 1,
-            given: norm,
-            parameter,
-        })
+        Err(TrainError::NonFiniteGradient { update: self.updates + 1, given: norm, parameter })
     }
 }
 

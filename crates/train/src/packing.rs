@@ -32,10 +32,7 @@ mod tests {
     #[test]
     fn short_sequences_fill_the_gaps_that_long_ones_leave() {
         // 7 opens a bin; 6 opens another; 4 fits the second; 3 the first; 11 is over the budget, alone.
-        assert_eq!(
-            pack(&[3, 7, 11, 4, 6], 10),
-            vec![vec![2], vec![0, 1], vec![3, 4]]
-        );
+        assert_eq!(pack(&[3, 7, 11, 4, 6], 10), vec![vec![2], vec![0, 1], vec![3, 4]]);
     }
 
     #[test]
@@ -45,15 +42,8 @@ mod tests {
         let mut seen: Vec<usize> = plan.iter().flatten().copied().collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..97).collect::<Vec<_>>());
-        assert!(
-            plan.iter()
-                .all(|bin| bin.iter().map(|&i| lengths[i]).sum::<usize>() <= 40)
-        );
+        assert!(plan.iter().all(|bin| bin.iter().map(|&i| lengths[i]).sum::<usize>() <= 40));
         let least = lengths.iter().sum::<usize>().div_ceil(40);
-        assert!(
-            plan.len() <= least + 1,
-            "{} bins for a least of {least}",
-            plan.len()
-        );
+        assert!(plan.len() <= least + 1, "{} bins for a least of {least}", plan.len());
     }
 }

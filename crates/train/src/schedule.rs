@@ -39,18 +39,10 @@ impl Schedule {
         let falls = self.shape != Shape::Constant;
         if falls && self.total_steps <= self.warmup_steps {
             let given = self.total_steps as f64;
-            return Err(TrainError::OutOfRange {
-                setting: "total_steps",
-                expected: "above warmup_steps",
-                given,
-            });
+            return Err(TrainError::OutOfRange { setting: "total_steps", expected: "above warmup_steps", given });
         }
         if !(0.0..=1.0).contains(&self.floor) {
-            return Err(TrainError::OutOfRange {
-                setting: "floor",
-                expected: "within 0 and 1",
-                given: self.floor,
-            });
+            return Err(TrainError::OutOfRange { setting: "floor", expected: "within 0 and 1", given: self.floor });
         }
         Ok(())
     }
@@ -81,15 +73,8 @@ mod tests {
 
     #[test]
     fn it_rises_over_the_warm_up_and_falls_to_the_floor() {
-        let schedule = Schedule {
-            shape: Shape::Linear,
-            warmup_steps: 4,
-            total_steps: 14,
-            floor: 0.1,
-        };
-        let factors: Vec<f64> = [0, 3, 4, 9, 14, 99]
-            .map(|step| schedule.factor(step))
-            .into();
+        let schedule = Schedule { shape: Shape::Linear, warmup_steps: 4, total_steps: 14, floor: 0.1 };
+        let factors: Vec<f64> = [0, 3, 4, 9, 14, 99].map(|step| schedule.factor(step)).into();
         // Half way down: 0.1 + 0.9 · 0.5.
         for (given, expected) in factors.iter().zip([0.25, 1.0, 1.0, 0.55, 0.1, 0.1]) {
             assert!((given - expected).abs() < 1e-12, "{factors:?}");
@@ -98,18 +83,7 @@ mod tests {
 
     #[test]
     fn a_fall_without_steps_is_refused() {
-        let schedule = Schedule {
-            shape: Shape::Cosine,
-            warmup_steps: 5,
-            total_steps: 5,
-            floor: 0.0,
-        };
-        assert!(matches!(
-            schedule.validate(),
-            Err(TrainError::OutOfRange {
-                setting: "total_steps",
-                ..
-            })
-        ));
+        let schedule = Schedule { shape: Shape::Cosine, warmup_steps: 5, total_steps: 5, floor: 0.0 };
+        assert!(matches!(schedule.validate(), Err(TrainError::OutOfRange { setting: "total_steps", .. })));
     }
 }

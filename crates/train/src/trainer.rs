@@ -8,9 +8,7 @@ use model::{ModelConfig, ModelSnapshot, Transformer};
 use ops::{TokenLogprobs, host, token_logprobs};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{
-    Limits, MicroBatch, Sequence, SftExample, TrainRollout, check_examples, check_rollouts,
-};
+use crate::batch::{Limits, MicroBatch, Sequence, SftExample, TrainRollout, check_examples, check_rollouts};
 use crate::error::{Result, TrainError};
 use crate::loss::{Loss, LossConfig, LossInput, LossOutput, LossSums, OldPolicy, Totals};
 use crate::metrics::StepMetrics;
@@ -53,11 +51,7 @@ impl TrainConfig {
             ("updates_per_batch", self.updates_per_batch),
         ];
         if let Some((setting, _)) = counts.into_iter().find(|&(_, count)| count == 0) {
-            return Err(TrainError::OutOfRange {
-                setting,
-                expected: "at least 1",
-                given: 0.0,
-            });
+            return Err(TrainError::OutOfRange { setting, expected: "at least 1", given: 0.0 });
         }
         Loss::new(&self.loss)
     }
@@ -82,14 +76,7 @@ impl Trainer {
         let loss = config.validate()?;
         let model = model.without_grad();
         let optimizer = Optimizer::new(model.params(), &model.device());
-        Ok(Self {
-            model,
-            optimizer,
-            version: 0,
-            tokens_seen: 0,
-            config,
-            loss,
-        })
+        Ok(Self { model, optimizer, version: 0, tokens_seen: 0, config, loss })
     }
 
     /// Trains on one batch of rollouts and raises the version by one.
@@ -114,14 +101,8 @@ impl Trainer {
         for first in 0..updates {
             // Dealt like cards, so that each update sees some of every group.
             let members: Vec<usize> = (first..batch.len()).step_by(updates).collect();
-            let tokens = members
-                .iter()
-                .map(|&index| sequences[index].targets())
-                .sum();
-            let totals = Totals {
-                sequences: members.len(),
-                tokens,
-            };
+            let tokens = members.iter().map(|&index| sequences[index].targets()).sum();
+            let totals = Totals { sequences: members.len(), tokens };
             let loss = self.loss.clone();
             let evaluate = |micro: &MicroBatch, scores: &Scores| {
                 evaluate_rollouts(&loss, batch, old.as_deref(), totals, micro, scores)
@@ -167,12 +148,7 @@ impl Trainer {
         let sequences = check_examples(batch, self.limits())?;
         let logprobs = self.logprobs_of(&sequences);
         let tokens: usize = logprobs.iter().map(Vec::len).sum();
-        Ok(-logprobs
-            .iter()
-            .flatten()
-            .map(|&x| f64::from(x))
-            .sum::<f64>()
-            / tokens as f64)
+        Ok(-logprobs.iter().flatten().map(|&x| f64::from(x)).sum::<f64>() / tokens as f64)
     }
 
     /// Log-probabilities of a rollout's completion under the present weights, at its temperature, `[completion]`.
@@ -220,10 +196,7 @@ impl Trainer {
 
     fn limits(&self) -> Limits {
         let config: &ModelConfig = self.model.config();
-        Limits {
-            vocabulary: config.vocab_size,
-            positions: config.max_positions,
-        }
+        Limits { vocabulary: config.vocab_size, positions: config.max_positions }
     }
 
     fn finish(&mut self, sequences: &[Sequence], metrics: &mut StepMetrics) {
@@ -250,43 +223,27 @@ impl Trainer {
     }
 
     fn micro_batches(&self, sequences: &[Sequence], members: Vec<usize>) -> Vec<MicroBatch> {
-        let rows: Vec<usize> = members
-            .iter()
-            .map(|&index| sequences[index].rows())
-            .collect();
+        let rows: Vec<usize> = members.iter().map(|&index| sequences[index].rows()).collect();
         let plan = pack(&rows, self.config.micro_batch_tokens);
         let named = |bin: Vec<usize>| bin.into_iter().map(|place| members[place]).collect();
-        plan.into_iter()
-            .map(|bin| MicroBatch::new(sequences, named(bin)))
-            .collect()
+        plan.into_iter().map(|bin| MicroBatch::new(sequences, named(bin))).collect()
     }
 
     /// Gradients of all micro-batches added up, then one step of the optimiser.
-    fn update(
-        &mut self,
-        sequences: &[Sequence],
-        members: Vec<usize>,
-        evaluate: &Evaluate,
-    ) -> Result<Update> {
+    fn update(&mut self, sequences: &[Sequence], members: Vec<usize>, evaluate: &Evaluate) -> Result<Update> {
         let update = self.optimizer.updates + 1;
         let micro_batches = self.micro_batches(sequences, members);
         let mut total: Option<(Vec<Tensor<1>>, f64, LossSums)> = None;
         for side_by_side in micro_batches.chunks(self.config.parallel_micro_batches) {
             for part in compute(&self.model, side_by_side, evaluate) {
                 let (output, gradients) = part.map_err(|error| match error {
-                    TrainError::NotFinite { given, .. } => {
-                        TrainError::NonFiniteLoss { update, given }
-                    }
+                    TrainError::NotFinite { given, .. } => TrainError::NonFiniteLoss { update, given },
                     other => other,
                 })?;
                 match &mut total {
                     None => total = Some((gradients, output.loss, output.sums)),
                     Some((sum, loss, sums)) => {
-                        *sum = std::mem::take(sum)
-                            .into_iter()
-                            .zip(gradients)
-                            .map(|(a, b)| a + b)
-                            .collect();
+                        *sum = std::mem::take(sum).into_iter().zip(gradients).map(|(a, b)| a + b).collect();
                         *loss += output.loss;
                         sums.merge(&output.sums);
                     }
@@ -295,23 +252,12 @@ impl Trainer {
         }
         let (gradients, loss, sums) = total.ok_or(TrainError::EmptyBatch)?;
         if !loss.is_finite() {
-            return Err(TrainError::NonFiniteLoss {
-                update,
-                given: loss,
-            });
+            return Err(TrainError::NonFiniteLoss { update, given: loss });
         }
         let lr = self.config.optimizer.lr * self.config.schedule.factor(self.optimizer.updates);
         let params = self.model.params_mut();
-        let grad_norm = self
-            .optimizer
-            .update(params, &gradients, &self.config.optimizer, lr)?;
-        Ok(Update {
-            loss,
-            sums,
-            grad_norm,
-            lr,
-            micro_batches: micro_batches.len(),
-        })
+        let grad_norm = self.optimizer.update(params, &gradients, &self.config.optimizer, lr)?;
+        Ok(Update { loss, sums, grad_norm, lr, micro_batches: micro_batches.len() })
     }
 }
 
@@ -360,16 +306,9 @@ fn gradients(model: &Transformer, micro: &MicroBatch, evaluate: &Evaluate) -> Pa
     // Leaves of its own, sharing the numbers: micro-batches side by side then have graphs of their own.
     let model = model.clone().require_grad();
     let TokenLogprobs { logprob, entropy } = score(&model, micro);
-    let scores = Scores {
-        logprob: host::to_vec_f32(&logprob),
-        entropy: host::to_vec_f32(&entropy),
-    };
+    let scores = Scores { logprob: host::to_vec_f32(&logprob), entropy: host::to_vec_f32(&entropy) };
     let output = evaluate(micro, &scores)?;
-    let slopes: Vec<f32> = output
-        .grad_logprob
-        .iter()
-        .map(|&slope| slope as f32)
-        .collect();
+    let slopes: Vec<f32> = output.grad_logprob.iter().map(|&slope| slope as f32).collect();
     let count = slopes.len();
     let slopes = host::from_vec(slopes, [count], &plain_device(&model));
     let mut surrogate = (logprob * slopes).sum();
@@ -410,17 +349,13 @@ fn evaluate_rollouts(
     scores: &Scores,
 ) -> Result<LossOutput> {
     let members = || micro.members.iter();
-    let behaviour: Vec<f32> = members()
-        .flat_map(|&index| batch[index].behaviour_logprobs.iter().copied())
-        .collect();
+    let behaviour: Vec<f32> = members().flat_map(|&index| batch[index].behaviour_logprobs.iter().copied()).collect();
     let kept: Vec<f32>;
     let old = match (loss.old, old) {
         (OldPolicy::Behaviour, _) => &behaviour,
         (OldPolicy::Recomputed, None) => &scores.logprob,
         (OldPolicy::Recomputed, Some(old)) => {
-            kept = members()
-                .flat_map(|&index| old[index].iter().copied())
-                .collect();
+            kept = members().flat_map(|&index| old[index].iter().copied()).collect();
             &kept
         }
     };

@@ -52,10 +52,7 @@ fn validate() -> Result<()> {
 fn cargo(arguments: &[&str]) -> Result<()> {
     let line = format!("cargo {}", arguments.join(" "));
     println!("== {line}");
-    let status = Command::new("cargo")
-        .args(arguments)
-        .status()
-        .with_context(|| format!("could not start `{line}`"))?;
+    let status = Command::new("cargo").args(arguments).status().with_context(|| format!("could not start `{line}`"))?;
     ensure!(status.success(), "`{line}` failed with {status}");
     Ok(())
 }

@@ -5,9 +5,7 @@ use model::WeightDtype;
 use ops::Segments;
 use protocol::FinishReason;
 
-use crate::support::{
-    ROOMY, VOCABULARY, WIDTH, engine, finish, prompt, request, seed, transformer, weights,
-};
+use crate::support::{ROOMY, VOCABULARY, WIDTH, engine, finish, prompt, request, seed, transformer, weights};
 
 const PROMPT_LEN: u32 = 11;
 const NEW_TOKENS: usize = 17;
@@ -18,12 +16,7 @@ fn requests() -> Vec<Request> {
         .map(|number| {
             let samples: Vec<u8> = (0..4).map(|sample| number as u8 * 10 + sample).collect();
             let sampling = Sampling::new(NEW_TOKENS);
-            request(
-                u64::from(number),
-                prompt(number, PROMPT_LEN + number),
-                &samples,
-                sampling,
-            )
+            request(u64::from(number), prompt(number, PROMPT_LEN + number), &samples, sampling)
         })
         .collect()
 }
@@ -31,16 +24,8 @@ fn requests() -> Vec<Request> {
 /// Everything that must not depend on the path, as bits.
 fn bits(completion: &Completion) -> (Vec<u32>, Vec<u32>, Vec<u32>, FinishReason) {
     let as_bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
-    let hidden = completion
-        .hidden
-        .as_deref()
-        .expect("hidden states were asked for");
-    (
-        completion.tokens.clone(),
-        as_bits(&completion.logprobs),
-        as_bits(hidden),
-        completion.finish,
-    )
+    let hidden = completion.hidden.as_deref().expect("hidden states were asked for");
+    (completion.tokens.clone(), as_bits(&completion.logprobs), as_bits(hidden), completion.finish)
 }
 
 fn run(config: EngineConfig) -> (Vec<Completion>, engine::EngineStats) {
@@ -57,12 +42,7 @@ fn alone() -> Vec<Completion> {
     for request in requests() {
         for (sample_index, seed) in (0..).zip(&request.seeds) {
             let mut engine = engine(ROOMY);
-            engine
-                .submit(Request {
-                    seeds: vec![*seed],
-                    ..request.clone()
-                })
-                .unwrap();
+            engine.submit(Request { seeds: vec![*seed], ..request.clone() }).unwrap();
             let mut one = finish(&mut engine).pop().unwrap();
             one.sample_index = sample_index;
             all.push(one);
@@ -77,10 +57,7 @@ fn assert_same(given: &[Completion], path: &str) {
     for (given, expected) in given.iter().zip(&expected) {
         let name = (given.request, given.sample_index);
         assert_eq!(name, (expected.request, expected.sample_index), "{path}");
-        assert!(
-            bits(given) == bits(expected),
-            "{path}: sample {name:?} differs"
-        );
+        assert!(bits(given) == bits(expected), "{path}: sample {name:?} differs");
     }
 }
 
@@ -90,20 +67,14 @@ fn a_shared_prompt_changes_no_bit() {
     // Three siblings of each of three prompts take it over whole, and nobody computes it again.
     let prompts: u64 = (0..3).map(|number| u64::from(PROMPT_LEN) + number).sum();
     assert_eq!(stats.shared_tokens, 3 * prompts);
-    assert_eq!(
-        stats.computed_tokens,
-        prompts + 12 * (NEW_TOKENS as u64 - 1)
-    );
+    assert_eq!(stats.computed_tokens, prompts + 12 * (NEW_TOKENS as u64 - 1));
     assert_same(&given, "shared");
 }
 
 #[test]
 fn a_chunked_prompt_changes_no_bit() {
     for prefill_chunk_tokens in [1, 3, 5] {
-        let (given, _) = run(EngineConfig {
-            prefill_chunk_tokens,
-            ..ROOMY
-        });
+        let (given, _) = run(EngineConfig { prefill_chunk_tokens, ..ROOMY });
         assert_same(&given, "chunked");
     }
 }
@@ -111,17 +82,10 @@ fn a_chunked_prompt_changes_no_bit() {
 #[test]
 fn losing_the_blocks_and_starting_again_changes_no_bit() {
     // The longest sample needs 8 blocks; 12 samples together far more.
-    let (given, stats) = run(EngineConfig {
-        kv_blocks: 17,
-        ..ROOMY
-    });
+    let (given, stats) = run(EngineConfig { kv_blocks: 17, ..ROOMY });
     assert!(stats.preemptions > 0, "nobody was preempted: {stats:?}");
     assert_same(&given, "preempted");
-    let (given, stats) = run(EngineConfig {
-        kv_blocks: 9,
-        prefill_chunk_tokens: 2,
-        ..ROOMY
-    });
+    let (given, stats) = run(EngineConfig { kv_blocks: 9, prefill_chunk_tokens: 2, ..ROOMY });
     assert_eq!(stats.free_blocks, 9);
     assert_same(&given, "preempted and chunked");
 }
@@ -129,11 +93,7 @@ fn losing_the_blocks_and_starting_again_changes_no_bit() {
 #[test]
 fn few_places_and_other_block_sizes_change_no_bit() {
     for (max_running, block_size) in [(1, 4), (2, 1), (5, 16), (64, 128)] {
-        let (given, _) = run(EngineConfig {
-            max_running,
-            block_size,
-            ..ROOMY
-        });
+        let (given, _) = run(EngineConfig { max_running, block_size, ..ROOMY });
         assert_same(&given, "few places");
     }
 }
@@ -144,12 +104,7 @@ fn a_prompt_found_in_the_cache_changes_no_bit() {
     let mut given = Vec::new();
     for request in requests() {
         for (sample_index, seed) in (0..).zip(&request.seeds) {
-            engine
-                .submit(Request {
-                    seeds: vec![*seed],
-                    ..request.clone()
-                })
-                .unwrap();
+            engine.submit(Request { seeds: vec![*seed], ..request.clone() }).unwrap();
             let mut one = finish(&mut engine).pop().unwrap();
             one.sample_index = sample_index;
             given.push(one);
@@ -168,11 +123,7 @@ fn logprobs_and_hidden_states_are_those_of_one_pass_over_the_finished_sequence()
     const LOGPROB_TOLERANCE: f32 = 1e-6;
     let model = weights(1);
     for completion in run(ROOMY).0 {
-        let mut tokens = prompt(
-            completion.request as u32,
-            PROMPT_LEN + completion.request as u32,
-        )
-        .to_vec();
+        let mut tokens = prompt(completion.request as u32, PROMPT_LEN + completion.request as u32).to_vec();
         let first = tokens.len() - 1;
         tokens.extend(&completion.tokens);
         let positions = (0..tokens.len() as u32).collect::<Vec<_>>();
@@ -180,10 +131,7 @@ fn logprobs_and_hidden_states_are_those_of_one_pass_over_the_finished_sequence()
         let hidden = model.hidden(&tokens.into(), &positions.into(), &segments);
         let rows = ops::host::to_vec_f32(&hidden);
         let rows = &rows[first * WIDTH..(first + completion.tokens.len()) * WIDTH];
-        assert!(
-            rows == completion.hidden.as_deref().unwrap(),
-            "hidden states differ"
-        );
+        assert!(rows == completion.hidden.as_deref().unwrap(), "hidden states differ");
         let logits = ops::host::to_vec_f32(&model.logits(hidden));
         for (index, token) in completion.tokens.iter().enumerate() {
             let row = &logits[(first + index) * VOCABULARY as usize..][..VOCABULARY as usize];
@@ -199,13 +147,8 @@ fn every_token_wins_under_the_rule_of_the_proof() {
     let model = weights(1);
     let temperature = 0.7;
     let mut engine = engine(ROOMY);
-    let sampling = Sampling {
-        temperature,
-        ..Sampling::new(NEW_TOKENS)
-    };
-    engine
-        .submit(request(5, prompt(4, 9), &[1], sampling))
-        .unwrap();
+    let sampling = Sampling { temperature, ..Sampling::new(NEW_TOKENS) };
+    engine.submit(request(5, prompt(4, 9), &[1], sampling)).unwrap();
     let completion = finish(&mut engine).pop().unwrap();
     let hidden = completion.hidden.unwrap();
     let device = model.device().clone();
@@ -214,10 +157,7 @@ fn every_token_wins_under_the_rule_of_the_proof() {
     for (index, token) in completion.tokens.into_iter().enumerate() {
         let logits = &logits[index * VOCABULARY as usize..][..VOCABULARY as usize];
         let noise = proof::Noise::new(&seed(1), 9 + index as u32);
-        let tempered = engine::TemperedLogits {
-            logits,
-            temperature,
-        };
+        let tempered = engine::TemperedLogits { logits, temperature };
         assert_eq!(proof::margin(&tempered, &noise, token), Some(0));
     }
 }
@@ -232,11 +172,6 @@ fn packed_bf16_weights_go_the_same_way() {
         }
         finish(&mut engine).iter().map(bits).collect::<Vec<_>>()
     };
-    let small = EngineConfig {
-        kv_blocks: 10,
-        prefill_chunk_tokens: 3,
-        max_running: 3,
-        ..ROOMY
-    };
+    let small = EngineConfig { kv_blocks: 10, prefill_chunk_tokens: 3, max_running: 3, ..ROOMY };
     assert!(run(ROOMY) == run(small));
 }

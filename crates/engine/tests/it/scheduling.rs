@@ -10,13 +10,7 @@ use crate::support::{engine, finish, prompt, request, weights};
 
 #[derive(Clone, Debug)]
 enum Event {
-    Submit {
-        prompt: u32,
-        length: u32,
-        samples: u8,
-        new_tokens: usize,
-        stop: bool,
-    },
+    Submit { prompt: u32, length: u32, samples: u8, new_tokens: usize, stop: bool },
     Steps(u32),
     Cancel(u64),
     Swap,
@@ -24,13 +18,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     let submit = (0u32..3, 1u32..14, 1u8..6, 1usize..12, any::<bool>()).prop_map(
-        |(prompt, length, samples, new_tokens, stop)| Event::Submit {
-            prompt,
-            length,
-            samples,
-            new_tokens,
-            stop,
-        },
+        |(prompt, length, samples, new_tokens, stop)| Event::Submit { prompt, length, samples, new_tokens, stop },
     );
     prop_oneof![
         4 => submit,
@@ -53,7 +41,7 @@ fn config() -> impl Strategy<Value = EngineConfig> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn every_sample_is_refused_or_finished_exactly_once(
@@ -111,9 +99,7 @@ fn the_prompt_of_a_group_is_computed_once_even_if_the_group_does_not_fit() {
         max_context: 64,
     });
     let seeds: Vec<u8> = (0..10).collect();
-    engine
-        .submit(request(1, prompt(1, 10), &seeds, Sampling::new(3)))
-        .unwrap();
+    engine.submit(request(1, prompt(1, 10), &seeds, Sampling::new(3))).unwrap();
     assert_eq!(finish(&mut engine).len(), 10);
     // The prompt, two tokens again for each later pair, and two decoded tokens for each of the 10.
     assert_eq!(engine.stats().computed_tokens, 10 + 4 * 2 + 10 * 2);

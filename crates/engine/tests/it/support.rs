@@ -31,13 +31,8 @@ pub(crate) fn weights(seed: u64) -> InferenceModel {
 }
 
 /// Room for everything at once.
-pub(crate) const ROOMY: EngineConfig = EngineConfig {
-    kv_blocks: 512,
-    block_size: 4,
-    max_running: 64,
-    prefill_chunk_tokens: 4096,
-    max_context: 128,
-};
+pub(crate) const ROOMY: EngineConfig =
+    EngineConfig { kv_blocks: 512, block_size: 4, max_running: 64, prefill_chunk_tokens: 4096, max_context: 128 };
 
 pub(crate) fn engine(config: EngineConfig) -> Engine {
     Engine::new(weights(1), 1, config, None).expect("the configuration is valid")
@@ -53,20 +48,12 @@ pub(crate) fn seed(number: u8) -> [u8; 32] {
 
 /// Prompt `number`: a few tokens of no meaning, `length` of them.
 pub(crate) fn prompt(number: u32, length: u32) -> Arc<[u32]> {
-    (0..length)
-        .map(|index| (number * 31 + index * 7 + 3) % VOCABULARY)
-        .collect()
+    (0..length).map(|index| (number * 31 + index * 7 + 3) % VOCABULARY).collect()
 }
 
 pub(crate) fn request(id: u64, prompt: Arc<[u32]>, seeds: &[u8], sampling: Sampling) -> Request {
     let seeds = seeds.iter().map(|&number| seed(number)).collect();
-    Request {
-        id,
-        prompt,
-        seeds,
-        sampling,
-        want_hidden: true,
-    }
+    Request { id, prompt, seeds, sampling, want_hidden: true }
 }
 
 /// Steps until nothing is left, checking the invariants; completions by request and sample.
@@ -74,16 +61,10 @@ pub(crate) fn finish(engine: &mut Engine) -> Vec<Completion> {
     let mut all = Vec::new();
     for _ in 0..100_000 {
         if engine.is_idle() {
-            all.sort_by_key(|completion: &Completion| {
-                (completion.request, completion.sample_index)
-            });
+            all.sort_by_key(|completion: &Completion| (completion.request, completion.sample_index));
             return all;
         }
-        all.extend(
-            engine
-                .step()
-                .expect("the logits of a random model are finite"),
-        );
+        all.extend(engine.step().expect("the logits of a random model are finite"));
         engine.assert_invariants();
     }
     panic!("the engine did not come to an end: {:?}", engine.stats());

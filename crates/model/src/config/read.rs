@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 use super::{Family, Llama3Scaling, ModelConfig, Rope};
 use crate::error::{ModelError, Result};
 
-const SUPPORTED: &str =
-    "Qwen2ForCausalLM (qwen2), Qwen3ForCausalLM (qwen3), LlamaForCausalLM (llama)";
+const SUPPORTED: &str = "Qwen2ForCausalLM (qwen2), Qwen3ForCausalLM (qwen3), LlamaForCausalLM (llama)";
 
 /// Largest sizes accepted, well above published models of these families (Qwen2.5-72B, Llama-3.1-405B).
 /// A file cannot make the program reserve memory beyond what they imply.
@@ -34,10 +33,7 @@ impl Limits {
 }
 
 pub(super) fn read(source: Map<String, Value>) -> Result<ModelConfig> {
-    let fields = Fields {
-        map: &source,
-        prefix: "",
-    };
+    let fields = Fields { map: &source, prefix: "" };
     let family = family(&fields)?;
     refuse_unsupported(&fields)?;
     let heads = fields.size("num_attention_heads")?;
@@ -71,10 +67,7 @@ pub(super) fn read(source: Map<String, Value>) -> Result<ModelConfig> {
 /// One id, a list of ids, or nothing, as `eos_token_id` may be.
 pub(crate) fn token_ids(value: Option<&Value>, field: &str) -> Result<Vec<u32>> {
     let one = |value: &Value| {
-        value
-            .as_u64()
-            .and_then(|id| u32::try_from(id).ok())
-            .ok_or_else(|| bad(field, "token ids below 2^32", value))
+        value.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| bad(field, "token ids below 2^32", value))
     };
     match value {
         None => Ok(Vec::new()),
@@ -95,11 +88,7 @@ fn family(fields: &Fields) -> Result<Family> {
             Some(_) => false,
         });
     family.ok_or_else(|| ModelError::UnknownArchitecture {
-        given: format!(
-            "{} (model_type {})",
-            architectures.as_deref().unwrap_or("none"),
-            model_type.unwrap_or("none")
-        ),
+        given: format!("{} (model_type {})", architectures.as_deref().unwrap_or("none"), model_type.unwrap_or("none")),
         supported: SUPPORTED,
     })
 }
@@ -107,25 +96,14 @@ fn family(fields: &Fields) -> Result<Family> {
 /// Fields that change the computation in ways the forward pass does not follow.
 fn refuse_unsupported(fields: &Fields) -> Result<()> {
     let refuse = |field: &str, value: &Value, feature| {
-        Err(ModelError::Unsupported {
-            field: field.into(),
-            given: value.to_string(),
-            feature,
-        })
+        Err(ModelError::Unsupported { field: field.into(), given: value.to_string(), feature })
     };
     if fields.flag("use_sliding_window")? {
-        return refuse(
-            "use_sliding_window",
-            &Value::Bool(true),
-            "sliding-window attention",
-        );
+        return refuse("use_sliding_window", &Value::Bool(true), "sliding-window attention");
     }
     if let Some(value) = fields.get("layer_types") {
-        let full = |value: &Value| {
-            value
-                .as_array()
-                .is_some_and(|list| list.iter().all(|kind| kind == "full_attention"))
-        };
+        let full =
+            |value: &Value| value.as_array().is_some_and(|list| list.iter().all(|kind| kind == "full_attention"));
         if !full(value) {
             return refuse("layer_types", value, "attention other than full_attention");
         }
@@ -140,11 +118,9 @@ fn refuse_unsupported(fields: &Fields) -> Result<()> {
         _ => {}
     }
     match fields.get("partial_rotary_factor") {
-        Some(value) if value.as_f64() != Some(1.0) => refuse(
-            "partial_rotary_factor",
-            value,
-            "rotation of a part of each head",
-        ),
+        Some(value) if value.as_f64() != Some(1.0) => {
+            refuse("partial_rotary_factor", value, "rotation of a part of each head")
+        }
         _ => Ok(()),
     }
 }
@@ -165,11 +141,7 @@ fn head_dim(fields: &Fields, family: Family, hidden_size: usize, heads: usize) -
         return Ok(128);
     }
     if heads == 0 || !hidden_size.is_multiple_of(heads) {
-        return Err(bad(
-            "hidden_size",
-            &format!("a multiple of num_attention_heads = {heads}"),
-            hidden_size,
-        ));
+        return Err(bad("hidden_size", &format!("a multiple of num_attention_heads = {heads}"), hidden_size));
     }
     Ok(hidden_size / heads)
 }
@@ -179,20 +151,13 @@ fn head_dim(fields: &Fields, family: Family, hidden_size: usize, heads: usize) -
 /// `rope_parameters`, and a `rope_theta` inside before one outside.
 fn rope(fields: &Fields, max_positions: usize) -> Result<Rope> {
     let outer = fields.number_or("rope_theta", 10_000.0)?;
-    let filled = |name| {
-        fields
-            .object(name)
-            .map(|object| object.filter(|map| !map.is_empty()))
-    };
+    let filled = |name| fields.object(name).map(|object| object.filter(|map| !map.is_empty()));
     let (prefix, inner) = match filled("rope_scaling")? {
         Some(map) => ("rope_scaling.", map),
         None => match filled("rope_parameters")? {
             Some(map) => ("rope_parameters.", map),
             None => {
-                return checked_rope(Rope {
-                    theta: outer,
-                    scaling: None,
-                });
+                return checked_rope(Rope { theta: outer, scaling: None });
             }
         },
     };
@@ -208,21 +173,10 @@ fn rope(fields: &Fields, max_positions: usize) -> Result<Rope> {
         feature,
     };
     if let Some((name, value)) = inner.map.iter().find(|(_, value)| value.is_object()) {
-        return Err(unsupported(
-            name,
-            value.to_string(),
-            "rotary settings by layer type",
-        ));
+        return Err(unsupported(name, value.to_string(), "rotary settings by layer type"));
     }
-    if let Some(value) = inner
-        .get("partial_rotary_factor")
-        .filter(|value| value.as_f64() != Some(1.0))
-    {
-        return Err(unsupported(
-            "partial_rotary_factor",
-            value.to_string(),
-            "rotation of a part of each head",
-        ));
+    if let Some(value) = inner.get("partial_rotary_factor").filter(|value| value.as_f64() != Some(1.0)) {
+        return Err(unsupported("partial_rotary_factor", value.to_string(), "rotation of a part of each head"));
     }
     let scaling = match kind {
         "default" => None,
@@ -233,11 +187,7 @@ fn rope(fields: &Fields, max_positions: usize) -> Result<Rope> {
             original_positions: inner.size_or("original_max_position_embeddings", max_positions)?,
         }),
         other => {
-            return Err(unsupported(
-                "rope_type",
-                other.into(),
-                "a rotary type other than default and llama3",
-            ));
+            return Err(unsupported("rope_type", other.into(), "a rotary type other than default and llama3"));
         }
     };
     checked_rope(Rope { theta, scaling })
@@ -257,11 +207,7 @@ fn checked_rope(rope: Rope) -> Result<Rope> {
                 scaling.low_freq_factor,
             ));
         }
-        size_within(
-            "original_max_position_embeddings",
-            scaling.original_positions,
-            Limits::POSITIONS,
-        )?;
+        size_within("original_max_position_embeddings", scaling.original_positions, Limits::POSITIONS)?;
     }
     Ok(rope)
 }
@@ -269,20 +215,12 @@ fn checked_rope(rope: Rope) -> Result<Rope> {
 pub(super) fn validate(config: &ModelConfig) -> Result<()> {
     size_within("vocab_size", config.vocab_size, Limits::VOCAB_SIZE)?;
     size_within("hidden_size", config.hidden_size, Limits::HIDDEN_SIZE)?;
-    size_within(
-        "intermediate_size",
-        config.intermediate_size,
-        Limits::INTERMEDIATE_SIZE,
-    )?;
+    size_within("intermediate_size", config.intermediate_size, Limits::INTERMEDIATE_SIZE)?;
     size_within("num_hidden_layers", config.layers, Limits::LAYERS)?;
     size_within("num_attention_heads", config.heads, Limits::HEADS)?;
     size_within("num_key_value_heads", config.key_value_heads, Limits::HEADS)?;
     size_within("head_dim", config.head_dim, Limits::HEAD_DIM)?;
-    size_within(
-        "max_position_embeddings",
-        config.max_positions,
-        Limits::POSITIONS,
-    )?;
+    size_within("max_position_embeddings", config.max_positions, Limits::POSITIONS)?;
     if !config.heads.is_multiple_of(config.key_value_heads) {
         return Err(bad(
             "num_key_value_heads",
@@ -291,57 +229,33 @@ pub(super) fn validate(config: &ModelConfig) -> Result<()> {
         ));
     }
     if !config.head_dim.is_multiple_of(2) {
-        return Err(bad(
-            "head_dim",
-            "an even number (rotary halves)",
-            config.head_dim,
-        ));
+        return Err(bad("head_dim", "an even number (rotary halves)", config.head_dim));
     }
     in_range("rms_norm_eps", config.rms_norm_eps, 0.0, 1.0)?;
     in_range("initializer_range", config.initializer_range, 0.0, 10.0)?;
     checked_rope(config.rope)?;
-    match config
-        .eos_ids
-        .iter()
-        .find(|&&id| id as usize >= config.vocab_size)
-    {
-        Some(id) => Err(bad(
-            "eos_token_id",
-            &format!("ids below vocab_size = {}", config.vocab_size),
-            id,
-        )),
+    match config.eos_ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+        Some(id) => Err(bad("eos_token_id", &format!("ids below vocab_size = {}", config.vocab_size), id)),
         None => Ok(()),
     }
 }
 
 fn size_within(field: &str, given: usize, limit: usize) -> Result<()> {
     if given == 0 || given > limit {
-        return Err(bad(
-            field,
-            &format!("a whole number from 1 to {limit}"),
-            given,
-        ));
+        return Err(bad(field, &format!("a whole number from 1 to {limit}"), given));
     }
     Ok(())
 }
 
 fn in_range(field: &str, given: f64, low: f64, high: f64) -> Result<()> {
     if !(low..=high).contains(&given) {
-        return Err(bad(
-            field,
-            &format!("a number from {low:e} to {high:e}"),
-            given,
-        ));
+        return Err(bad(field, &format!("a number from {low:e} to {high:e}"), given));
     }
     Ok(())
 }
 
 fn bad(field: &str, expected: &str, given: impl ToString) -> ModelError {
-    ModelError::ConfigField {
-        field: field.into(),
-        expected: expected.into(),
-        given: given.to_string(),
-    }
+    ModelError::ConfigField { field: field.into(), expected: expected.into(), given: given.to_string() }
 }
 
 /// Fields of one JSON object; `null` counts as absent, as in transformers.
@@ -356,17 +270,12 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&self, field: &str, expected: &str) -> ModelError {
-        let given = self
-            .get(field)
-            .map_or_else(|| "nothing".into(), ToString::to_string);
+        let given = self.get(field).map_or_else(|| "nothing".into(), ToString::to_string);
         bad(&format!("{}{field}", self.prefix), expected, given)
     }
 
     fn size(&self, field: &str) -> Result<usize> {
-        let value = self
-            .get(field)
-            .and_then(Value::as_u64)
-            .and_then(|size| usize::try_from(size).ok());
+        let value = self.get(field).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
         value.ok_or_else(|| self.wrong(field, "a whole number"))
     }
 
@@ -375,9 +284,7 @@ impl<'a> Fields<'a> {
     }
 
     fn number(&self, field: &str) -> Result<f64> {
-        self.get(field)
-            .and_then(Value::as_f64)
-            .ok_or_else(|| self.wrong(field, "a number"))
+        self.get(field).and_then(Value::as_f64).ok_or_else(|| self.wrong(field, "a number"))
     }
 
     fn number_or(&self, field: &str, default: f64) -> Result<f64> {
@@ -393,20 +300,14 @@ impl<'a> Fields<'a> {
     fn text(&self, field: &str) -> Result<Option<&'a str>> {
         match self.get(field) {
             None => Ok(None),
-            Some(value) => value
-                .as_str()
-                .map(Some)
-                .ok_or_else(|| self.wrong(field, "a text")),
+            Some(value) => value.as_str().map(Some).ok_or_else(|| self.wrong(field, "a text")),
         }
     }
 
     fn object(&self, field: &str) -> Result<Option<&'a Map<String, Value>>> {
         match self.get(field) {
             None => Ok(None),
-            Some(value) => value
-                .as_object()
-                .map(Some)
-                .ok_or_else(|| self.wrong(field, "an object")),
+            Some(value) => value.as_object().map(Some).ok_or_else(|| self.wrong(field, "an object")),
         }
     }
 }

@@ -55,11 +55,7 @@ fn put_rope(config: &ModelConfig, fields: &mut Map<String, Value>) {
             "original_max_position_embeddings": llama3.original_positions,
         });
     }
-    let old = if config.rope.scaling.is_some() {
-        scaling.clone()
-    } else {
-        Value::Null
-    };
+    let old = if config.rope.scaling.is_some() { scaling.clone() } else { Value::Null };
     scaling["rope_theta"] = json!(config.rope.theta);
     fields.insert("rope_theta".into(), json!(config.rope.theta));
     fields.insert("rope_scaling".into(), old);

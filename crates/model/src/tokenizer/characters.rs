@@ -22,16 +22,10 @@ pub const CHARACTERS_MAX: usize = 1 << 16;
 pub(super) fn files(alphabet: &str) -> Result<BTreeMap<&'static str, Vec<u8>>> {
     let characters: BTreeSet<char> = alphabet.chars().collect();
     if characters.is_empty() || characters.len() > CHARACTERS_MAX {
-        return Err(ModelError::Alphabet {
-            limit: CHARACTERS_MAX,
-            count: characters.len(),
-        });
+        return Err(ModelError::Alphabet { limit: CHARACTERS_MAX, count: characters.len() });
     }
     Ok(BTreeMap::from([
-        (
-            TOKENIZER,
-            format!("{:#}\n", tokenizer(&characters)).into_bytes(),
-        ),
+        (TOKENIZER, format!("{:#}\n", tokenizer(&characters)).into_bytes()),
         (TOKENIZER_CONFIG, format!("{:#}\n", settings()).into_bytes()),
     ]))
 }
@@ -79,24 +73,11 @@ fn vocabulary(characters: &BTreeSet<char>) -> (Map<String, Value>, Vec<[String; 
     }
     let mut seen = BTreeSet::new();
     merges.retain(|merge| seen.insert(merge.clone()));
-    let whole: Vec<String> = characters
-        .iter()
-        .map(|c| c.to_string().bytes().map(symbol).collect())
-        .collect();
+    let whole: Vec<String> = characters.iter().map(|c| c.to_string().bytes().map(symbol).collect()).collect();
     let known: BTreeSet<&String> = whole.iter().collect();
     pieces.retain(|piece| !known.contains(piece));
-    let tokens = [PAD_TOKEN, EOS_TOKEN]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(whole)
-        .chain(pieces);
-    (
-        tokens
-            .enumerate()
-            .map(|(id, token)| (token, json!(id)))
-            .collect(),
-        merges,
-    )
+    let tokens = [PAD_TOKEN, EOS_TOKEN].map(str::to_owned).into_iter().chain(whole).chain(pieces);
+    (tokens.enumerate().map(|(id, token)| (token, json!(id))).collect(), merges)
 }
 
 /// The visible character that stands for a byte in byte-level vocabularies: itself where it is

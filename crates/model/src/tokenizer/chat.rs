@@ -26,10 +26,7 @@ pub struct Message {
 impl Message {
     /// A turn of the user.
     pub fn user(content: impl Into<String>) -> Self {
-        Self {
-            role: "user".into(),
-            content: content.into(),
-        }
+        Self { role: "user".into(), content: content.into() }
     }
 }
 
@@ -55,36 +52,21 @@ pub(super) fn render(
     context["messages"] = json!(messages);
     context["add_generation_prompt"] = json!(add_generation_prompt);
     let environment = environment().map_err(named)?;
-    environment
-        .render_str(
-            template,
-            minijinja::Value::from(minijinja::value::Serde(context)),
-        )
-        .map_err(named)
+    environment.render_str(template, minijinja::Value::from(minijinja::value::Serde(context))).map_err(named)
 }
 
 /// The settings of transformers' `_compile_jinja_template`.
 fn environment() -> std::result::Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
-    environment.set_syntax(
-        SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()?,
-    );
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_fuel(Some(FUEL));
-    environment.add_function(
-        "raise_exception",
-        |message: String| -> std::result::Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        },
-    );
+    environment.add_function("raise_exception", |message: String| -> std::result::Result<String, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, message))
+    });
     Ok(environment)
 }
 
 fn named(error: Error) -> ModelError {
-    ModelError::ChatTemplate {
-        reason: format!("{error:#}"),
-    }
+    ModelError::ChatTemplate { reason: format!("{error:#}") }
 }

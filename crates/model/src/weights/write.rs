@@ -25,15 +25,8 @@ pub(crate) fn write(
     dtype: WeightDtype,
     shard_bytes_max: u64,
 ) -> Result<()> {
-    let outgoing: Vec<Outgoing> = specs
-        .iter()
-        .zip(values)
-        .map(|(spec, values)| Outgoing {
-            spec,
-            values: values.as_ref(),
-            dtype,
-        })
-        .collect();
+    let outgoing: Vec<Outgoing> =
+        specs.iter().zip(values).map(|(spec, values)| Outgoing { spec, values: values.as_ref(), dtype }).collect();
     let shards = split(&outgoing, shard_bytes_max);
     if let [_] = shards.as_slice() {
         return write_file(&folder.join(SINGLE), &outgoing);
@@ -42,11 +35,7 @@ pub(crate) fn write(
     for (number, shard) in shards.iter().enumerate() {
         let name = format!("model-{:05}-of-{:05}.safetensors", number + 1, shards.len());
         write_file(&folder.join(&name), shard)?;
-        map.extend(
-            shard
-                .iter()
-                .map(|tensor| (tensor.spec.name.clone(), json!(name))),
-        );
+        map.extend(shard.iter().map(|tensor| (tensor.spec.name.clone(), json!(name))));
     }
     let total: usize = outgoing.iter().map(Outgoing::bytes).sum();
     let index = json!({"metadata": {"total_size": total}, "weight_map": map});
@@ -72,15 +61,11 @@ fn split<'a, 'b>(tensors: &'b [Outgoing<'a>], shard_bytes_max: u64) -> Vec<&'b [
 fn write_file(path: &Path, tensors: &[Outgoing]) -> Result<()> {
     // Older transformers refuse files without this entry.
     let note = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let named = tensors
-        .iter()
-        .map(|tensor| (tensor.spec.name.as_str(), tensor));
-    safetensors::serialize_to_file(named, Some(note), path).map_err(|error| {
-        ModelError::Malformed {
-            path: path.into(),
-            expected: "safetensors to write",
-            reason: error.to_string(),
-        }
+    let named = tensors.iter().map(|tensor| (tensor.spec.name.as_str(), tensor));
+    safetensors::serialize_to_file(named, Some(note), path).map_err(|error| ModelError::Malformed {
+        path: path.into(),
+        expected: "safetensors to write",
+        reason: error.to_string(),
     })?;
     let file = std::fs::File::open(path).map_err(ModelError::io(path))?;
     file.sync_all().map_err(ModelError::io(path))
@@ -114,9 +99,7 @@ impl View for &Outgoing<'_> {
         let mut bytes = vec![0; self.bytes()];
         match self.dtype {
             WeightDtype::F32 => fill(&mut bytes, self.values, f32::to_le_bytes),
-            WeightDtype::Bf16 => fill(&mut bytes, self.values, |value| {
-                bf16::from_f32(value).to_le_bytes()
-            }),
+            WeightDtype::Bf16 => fill(&mut bytes, self.values, |value| bf16::from_f32(value).to_le_bytes()),
         }
         Cow::Owned(bytes)
     }

@@ -19,32 +19,20 @@ fn refused(folder: &Path) -> ModelError {
 }
 
 fn cut(path: &Path, length: u64) {
-    fs::OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(length)
-        .unwrap();
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
 /// Writes the weight file again after a change to its list of tensors.
-fn edit_tensors(
-    folder: &Path,
-    edit: impl FnOnce(&mut HashMap<String, (Dtype, Vec<usize>, Vec<u8>)>),
-) {
+fn edit_tensors(folder: &Path, edit: impl FnOnce(&mut HashMap<String, (Dtype, Vec<usize>, Vec<u8>)>)) {
     let path = folder.join(WEIGHTS);
     let bytes = fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let owned = |view: TensorView| (view.dtype(), view.shape().to_vec(), view.data().to_vec());
-    let mut tensors = file
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| (name, owned(view)))
-        .collect();
+    let mut tensors = file.tensors().into_iter().map(|(name, view)| (name, owned(view))).collect();
     edit(&mut tensors);
-    let views = tensors.iter().map(|(name, (dtype, shape, data))| {
-        (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .map(|(name, (dtype, shape, data))| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
     safetensors::serialize_to_file(views, None, &path).unwrap();
 }
 
@@ -52,11 +40,7 @@ fn edit_tensors(
 fn a_folder_without_weights_or_configuration_is_refused_by_what_is_missing() {
     let folder = copy_of("llama2");
     fs::remove_file(folder.path().join(WEIGHTS)).unwrap();
-    assert!(
-        refused(folder.path())
-            .to_string()
-            .contains("model.safetensors, model.safetensors.index.json")
-    );
+    assert!(refused(folder.path()).to_string().contains("model.safetensors, model.safetensors.index.json"));
     fs::remove_file(folder.path().join("config.json")).unwrap();
     assert!(refused(folder.path()).to_string().contains("config.json"));
 }
@@ -69,11 +53,7 @@ fn a_file_cut_anywhere_is_refused_with_both_lengths() {
     for length in [whole - 1, whole / 2, 1000, 8, 7, 0] {
         cut(&path, length);
         match refused(folder.path()) {
-            ModelError::WrongFileLength {
-                path: named,
-                expected,
-                given,
-            } => {
+            ModelError::WrongFileLength { path: named, expected, given } => {
                 assert_eq!((named, given), (path.clone(), length));
                 assert!(expected > length);
             }
@@ -89,10 +69,7 @@ fn a_file_with_bytes_after_its_end_is_refused() {
     let whole = fs::metadata(&path).unwrap().len();
     cut(&path, whole + 3);
     let error = refused(folder.path());
-    assert!(
-        matches!(error, ModelError::WrongFileLength { expected, given, .. } if given == expected + 3),
-        "{error}"
-    );
+    assert!(matches!(error, ModelError::WrongFileLength { expected, given, .. } if given == expected + 3), "{error}");
 }
 
 #[test]
@@ -103,25 +80,15 @@ fn a_header_that_claims_to_be_huge_is_refused_before_it_is_read() {
     bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     fs::write(&path, bytes).unwrap();
     let text = refused(folder.path()).to_string();
-    assert!(
-        text.contains("18446744073709551615") && text.contains("100000000"),
-        "{text}"
-    );
+    assert!(text.contains("18446744073709551615") && text.contains("100000000"), "{text}");
 }
 
 #[test]
 fn a_tensor_of_another_shape_is_refused_with_both_shapes() {
     let folder = copy_of("llama2");
-    edit_config(folder.path(), |config| {
-        config["intermediate_size"] = json!(50)
-    });
+    edit_config(folder.path(), |config| config["intermediate_size"] = json!(50));
     match refused(folder.path()) {
-        ModelError::WrongShape {
-            tensor,
-            expected,
-            given,
-            path,
-        } => {
+        ModelError::WrongShape { tensor, expected, given, path } => {
             assert_eq!(tensor, "model.layers.0.mlp.gate_proj.weight");
             assert_eq!((expected, given), (vec![50, 32], vec![48, 32]));
             assert_eq!(path, folder.path().join(WEIGHTS));
@@ -133,68 +100,42 @@ fn a_tensor_of_another_shape_is_refused_with_both_shapes() {
 #[test]
 fn too_few_and_too_many_tensors_are_refused_by_name() {
     let folder = copy_of("llama2");
-    edit_config(folder.path(), |config| {
-        config["num_hidden_layers"] = json!(3)
-    });
+    edit_config(folder.path(), |config| config["num_hidden_layers"] = json!(3));
     let error = refused(folder.path());
     assert!(
         matches!(&error, ModelError::MissingTensor { tensor, .. } if tensor == "model.layers.2.input_layernorm.weight"),
         "{error}"
     );
-    edit_config(folder.path(), |config| {
-        config["num_hidden_layers"] = json!(1)
-    });
+    edit_config(folder.path(), |config| config["num_hidden_layers"] = json!(1));
     let error = refused(folder.path());
-    assert!(
-        matches!(error, ModelError::UnexpectedTensor { count: 9, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ModelError::UnexpectedTensor { count: 9, .. }), "{error}");
 }
 
 #[test]
 fn biases_that_the_configuration_does_not_know_are_refused() {
     let folder = copy_of("llama_biases");
     edit_config(folder.path(), |config| config["mlp_bias"] = json!(false));
-    assert!(matches!(
-        refused(folder.path()),
-        ModelError::UnexpectedTensor { count: 6, .. }
-    ));
+    assert!(matches!(refused(folder.path()), ModelError::UnexpectedTensor { count: 6, .. }));
 }
 
 #[test]
 fn whole_numbers_are_no_weights() {
     let folder = copy_of("llama2");
-    edit_tensors(folder.path(), |tensors| {
-        tensors.get_mut("model.norm.weight").unwrap().0 = Dtype::I32
-    });
+    edit_tensors(folder.path(), |tensors| tensors.get_mut("model.norm.weight").unwrap().0 = Dtype::I32);
     let error = refused(folder.path());
-    assert!(
-        matches!(&error, ModelError::WrongDtype { given, .. } if given == "I32"),
-        "{error}"
-    );
+    assert!(matches!(&error, ModelError::WrongDtype { given, .. } if given == "I32"), "{error}");
 }
 
 #[test]
 fn a_tied_head_may_be_stored_again_but_not_differ() {
     let folder = copy_of("qwen2_tied");
     edit_tensors(folder.path(), |tensors| {
-        tensors.insert(
-            "lm_head.weight".into(),
-            tensors["model.embed_tokens.weight"].clone(),
-        );
-        tensors.insert(
-            "model.layers.0.self_attn.rotary_emb.inv_freq".into(),
-            (Dtype::F32, vec![1], vec![0; 4]),
-        );
+        tensors.insert("lm_head.weight".into(), tensors["model.embed_tokens.weight"].clone());
+        tensors.insert("model.layers.0.self_attn.rotary_emb.inv_freq".into(), (Dtype::F32, vec![1], vec![0; 4]));
     });
     Transformer::load(folder.path(), &device()).unwrap();
-    edit_tensors(folder.path(), |tensors| {
-        tensors.get_mut("lm_head.weight").unwrap().2[5] ^= 1
-    });
-    assert!(matches!(
-        refused(folder.path()),
-        ModelError::TiedHeadDiffers { .. }
-    ));
+    edit_tensors(folder.path(), |tensors| tensors.get_mut("lm_head.weight").unwrap().2[5] ^= 1);
+    assert!(matches!(refused(folder.path()), ModelError::TiedHeadDiffers { .. }));
 }
 
 #[test]
@@ -204,42 +145,18 @@ fn shards_that_are_missing_cut_or_elsewhere_are_refused() {
     let index = folder.path().join("model.safetensors.index.json");
     let text = fs::read_to_string(&index).unwrap();
     cut(&folder.path().join(second), 3000);
-    assert!(matches!(
-        refused(folder.path()),
-        ModelError::WrongFileLength { given: 3000, .. }
-    ));
+    assert!(matches!(refused(folder.path()), ModelError::WrongFileLength { given: 3000, .. }));
     fs::remove_file(folder.path().join(second)).unwrap();
-    assert!(
-        matches!(refused(folder.path()), ModelError::MissingFile { looked_for, .. } if looked_for == second)
-    );
-    for elsewhere in [
-        "../evil.safetensors",
-        "/etc/passwd",
-        "a/b.safetensors",
-        "..",
-        "",
-    ] {
+    assert!(matches!(refused(folder.path()), ModelError::MissingFile { looked_for, .. } if looked_for == second));
+    for elsewhere in ["../evil.safetensors", "/etc/passwd", "a/b.safetensors", "..", ""] {
         fs::write(&index, text.replace(second, elsewhere)).unwrap();
         let error = refused(folder.path());
-        assert!(
-            matches!(&error, ModelError::ShardName { given, .. } if given == elsewhere),
-            "{elsewhere}: {error}"
-        );
+        assert!(matches!(&error, ModelError::ShardName { given, .. } if given == elsewhere), "{elsewhere}: {error}");
     }
-    fs::write(
-        &index,
-        text.replace(second, "model-00001-of-00002.safetensors"),
-    )
-    .unwrap();
-    assert!(matches!(
-        refused(folder.path()),
-        ModelError::MissingTensor { .. }
-    ));
+    fs::write(&index, text.replace(second, "model-00001-of-00002.safetensors")).unwrap();
+    assert!(matches!(refused(folder.path()), ModelError::MissingTensor { .. }));
     fs::write(&index, "[]").unwrap();
-    assert!(matches!(
-        refused(folder.path()),
-        ModelError::Malformed { .. }
-    ));
+    assert!(matches!(refused(folder.path()), ModelError::Malformed { .. }));
 }
 
 #[test]
@@ -248,9 +165,7 @@ fn a_tokenizer_larger_than_the_model_is_refused_with_both_sizes() {
     for name in ["tokenizer.json", "tokenizer_config.json"] {
         fs::copy(fixture("chat").join(name), folder.path().join(name)).unwrap();
     }
-    let error = load_folder(folder.path(), &device())
-        .err()
-        .expect("refused");
+    let error = load_folder(folder.path(), &device()).err().expect("refused");
     assert!(
         matches!(error, ModelError::TokenizerMismatch { vocab_size: 70, tokenizer_max } if tokenizer_max >= 256),
         "{error}"
@@ -261,14 +176,7 @@ fn a_tokenizer_larger_than_the_model_is_refused_with_both_sizes() {
 fn a_configuration_file_too_large_to_be_one_is_not_read() {
     let folder = copy_of("llama2");
     fs::write(folder.path().join("config.json"), vec![b' '; (4 << 20) + 1]).unwrap();
-    assert!(matches!(
-        refused(folder.path()),
-        ModelError::FileTooLarge {
-            limit: 4_194_304,
-            given: 4_194_305,
-            ..
-        }
-    ));
+    assert!(matches!(refused(folder.path()), ModelError::FileTooLarge { limit: 4_194_304, given: 4_194_305, .. }));
 }
 
 proptest! {

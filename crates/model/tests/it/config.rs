@@ -19,10 +19,7 @@ fn of_fixture(name: &str) -> Value {
 /// The fixture's configuration with some fields replaced.
 fn with(name: &str, changes: Value) -> Value {
     let mut config = of_fixture(name);
-    config
-        .as_object_mut()
-        .unwrap()
-        .extend(changes.as_object().unwrap().clone());
+    config.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     config
 }
 
@@ -38,75 +35,38 @@ fn the_configuration_of_qwen_2_5_as_published_is_read() {
         "use_sliding_window": false, "vocab_size": 151936
     }))
     .unwrap();
-    assert_eq!(
-        (config.family, config.head_dim, config.tied),
-        (Family::Qwen2, 64, true)
-    );
+    assert_eq!((config.family, config.head_dim, config.tied), (Family::Qwen2, 64, true));
     assert_eq!((config.rope.theta, config.rope.scaling), (1e6, None));
-    assert_eq!(
-        (config.query_key_value_bias, config.attention_output_bias),
-        (true, false)
-    );
+    assert_eq!((config.query_key_value_bias, config.attention_output_bias), (true, false));
     assert_eq!(config.eos_ids, [151645]);
     // The published count is 0.49 billion.
-    assert_eq!(
-        config
-            .layout()
-            .iter()
-            .map(|spec| spec.numel())
-            .sum::<usize>(),
-        494_032_768
-    );
+    assert_eq!(config.layout().iter().map(|spec| spec.numel()).sum::<usize>(), 494_032_768);
 }
 
 #[test]
 fn llama3_scaling_is_read_where_transformers_4_and_5_write_it() {
     let scaling = json!({"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
                          "original_max_position_embeddings": 8192, "rope_type": "llama3"});
-    let old = with(
-        "llama2",
-        json!({"rope_theta": 5e5, "rope_scaling": scaling, "rope_parameters": null}),
-    );
+    let old = with("llama2", json!({"rope_theta": 5e5, "rope_scaling": scaling, "rope_parameters": null}));
     let mut inner = scaling.clone();
     inner["rope_theta"] = json!(5e5);
     let new = with("llama2", json!({"rope_parameters": inner}));
     let (old, new) = (parse(&old).unwrap(), parse(&new).unwrap());
     assert_eq!(old.rope, new.rope);
-    assert_eq!(
-        (old.rope.theta, old.rope.scaling.unwrap().factor),
-        (5e5, 32.0)
-    );
+    assert_eq!((old.rope.theta, old.rope.scaling.unwrap().factor), (5e5, 32.0));
 }
 
 #[test]
 fn what_the_forward_pass_would_compute_wrongly_is_refused_by_field() {
     let cases = [
         ("use_sliding_window", json!({"use_sliding_window": true})),
-        (
-            "layer_types",
-            json!({"layer_types": ["full_attention", "sliding_attention"]}),
-        ),
-        (
-            "quantization_config",
-            json!({"quantization_config": {"bits": 4}}),
-        ),
+        ("layer_types", json!({"layer_types": ["full_attention", "sliding_attention"]})),
+        ("quantization_config", json!({"quantization_config": {"bits": 4}})),
         ("hidden_act", json!({"hidden_act": "gelu"})),
-        (
-            "partial_rotary_factor",
-            json!({"partial_rotary_factor": 0.5}),
-        ),
-        (
-            "rope_parameters.rope_type",
-            json!({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}),
-        ),
-        (
-            "rope_scaling.rope_type",
-            json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
-        ),
-        (
-            "rope_parameters.full_attention",
-            json!({"rope_parameters": {"full_attention": {"rope_theta": 1.0}}}),
-        ),
+        ("partial_rotary_factor", json!({"partial_rotary_factor": 0.5})),
+        ("rope_parameters.rope_type", json!({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}})),
+        ("rope_scaling.rope_type", json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}})),
+        ("rope_parameters.full_attention", json!({"rope_parameters": {"full_attention": {"rope_theta": 1.0}}})),
     ];
     for (name, changes) in cases {
         match parse(&with("qwen3", changes)) {
@@ -126,10 +86,7 @@ fn another_architecture_is_refused_with_the_supported_ones() {
     ];
     for changes in cases {
         let error = parse(&with("qwen2_tied", changes)).unwrap_err();
-        assert!(
-            matches!(error, ModelError::UnknownArchitecture { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, ModelError::UnknownArchitecture { .. }), "{error}");
         assert!(error.to_string().contains("Qwen3ForCausalLM"), "{error}");
     }
 }
@@ -142,38 +99,14 @@ fn a_bad_field_is_named_with_what_is_accepted_and_what_was_found() {
         ("hidden_size", json!({"hidden_size": "many"}), "many"),
         ("hidden_size", json!({"hidden_size": -32}), "-32"),
         ("num_hidden_layers", json!({"num_hidden_layers": 0}), "0"),
-        (
-            "vocab_size",
-            json!({"vocab_size": 10_u64.pow(12)}),
-            "1000000000000",
-        ),
-        (
-            "max_position_embeddings",
-            json!({"max_position_embeddings": over}),
-            "2097153",
-        ),
-        (
-            "num_key_value_heads",
-            json!({"num_key_value_heads": 3}),
-            "3",
-        ),
+        ("vocab_size", json!({"vocab_size": 10_u64.pow(12)}), "1000000000000"),
+        ("max_position_embeddings", json!({"max_position_embeddings": over}), "2097153"),
+        ("num_key_value_heads", json!({"num_key_value_heads": 3}), "3"),
         ("head_dim", json!({"head_dim": 7}), "7"),
         ("rms_norm_eps", json!({"rms_norm_eps": -1.0}), "-1"),
-        (
-            "rope_theta",
-            json!({"rope_parameters": {"rope_theta": 0.0}}),
-            "0",
-        ),
-        (
-            "rope_parameters.factor",
-            json!({"rope_parameters": {"rope_type": "llama3"}}),
-            "nothing",
-        ),
-        (
-            "tie_word_embeddings",
-            json!({"tie_word_embeddings": "yes"}),
-            "yes",
-        ),
+        ("rope_theta", json!({"rope_parameters": {"rope_theta": 0.0}}), "0"),
+        ("rope_parameters.factor", json!({"rope_parameters": {"rope_type": "llama3"}}), "nothing"),
+        ("tie_word_embeddings", json!({"tie_word_embeddings": "yes"}), "yes"),
         ("eos_token_id", json!({"eos_token_id": [3, 70]}), "70"),
     ];
     for (name, changes, found) in cases {
@@ -186,9 +119,7 @@ fn a_bad_field_is_named_with_what_is_accepted_and_what_was_found() {
         }
     }
     let divide = with("llama2", json!({"head_dim": null, "hidden_size": 33}));
-    assert!(
-        matches!(parse(&divide), Err(ModelError::ConfigField { field, .. }) if field == "hidden_size")
-    );
+    assert!(matches!(parse(&divide), Err(ModelError::ConfigField { field, .. }) if field == "hidden_size"));
 }
 
 #[test]
@@ -212,27 +143,11 @@ fn sizes_that_do_not_fit_are_refused_for_a_new_model_too() {
 fn a_written_configuration_reads_back_the_same() {
     for name in FAMILIES {
         let config = parse(&of_fixture(name)).unwrap();
-        let again = ModelConfig::parse(
-            config.to_json("float32").as_bytes(),
-            Path::new("config.json"),
-        )
-        .unwrap();
+        let again = ModelConfig::parse(config.to_json("float32").as_bytes(), Path::new("config.json")).unwrap();
         assert_eq!(again.layout(), config.layout(), "{name}");
         assert_eq!(
-            (
-                again.rope,
-                again.rms_norm_eps,
-                again.max_positions,
-                &again.eos_ids,
-                again.heads
-            ),
-            (
-                config.rope,
-                config.rms_norm_eps,
-                config.max_positions,
-                &config.eos_ids,
-                config.heads
-            ),
+            (again.rope, again.rms_norm_eps, again.max_positions, &again.eos_ids, again.heads),
+            (config.rope, config.rms_norm_eps, config.max_positions, &config.eos_ids, config.heads),
         );
     }
 }
@@ -247,21 +162,13 @@ fn any_value() -> impl Strategy<Value = Value> {
         (0_u64..200).prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         "[a-z_0-9]{0,8}".prop_map(Value::from),
-        prop_oneof![
-            Just("llama3"),
-            Just("default"),
-            Just("qwen2"),
-            Just("full_attention")
-        ]
-        .prop_map(Value::from),
+        prop_oneof![Just("llama3"), Just("default"), Just("qwen2"), Just("full_attention")].prop_map(Value::from),
     ];
     leaf.prop_recursive(2, 12, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::hash_map(prop::sample::select(FIELDS.to_vec()), inner, 0..6)
-                .prop_map(|map| Value::Object(
-                    map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
-                )),
+                .prop_map(|map| Value::Object(map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
         ]
     })
 }

@@ -16,10 +16,7 @@ const NOTICED: f32 = 3.0 * LOGIT_TOLERANCE;
 fn every_family_gives_the_logits_of_transformers() {
     for name in FAMILIES {
         let expected = expected(name);
-        let difference = largest_difference(
-            &packed_logits(&load(name), &expected.tokens),
-            &expected.logits,
-        );
+        let difference = largest_difference(&packed_logits(&load(name), &expected.tokens), &expected.logits);
         println!("{name}: largest difference {difference:e}");
         assert!(difference <= LOGIT_TOLERANCE, "{name}: {difference:e}");
     }
@@ -37,13 +34,8 @@ fn one_percent_on_any_one_tensor_breaks_parity() {
             }
             let spoiled = ModelSnapshot::new(snapshot.config().clone(), values).unwrap();
             let model = Transformer::from_snapshot(&spoiled, &device());
-            let difference =
-                largest_difference(&packed_logits(&model, &expected.tokens), &expected.logits);
-            assert!(
-                difference > NOTICED,
-                "{name}, {}: only {difference:e}",
-                spec.name
-            );
+            let difference = largest_difference(&packed_logits(&model, &expected.tokens), &expected.logits);
+            assert!(difference > NOTICED, "{name}, {}: only {difference:e}", spec.name);
         }
     }
 }
@@ -51,18 +43,11 @@ fn one_percent_on_any_one_tensor_breaks_parity() {
 #[test]
 fn one_weight_among_thousands_breaks_parity() {
     let (expected, snapshot) = (expected("qwen3"), load("qwen3").snapshot());
-    let down = snapshot
-        .config()
-        .layout()
-        .iter()
-        .position(|spec| spec.name.ends_with("1.mlp.down_proj.weight"));
+    let down = snapshot.config().layout().iter().position(|spec| spec.name.ends_with("1.mlp.down_proj.weight"));
     let mut values = snapshot.values().to_vec();
     values[down.unwrap()][100] += 0.05;
     let spoiled = ModelSnapshot::new(snapshot.config().clone(), values).unwrap();
-    let logits = packed_logits(
-        &Transformer::from_snapshot(&spoiled, &device()),
-        &expected.tokens,
-    );
+    let logits = packed_logits(&Transformer::from_snapshot(&spoiled, &device()), &expected.tokens);
     assert!(largest_difference(&logits, &expected.logits) > LOGIT_TOLERANCE);
 }
 
@@ -72,9 +57,6 @@ fn llama3_without_its_rotary_scaling_breaks_parity() {
     let mut config = snapshot.config().as_ref().clone();
     assert!(config.rope.scaling.take().is_some());
     let plain = ModelSnapshot::new(Arc::new(config), snapshot.values().to_vec()).unwrap();
-    let logits = packed_logits(
-        &Transformer::from_snapshot(&plain, &device()),
-        &expected.tokens,
-    );
+    let logits = packed_logits(&Transformer::from_snapshot(&plain, &device()), &expected.tokens);
     assert!(largest_difference(&logits, &expected.logits) > 100.0 * LOGIT_TOLERANCE);
 }

@@ -44,33 +44,16 @@ fn ask(folders: &[PathBuf]) -> Option<Vec<Answer>> {
             return None;
         }
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
 /// Saves a model with a character tokenizer and a question, and gives our own logits for it.
 fn write(model: &Transformer, folder: &Path, dtype: WeightDtype) -> Vec<f32> {
     let tokenizer = Tokenizer::characters("abc, \n!é東").unwrap();
-    model
-        .save(
-            folder,
-            &SaveOptions {
-                dtype,
-                shard_bytes_max: 30_000,
-                tokenizer: Some(&tokenizer),
-            },
-        )
-        .unwrap();
+    model.save(folder, &SaveOptions { dtype, shard_bytes_max: 30_000, tokenizer: Some(&tokenizer) }).unwrap();
     let ids: Arc<[u32]> = [5, 9, 2, 30, 31, 8, 8, 69, 0, 44].into();
-    fs::write(
-        folder.join("ids.json"),
-        json!({"ids": &ids[..], "text": TEXT}).to_string(),
-    )
-    .unwrap();
+    fs::write(folder.join("ids.json"), json!({"ids": &ids[..], "text": TEXT}).to_string()).unwrap();
     let stored = Transformer::load(folder, &device()).unwrap();
     let hidden = stored.hidden(&ids, &positions(&[10]), &Segments::from_lengths(&[10]));
     numbers(stored.logits(hidden))
@@ -97,24 +80,14 @@ fn fresh(family: Family, tied: bool) -> Transformer {
 #[test]
 fn transformers_computes_our_logits_from_the_folders_we_write() {
     let parent = tempfile::tempdir().unwrap();
-    let mut models: Vec<(String, Transformer)> = FAMILIES
-        .iter()
-        .map(|name| ((*name).into(), load(name)))
-        .collect();
+    let mut models: Vec<(String, Transformer)> = FAMILIES.iter().map(|name| ((*name).into(), load(name))).collect();
     for family in [Family::Qwen2, Family::Qwen3, Family::Llama] {
-        models.push((
-            format!("fresh-{}", family.model_type()),
-            fresh(family, family == Family::Llama),
-        ));
+        models.push((format!("fresh-{}", family.model_type()), fresh(family, family == Family::Llama)));
     }
     let mut folders = Vec::new();
     let mut ours = Vec::new();
     for (index, (name, model)) in models.iter().enumerate() {
-        let dtype = if index % 2 == 0 {
-            WeightDtype::F32
-        } else {
-            WeightDtype::Bf16
-        };
+        let dtype = if index % 2 == 0 { WeightDtype::F32 } else { WeightDtype::Bf16 };
         folders.push(parent.path().join(name));
         ours.push((write(model, &folders[index], dtype), dtype));
     }
@@ -126,16 +99,8 @@ fn transformers_computes_our_logits_from_the_folders_we_write() {
         println!("{name}: largest difference {difference:e}");
         assert!(difference <= LOGIT_TOLERANCE, "{name}: {difference:e}");
         assert_eq!(answer.text_ids, tokenizer.encode(TEXT).unwrap(), "{name}");
-        assert_eq!(
-            (answer.text.as_str(), answer.eos, answer.pad),
-            (TEXT, 1, 0),
-            "{name}"
-        );
-        let stored = if *dtype == WeightDtype::F32 {
-            "torch.float32"
-        } else {
-            "torch.bfloat16"
-        };
+        assert_eq!((answer.text.as_str(), answer.eos, answer.pad), (TEXT, 1, 0), "{name}");
+        let stored = if *dtype == WeightDtype::F32 { "torch.float32" } else { "torch.bfloat16" };
         assert_eq!(answer.stored, stored, "{name}");
         let expected = match model.config().eos_ids.as_slice() {
             [] => json!(1),

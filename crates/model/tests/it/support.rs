@@ -17,21 +17,12 @@ use safetensors::SafeTensors;
 use tempfile::TempDir;
 
 /// Every model folder that the script makes.
-pub(crate) const FAMILIES: [&str; 6] = [
-    "qwen2_tied",
-    "qwen2_untied",
-    "qwen3",
-    "llama2",
-    "llama3",
-    "llama_biases",
-];
+pub(crate) const FAMILIES: [&str; 6] = ["qwen2_tied", "qwen2_untied", "qwen3", "llama2", "llama3", "llama_biases"];
 /// Lengths of the sequences in every fixture (`LENGTHS` in the script).
 pub(crate) const LENGTHS: [usize; 3] = [24, 1, 17];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// The CPU, with products in plain f32: these tests ask whether the model is right, so they leave
@@ -75,32 +66,19 @@ pub(crate) fn expected(name: &str) -> Expected {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let words = |name| -> Vec<[u8; 4]> { file.tensor(name).unwrap().data().as_chunks().0.to_vec() };
     Expected {
-        tokens: words("tokens")
-            .into_iter()
-            .map(u32::from_le_bytes)
-            .collect(),
-        logits: words("logits")
-            .into_iter()
-            .map(f32::from_le_bytes)
-            .collect(),
+        tokens: words("tokens").into_iter().map(u32::from_le_bytes).collect(),
+        logits: words("logits").into_iter().map(f32::from_le_bytes).collect(),
     }
 }
 
 /// 0, 1, .. in each sequence.
 pub(crate) fn positions(lengths: &[usize]) -> Arc<[u32]> {
-    lengths
-        .iter()
-        .flat_map(|&length| 0..length as u32)
-        .collect()
+    lengths.iter().flat_map(|&length| 0..length as u32).collect()
 }
 
 /// Logits of the fixture's sequences, all in one packed batch.
 pub(crate) fn packed_logits(model: &Transformer, tokens: &Arc<[u32]>) -> Vec<f32> {
-    let hidden = model.hidden(
-        tokens,
-        &positions(&LENGTHS),
-        &Segments::from_lengths(&LENGTHS),
-    );
+    let hidden = model.hidden(tokens, &positions(&LENGTHS), &Segments::from_lengths(&LENGTHS));
     host::to_vec_f32(&model.logits(hidden))
 }
 
@@ -112,11 +90,7 @@ pub(crate) fn numbers(tensor: Tensor<2>) -> Vec<f32> {
 pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "lists of different length");
     let difference = |(a, b): (&f32, &f32)| {
-        if a.is_nan() || b.is_nan() {
-            f32::INFINITY
-        } else {
-            (a - b).abs()
-        }
+        if a.is_nan() || b.is_nan() { f32::INFINITY } else { (a - b).abs() }
     };
     a.iter().zip(b).map(difference).fold(0.0, f32::max)
 }

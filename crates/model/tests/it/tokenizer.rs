@@ -46,24 +46,11 @@ fn texts_become_the_ids_of_transformers_and_texts_again() {
 #[test]
 fn chats_become_the_texts_of_transformers() {
     let expected = expected();
-    for Chat {
-        template,
-        messages,
-        add_generation_prompt,
-        rendered,
-    } in expected.chats
-    {
+    for Chat { template, messages, add_generation_prompt, rendered } in expected.chats {
         let folder = copy_of("chat");
-        fs::write(
-            folder.path().join("chat_template.jinja"),
-            &expected.templates[&template],
-        )
-        .unwrap();
+        fs::write(folder.path().join("chat_template.jinja"), &expected.templates[&template]).unwrap();
         let tokenizer = Tokenizer::load(folder.path()).unwrap();
-        match (
-            tokenizer.apply_chat_template(&messages, add_generation_prompt),
-            rendered,
-        ) {
+        match (tokenizer.apply_chat_template(&messages, add_generation_prompt), rendered) {
             (Ok(given), Some(rendered)) => assert_eq!(given, rendered, "{template}: {messages:?}"),
             (Err(ModelError::ChatTemplate { reason }), None) => {
                 assert!(reason.contains("alternate"), "{reason}")
@@ -83,47 +70,24 @@ fn a_template_inside_the_tokenizer_settings_is_found_too() {
     ] {
         let folder = copy_of("chat");
         fs::remove_file(folder.path().join("chat_template.jinja")).unwrap();
-        fs::write(
-            folder.path().join("tokenizer_config.json"),
-            format!("{{{template}}}"),
-        )
-        .unwrap();
+        fs::write(folder.path().join("tokenizer_config.json"), format!("{{{template}}}")).unwrap();
         let tokenizer = Tokenizer::load(folder.path()).unwrap();
-        assert_eq!(
-            tokenizer
-                .apply_chat_template(&[Message::user("hi")], false)
-                .unwrap(),
-            "hi!"
-        );
+        assert_eq!(tokenizer.apply_chat_template(&[Message::user("hi")], false).unwrap(), "hi!");
     }
 }
 
 #[test]
 fn broken_and_endless_templates_are_named_errors() {
-    let endless =
-        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}";
-    for template in [
-        "{% if %}",
-        "{{ nothing.at.all }}",
-        "{{ messages | no_such_filter }}",
-        endless,
-    ] {
+    let endless = "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}";
+    for template in ["{% if %}", "{{ nothing.at.all }}", "{{ messages | no_such_filter }}", endless] {
         let folder = copy_of("chat");
         fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
-        let result = Tokenizer::load(folder.path())
-            .unwrap()
-            .apply_chat_template(&[Message::user("hi")], true);
-        assert!(
-            matches!(result, Err(ModelError::ChatTemplate { .. })),
-            "{template}: {result:?}"
-        );
+        let result = Tokenizer::load(folder.path()).unwrap().apply_chat_template(&[Message::user("hi")], true);
+        assert!(matches!(result, Err(ModelError::ChatTemplate { .. })), "{template}: {result:?}");
     }
     let plain = Tokenizer::characters("ab").unwrap();
     assert!(!plain.has_chat_template());
-    assert!(matches!(
-        plain.apply_chat_template(&[], true),
-        Err(ModelError::NoChatTemplate)
-    ));
+    assert!(matches!(plain.apply_chat_template(&[], true), Err(ModelError::NoChatTemplate)));
 }
 
 #[test]
@@ -144,14 +108,7 @@ fn characters_are_numbered_by_code_point_after_pad_and_end() {
     assert_eq!(tokenizer.decode(&[6, 4, 5, 1]).unwrap(), "cab");
     assert_eq!(tokenizer.decode_all(&[6, 1]).unwrap(), "c<eos>");
     assert_eq!(tokenizer.encode("ab<eos>").unwrap(), [4, 5, 1]);
-    assert_eq!(
-        (
-            tokenizer.vocab_size(),
-            tokenizer.eos_ids(),
-            tokenizer.pad_id()
-        ),
-        (7, [1].as_slice(), Some(0))
-    );
+    assert_eq!((tokenizer.vocab_size(), tokenizer.eos_ids(), tokenizer.pad_id()), (7, [1].as_slice(), Some(0)));
     assert_eq!(tokenizer.token_id("b"), Some(5));
 }
 
@@ -162,22 +119,13 @@ fn characters_of_several_bytes_are_single_tokens_too() {
     assert_eq!(tokenizer.encode("éa🙂東è京").unwrap(), [4, 2, 7, 6, 3, 5]);
     assert_eq!(tokenizer.decode(&[4, 2, 7, 6, 3, 5]).unwrap(), "éa🙂東è京");
     // ê begins with the same byte as é, and is no character of this alphabet.
-    assert!(matches!(
-        tokenizer.encode("ê"),
-        Err(ModelError::Encode { .. })
-    ));
+    assert!(matches!(tokenizer.encode("ê"), Err(ModelError::Encode { .. })));
 }
 
 #[test]
 fn a_character_outside_the_alphabet_is_an_error_and_not_another_token() {
-    let error = Tokenizer::characters("ab")
-        .unwrap()
-        .encode("abx")
-        .unwrap_err();
-    assert!(
-        matches!(&error, ModelError::Encode { text, .. } if text == "abx"),
-        "{error}"
-    );
+    let error = Tokenizer::characters("ab").unwrap().encode("abx").unwrap_err();
+    assert!(matches!(&error, ModelError::Encode { text, .. } if text == "abx"), "{error}");
 }
 
 #[test]
@@ -185,31 +133,18 @@ fn an_alphabet_has_at_least_one_and_not_too_many_characters() {
     let many: String = ('\u{0}'..).take(CHARACTERS_MAX + 1).collect();
     for (alphabet, count) in [("", 0), (many.as_str(), CHARACTERS_MAX + 1)] {
         let error = Tokenizer::characters(alphabet).unwrap_err();
-        assert!(
-            matches!(error, ModelError::Alphabet { count: given, .. } if given == count),
-            "{error}"
-        );
+        assert!(matches!(error, ModelError::Alphabet { count: given, .. } if given == count), "{error}");
     }
 }
 
 #[test]
 fn broken_tokenizer_files_are_named() {
-    for name in [
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "generation_config.json",
-    ] {
+    for name in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
         let folder = copy_of("chat");
         fs::write(folder.path().join(name), "{").unwrap();
         let error = Tokenizer::load(folder.path()).unwrap_err();
-        assert!(
-            matches!(&error, ModelError::Malformed { path, .. } if path.ends_with(name)),
-            "{error}"
-        );
+        assert!(matches!(&error, ModelError::Malformed { path, .. } if path.ends_with(name)), "{error}");
     }
     let empty = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        Tokenizer::load(empty.path()),
-        Err(ModelError::MissingFile { .. })
-    ));
+    assert!(matches!(Tokenizer::load(empty.path()), Err(ModelError::MissingFile { .. })));
 }

@@ -37,11 +37,7 @@ struct Line<'a> {
 
 /// Talks until the input ends or a person ends it.
 pub(crate) fn chat(args: &ChatArgs, context: &Context) -> Result<Ending> {
-    let (completer, model) = Completer::open(
-        &args.model,
-        context.global.device.as_deref(),
-        &args.sampling,
-    )?;
+    let (completer, model) = Completer::open(&args.model, context.global.device.as_deref(), &args.sampling)?;
     let mut talk = Talk::new(args, context, completer, model)?;
     let interactive = std::io::stdin().is_terminal();
     end_on_signals(&context.stop)?;
@@ -68,11 +64,7 @@ pub(crate) fn chat(args: &ChatArgs, context: &Context) -> Result<Ending> {
     if interactive {
         eprintln!();
     }
-    Ok(if context.stop.is_requested() {
-        Ending::Interrupted
-    } else {
-        Ending::Done
-    })
+    Ok(if context.stop.is_requested() { Ending::Interrupted } else { Ending::Done })
 }
 
 /// The first Ctrl-C asks for an end, the second does not wait for it.
@@ -104,14 +96,8 @@ fn lines() -> Receiver<Result<String>> {
 /// A line without its end; `None` at the end of the input.
 fn read_line(input: &mut impl BufRead) -> Result<Option<String>> {
     let mut line = String::new();
-    let given = input
-        .take(LINE_BYTES_MAX + 1)
-        .read_line(&mut line)
-        .context("cannot read standard input")?;
-    ensure!(
-        given as u64 <= LINE_BYTES_MAX,
-        "the line is too long: limit {LINE_BYTES_MAX} bytes"
-    );
+    let given = input.take(LINE_BYTES_MAX + 1).read_line(&mut line).context("cannot read standard input")?;
+    ensure!(given as u64 <= LINE_BYTES_MAX, "the line is too long: limit {LINE_BYTES_MAX} bytes");
     line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok((given > 0).then_some(line))
 }
@@ -148,23 +134,11 @@ struct Reply {
 }
 
 impl Talk {
-    fn new(
-        args: &ChatArgs,
-        context: &Context,
-        completer: Completer,
-        model: InferenceModel,
-    ) -> Result<Self> {
+    fn new(args: &ChatArgs, context: &Context, completer: Completer, model: InferenceModel) -> Result<Self> {
         let templated = completer.tokenizer().has_chat_template();
         if !templated {
-            ensure!(
-                args.system.is_none(),
-                "--system: {} has no chat template to put it into",
-                args.model
-            );
-            eprintln!(
-                "note: {} has no chat template: each line is continued as plain text, on its own",
-                args.model
-            );
+            ensure!(args.system.is_none(), "--system: {} has no chat template to put it into", args.model);
+            eprintln!("note: {} has no chat template: each line is continued as plain text, on its own", args.model);
         }
         let system = args.system.iter().map(|text| message("system", text));
         Ok(Self {
@@ -194,11 +168,7 @@ impl Talk {
         let prompt = self.prompt()?;
         let reply = self.reply(prompt)?;
         if self.json {
-            let line = Line {
-                role: "assistant",
-                content: &reply.text,
-                finish: word(reply.finish),
-            };
+            let line = Line { role: "assistant", content: &reply.text, finish: word(reply.finish) };
             print(&(serde_json::to_string(&line)? + "\n"))?;
         } else {
             print("\n")?;
@@ -221,10 +191,7 @@ impl Talk {
         let room = self.completer.sampling().max_new_tokens.min(context / 2);
         let mut dropped = 0;
         loop {
-            let text = self
-                .completer
-                .tokenizer()
-                .apply_chat_template(&self.messages, true)?;
+            let text = self.completer.tokenizer().apply_chat_template(&self.messages, true)?;
             let encoded = self.completer.encode(number, &text, true);
             let long = match &encoded {
                 Ok(tokens) => tokens.len() + room > context,
@@ -244,11 +211,7 @@ impl Talk {
 
     /// Removes the oldest question with its answer; false if only the newest question is left.
     fn drop_oldest_turn(&mut self) -> bool {
-        let first = usize::from(
-            self.messages
-                .first()
-                .is_some_and(|message| message.role == "system"),
-        );
+        let first = usize::from(self.messages.first().is_some_and(|message| message.role == "system"));
         let has_older = self.messages.len() > first + 2;
         if has_older {
             self.messages.drain(first..first + 2);
@@ -259,10 +222,8 @@ impl Talk {
     /// Lets the model answer, printing the text as it grows.
     fn reply(&mut self, prompt: Vec<u32>) -> Result<Reply> {
         let begin = prompt.len();
-        let length_max = prompt
-            .len()
-            .saturating_add(self.completer.sampling().max_new_tokens)
-            .min(self.completer.context_max());
+        let length_max =
+            prompt.len().saturating_add(self.completer.sampling().max_new_tokens).min(self.completer.context_max());
         let mut tokens = prompt;
         let mut shown = 0;
         loop {
@@ -276,20 +237,13 @@ impl Talk {
                 FinishReason::Length if tokens.len() < length_max => None,
                 finish => Some(finish),
             };
-            let end = if finish.is_some() {
-                text.len()
-            } else {
-                settled(text, stops)
-            };
+            let end = if finish.is_some() { text.len() } else { settled(text, stops) };
             if let Some(new) = text.get(shown..end).filter(|_| !self.json) {
                 print(new)?;
             }
             shown = shown.max(end);
             if let Some(finish) = finish {
-                return Ok(Reply {
-                    text: text.to_owned(),
-                    finish,
-                });
+                return Ok(Reply { text: text.to_owned(), finish });
             }
         }
     }
@@ -302,11 +256,7 @@ impl Talk {
             id,
             prompt: tokens.into(),
             seeds: vec![self.completer.seed(self.turns, 0)],
-            sampling: Sampling {
-                max_new_tokens: count,
-                stop_strings: Vec::new(),
-                ..self.completer.sampling().clone()
-            },
+            sampling: Sampling { max_new_tokens: count, stop_strings: Vec::new(), ..self.completer.sampling().clone() },
             want_hidden: false,
         })?;
         while !self.engine.is_idle() {
@@ -326,18 +276,12 @@ impl Talk {
 fn settled(text: &str, stops: &[String]) -> usize {
     let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
     let is_beginning = |from: usize| stops.iter().any(|stop| stop.starts_with(&whole[from..]));
-    let mut beginnings = whole
-        .char_indices()
-        .map(|(at, _)| at)
-        .filter(|&at| is_beginning(at));
+    let mut beginnings = whole.char_indices().map(|(at, _)| at).filter(|&at| is_beginning(at));
     beginnings.next().unwrap_or(whole.len())
 }
 
 fn message(role: &str, content: &str) -> Message {
-    Message {
-        role: role.to_owned(),
-        content: content.to_owned(),
-    }
+    Message { role: role.to_owned(), content: content.to_owned() }
 }
 
 fn print(text: &str) -> Result<()> {
@@ -371,9 +315,6 @@ mod tests {
         assert_eq!(next().as_deref(), Some("two"));
         assert_eq!(next(), None);
         let endless = read_line(&mut std::io::BufReader::new(std::io::repeat(b'a'))).unwrap_err();
-        assert!(
-            endless.to_string().contains("limit 1048576 bytes"),
-            "{endless}"
-        );
+        assert!(endless.to_string().contains("limit 1048576 bytes"), "{endless}");
     }
 }

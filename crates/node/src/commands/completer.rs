@@ -58,11 +58,7 @@ pub(crate) struct Completer {
 
 impl Completer {
     /// Loads a folder, or a model of the hub, onto a device (the CPU if none is named).
-    pub(crate) fn open(
-        name: &str,
-        device: Option<&str>,
-        args: &SamplingArgs,
-    ) -> Result<(Self, InferenceModel)> {
+    pub(crate) fn open(name: &str, device: Option<&str>, args: &SamplingArgs) -> Result<(Self, InferenceModel)> {
         let device = device_named(device.unwrap_or("cpu"))?.open()?;
         let (model, tokenizer) = crate::run::setup::load_named(name, &device)?;
         let sampling = Sampling {
@@ -98,24 +94,12 @@ impl Completer {
 
     /// Seed of sample `sample` of prompt `number`.
     pub(crate) fn seed(&self, number: u64, sample: u32) -> [u8; 32] {
-        rollout_seed(
-            Domain::Generate.as_str(),
-            &self.run_seed,
-            0,
-            0,
-            0,
-            number,
-            sample,
-        )
+        rollout_seed(Domain::Generate.as_str(), &self.run_seed, 0, 0, 0, number, sample)
     }
 
     /// Token ids of prompt `number`. A text made by a chat template brings its own beginning token.
     pub(crate) fn encode(&self, number: u64, text: &str, from_template: bool) -> Result<Vec<u32>> {
-        let encoded = if from_template {
-            self.tokenizer.encode_bare(text)
-        } else {
-            self.tokenizer.encode(text)
-        };
+        let encoded = if from_template { self.tokenizer.encode_bare(text) } else { self.tokenizer.encode(text) };
         let tokens = encoded.map_err(|error| match self.unknown_characters(text) {
             Some(characters) => PromptError::UnknownCharacters { number, characters }.into(),
             None => anyhow::Error::from(error),
@@ -123,12 +107,7 @@ impl Completer {
         let (given, limit) = (tokens.len(), self.context_max().saturating_sub(1));
         match given {
             0 => Err(PromptError::Empty { number }.into()),
-            _ if given > limit => Err(PromptError::TooLong {
-                number,
-                limit,
-                given,
-            }
-            .into()),
+            _ if given > limit => Err(PromptError::TooLong { number, limit, given }.into()),
             _ => Ok(tokens),
         }
     }
@@ -136,16 +115,9 @@ impl Completer {
     /// The characters that have no token even alone, as a list for a message.
     fn unknown_characters(&self, text: &str) -> Option<String> {
         let distinct: BTreeSet<char> = text.chars().collect();
-        let has_no_token = |c: &char| {
-            self.tokenizer
-                .encode_bare(c.encode_utf8(&mut [0; 4]))
-                .is_err()
-        };
+        let has_no_token = |c: &char| self.tokenizer.encode_bare(c.encode_utf8(&mut [0; 4])).is_err();
         let unknown = distinct.into_iter().filter(has_no_token);
-        let listed: Vec<String> = unknown
-            .take(CHARACTERS_LISTED)
-            .map(|c| format!("{c:?}"))
-            .collect();
+        let listed: Vec<String> = unknown.take(CHARACTERS_LISTED).map(|c| format!("{c:?}")).collect();
         (!listed.is_empty()).then(|| listed.join(" "))
     }
 
@@ -156,12 +128,7 @@ impl Completer {
     }
 
     /// An engine with room for `sequences` at once, the longest of `length` tokens.
-    pub(crate) fn engine(
-        &self,
-        model: InferenceModel,
-        sequences: usize,
-        length: usize,
-    ) -> Result<Engine> {
+    pub(crate) fn engine(&self, model: InferenceModel, sequences: usize, length: usize) -> Result<Engine> {
         let section = EngineSection::default();
         let length = length.clamp(1, self.context_max());
         let running = sequences.clamp(1, section.running_max);
@@ -175,22 +142,17 @@ impl Completer {
             max_context: length,
         };
         let tokenizer = self.tokenizer.clone();
-        let detokenize: Arc<Detokenize> =
-            Arc::new(move |tokens: &[u32]| tokenizer.decode(tokens).unwrap_or_default());
+        let detokenize: Arc<Detokenize> = Arc::new(move |tokens: &[u32]| tokenizer.decode(tokens).unwrap_or_default());
         Ok(Engine::new(model, 0, sizes, Some(detokenize))?)
     }
 }
 
 /// A device that does not exist is wrong usage; one that this build lacks is not.
 fn device_named(name: &str) -> Result<DeviceSpec, ConfigError> {
-    name.parse()
-        .map_err(|error: DeviceError| ConfigError::Fault {
-            layer: Some("--device".to_owned()),
-            fault: Fault {
-                path: Vec::new(),
-                kind: FaultKind::Other(error.to_string()),
-            },
-        })
+    name.parse().map_err(|error: DeviceError| ConfigError::Fault {
+        layer: Some("--device".to_owned()),
+        fault: Fault { path: Vec::new(), kind: FaultKind::Other(error.to_string()) },
+    })
 }
 
 /// Memory of one token's keys and values in all layers, at least 1.
@@ -200,10 +162,7 @@ fn token_bytes(model: &ModelConfig) -> usize {
 
 /// The text up to the first stop string in it.
 pub(crate) fn before_stop<'a>(text: &'a str, stops: &[String]) -> &'a str {
-    let first = stops
-        .iter()
-        .filter_map(|stop| text.find(stop.as_str()))
-        .min();
+    let first = stops.iter().filter_map(|stop| text.find(stop.as_str())).min();
     first.map_or(text, |end| &text[..end])
 }
 

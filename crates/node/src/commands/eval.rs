@@ -65,11 +65,7 @@ pub(crate) fn eval(args: &EvalArgs, context: &Context) -> Result<Ending> {
 fn sources(args: &EvalArgs, context: &Context) -> Sources {
     let mut sources = args.config.sources(&context.global);
     if let Some(model) = &args.model {
-        let key = if Path::new(model).exists() || is_path(model) {
-            "path"
-        } else {
-            "hub"
-        };
+        let key = if Path::new(model).exists() || is_path(model) { "path" } else { "hub" };
         let name = toml::Value::String(model.clone());
         sources.sets.push(format!("model={{ {key} = {name} }}"));
     }
@@ -120,8 +116,7 @@ fn row(score: crate::run::messages::TaskScore) -> Row {
 fn model_name(config: &RunConfig) -> String {
     let model = &config.model;
     let path = model.path.as_ref().map(|path| path.display().to_string());
-    path.or_else(|| model.hub.clone())
-        .unwrap_or_else(|| "random".to_owned())
+    path.or_else(|| model.hub.clone()).unwrap_or_else(|| "random".to_owned())
 }
 
 fn table(report: &Report, quiet: bool) -> String {
@@ -134,20 +129,12 @@ fn table(report: &Report, quiet: bool) -> String {
     for row in &report.tasks {
         text += &format!(
             "{:width$}  {:>6}  {:>7}  {:>6.4}  {:>6.4}  {:>6.4}  {:>6.1}\n",
-            row.task,
-            row.items,
-            row.samples,
-            row.exact_mean,
-            row.pass_at_k,
-            row.reward_mean,
-            row.tokens_mean
+            row.task, row.items, row.samples, row.exact_mean, row.pass_at_k, row.reward_mean, row.tokens_mean
         );
     }
     if !quiet {
-        text += &format!(
-            "{} tokens in {:.1} s: {:.0} tokens/s\n",
-            report.tokens, report.seconds, report.tokens_per_second
-        );
+        text +=
+            &format!("{} tokens in {:.1} s: {:.0} tokens/s\n", report.tokens, report.seconds, report.tokens_per_second);
     }
     text
 }
@@ -158,22 +145,12 @@ mod tests {
 
     #[test]
     fn the_model_named_replaces_that_of_the_run_file() {
-        let args = |model: &str| EvalArgs {
-            model: Some(model.to_owned()),
-            ..EvalArgs::default()
-        };
-        let section = |model: &str| {
-            config::resolve(&sources(&args(model), &Context::default()))
-                .unwrap()
-                .model
-        };
+        let args = |model: &str| EvalArgs { model: Some(model.to_owned()), ..EvalArgs::default() };
+        let section = |model: &str| config::resolve(&sources(&args(model), &Context::default())).unwrap().model;
         let path = section("/no/such \"folder\"");
         assert_eq!(path.path.as_deref(), Some(Path::new("/no/such \"folder\"")));
         assert!(path.random.is_none() && path.hub.is_none());
-        assert_eq!(
-            section("Qwen/Qwen3-0.6B").hub.as_deref(),
-            Some("Qwen/Qwen3-0.6B")
-        );
+        assert_eq!(section("Qwen/Qwen3-0.6B").hub.as_deref(), Some("Qwen/Qwen3-0.6B"));
     }
 
     #[test]
@@ -187,19 +164,11 @@ mod tests {
             reward_mean: 0.625,
             tokens_mean: 4.0,
         };
-        let report = Report {
-            model: String::new(),
-            tasks: vec![row],
-            tokens: 2048,
-            seconds: 2.0,
-            tokens_per_second: 1024.0,
-        };
+        let report =
+            Report { model: String::new(), tasks: vec![row], tokens: 2048, seconds: 2.0, tokens_per_second: 1024.0 };
         let text = table(&report, false);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            lines[1],
-            "spell-backward     128        4  0.5000  0.7500  0.6250     4.0"
-        );
+        assert_eq!(lines[1], "spell-backward     128        4  0.5000  0.7500  0.6250     4.0");
         assert_eq!(lines[2], "2048 tokens in 2.0 s: 1024 tokens/s");
         assert_eq!(lines[0].len(), lines[1].len());
     }

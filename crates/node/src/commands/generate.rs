@@ -37,11 +37,7 @@ struct Line<'a> {
 /// Completes the prompts.
 pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending> {
     let prompts = texts(&args.prompts, std::io::stdin().lock())?;
-    let (completer, model) = Completer::open(
-        &args.model,
-        context.global.device.as_deref(),
-        &args.sampling,
-    )?;
+    let (completer, model) = Completer::open(&args.model, context.global.device.as_deref(), &args.sampling)?;
     let encoded = (0..)
         .zip(&prompts)
         .map(|(number, prompt)| encode(&completer, number, prompt, args.chat))
@@ -54,18 +50,15 @@ pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending>
         engine.submit(Request {
             id,
             prompt: tokens.into(),
-            seeds: (0..args.samples)
-                .map(|sample| completer.seed(id, sample))
-                .collect(),
+            seeds: (0..args.samples).map(|sample| completer.seed(id, sample)).collect(),
             sampling: completer.sampling().clone(),
             want_hidden: false,
         })?;
     }
     let mut progress = Progress::new("tokens", None, context.global.quiet);
     let mut early = BTreeMap::new();
-    let mut in_order = (0..prompts.len() as u64)
-        .flat_map(|id| (0..args.samples).map(move |sample| (id, sample)))
-        .peekable();
+    let mut in_order =
+        (0..prompts.len() as u64).flat_map(|id| (0..args.samples).map(move |sample| (id, sample))).peekable();
     while !engine.is_idle() {
         for completion in engine.step()? {
             early.insert((completion.request, completion.sample_index), completion);
@@ -86,10 +79,7 @@ fn texts(given: &[String], input: impl Read) -> Result<Vec<String>> {
     let mut prompts = given.to_vec();
     let mut dashes = prompts.iter_mut().filter(|prompt| *prompt == "-");
     if let Some(dash) = dashes.next() {
-        ensure!(
-            dashes.next().is_none(),
-            "`-` may be given once: standard input holds one prompt"
-        );
+        ensure!(dashes.next().is_none(), "`-` may be given once: standard input holds one prompt");
         *dash = read(input)?;
     }
     Ok(prompts)
@@ -101,10 +91,7 @@ fn read(input: impl Read) -> Result<String> {
         .take(INPUT_BYTES_MAX + 1)
         .read_to_string(&mut text)
         .context("cannot read a prompt from standard input")?;
-    ensure!(
-        given as u64 <= INPUT_BYTES_MAX,
-        "the prompt on standard input is too long: limit {INPUT_BYTES_MAX} bytes"
-    );
+    ensure!(given as u64 <= INPUT_BYTES_MAX, "the prompt on standard input is too long: limit {INPUT_BYTES_MAX} bytes");
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
@@ -115,20 +102,11 @@ fn encode(completer: &Completer, index: u64, prompt: &str, chat: bool) -> Result
         return completer.encode(number, prompt, false);
     }
     let messages = [Message::user(prompt)];
-    let text = completer
-        .tokenizer()
-        .apply_chat_template(&messages, true)
-        .context("--chat")?;
+    let text = completer.tokenizer().apply_chat_template(&messages, true).context("--chat")?;
     completer.encode(number, &text, true)
 }
 
-fn show(
-    prompt: &str,
-    text: &str,
-    completion: &Completion,
-    several: bool,
-    context: &Context,
-) -> Result<()> {
+fn show(prompt: &str, text: &str, completion: &Completion, several: bool, context: &Context) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let sample = completion.sample_index;
     if context.global.json {
@@ -143,12 +121,7 @@ fn show(
         writeln!(out, "{}", serde_json::to_string(&line)?)?;
     } else {
         if several && !context.global.quiet {
-            writeln!(
-                out,
-                "--- prompt {}, sample {}",
-                completion.request + 1,
-                sample + 1
-            )?;
+            writeln!(out, "--- prompt {}, sample {}", completion.request + 1, sample + 1)?;
         }
         writeln!(out, "{text}")?;
     }
@@ -176,10 +149,7 @@ mod tests {
     #[test]
     fn a_dash_stands_for_standard_input_once() {
         let input = || "from a pipe\r\n".as_bytes();
-        assert_eq!(
-            texts(&words(&["a", "-"]), input()).unwrap(),
-            ["a", "from a pipe"]
-        );
+        assert_eq!(texts(&words(&["a", "-"]), input()).unwrap(), ["a", "from a pipe"]);
         let twice = texts(&words(&["-", "-"]), input()).unwrap_err().to_string();
         assert!(twice.contains("once"), "{twice}");
     }
@@ -187,13 +157,8 @@ mod tests {
     #[test]
     fn input_that_is_no_text_or_too_long_is_refused() {
         let no_text = texts(&words(&["-"]), [0xff_u8, 0xfe].as_slice()).unwrap_err();
-        assert!(
-            format!("{no_text:#}").contains("standard input"),
-            "{no_text:#}"
-        );
-        let endless = texts(&words(&["-"]), std::io::repeat(b'a'))
-            .unwrap_err()
-            .to_string();
+        assert!(format!("{no_text:#}").contains("standard input"), "{no_text:#}");
+        let endless = texts(&words(&["-"]), std::io::repeat(b'a')).unwrap_err().to_string();
         assert!(endless.contains("limit 16777216 bytes"), "{endless}");
     }
 }

@@ -24,15 +24,10 @@ impl Progress {
             Some(_) => "{bar:30} {pos}/{len} {prefix}, {elapsed}, {eta} left",
             None => "{spinner} {pos} {prefix}, {elapsed}",
         };
-        let style =
-            ProgressStyle::with_template(template).expect("a constant template that parses");
+        let style = ProgressStyle::with_template(template).expect("a constant template that parses");
         bar.set_style(style);
         bar.set_prefix(what.to_owned());
-        Self {
-            bar,
-            start: Instant::now(),
-            quiet,
-        }
+        Self { bar, start: Instant::now(), quiet }
     }
 
     /// So many are done.

@@ -6,11 +6,7 @@ use std::io::Write;
 
 /// Prints the settings to standard output: TOML that `essaim run` reads back, or JSON with `--json`.
 pub(crate) fn print(config: &RunConfig, context: &Context) -> anyhow::Result<()> {
-    let text = if context.global.json {
-        serde_json::to_string_pretty(config)? + "\n"
-    } else {
-        config.to_toml()?
-    };
+    let text = if context.global.json { serde_json::to_string_pretty(config)? + "\n" } else { config.to_toml()? };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -29,8 +29,5 @@ fn has_steps(config: &RunConfig) -> Result<(), ConfigError> {
     if config.sft.steps > 0 {
         return Ok(());
     }
-    Err(ConfigError::Fault {
-        layer: None,
-        fault: Fault::range("sft.steps", 0, "at least 1 for `essaim sft`"),
-    })
+    Err(ConfigError::Fault { layer: None, fault: Fault::range("sft.steps", 0, "at least 1 for `essaim sft`") })
 }

@@ -28,11 +28,7 @@ struct ShownItem {
 pub(crate) fn tasks(args: &TasksArgs, context: &Context) -> anyhow::Result<Ending> {
     let from_files = !args.files.is_empty() || !args.sets.is_empty();
     let specs = if from_files {
-        let sources = Sources {
-            files: args.files.clone(),
-            sets: args.sets.clone(),
-            device: None,
-        };
+        let sources = Sources { files: args.files.clone(), sets: args.sets.clone(), device: None };
         let entries = config::resolve(&sources)?.tasks;
         entries.into_iter().map(|entry| entry.spec).collect()
     } else {
@@ -44,11 +40,7 @@ pub(crate) fn tasks(args: &TasksArgs, context: &Context) -> anyhow::Result<Endin
         let shown = if from_files || spec.columns().is_none() {
             look(spec, args)?
         } else {
-            Shown {
-                spec,
-                items: Vec::new(),
-                admission: None,
-            }
+            Shown { spec, items: Vec::new(), admission: None }
         };
         if context.global.json {
             writeln!(out, "{}", serde_json::to_string(&shown)?)?;
@@ -65,22 +57,11 @@ fn look(spec: TaskSpec, args: &TasksArgs) -> anyhow::Result<Shown> {
     let items = (0..args.items)
         .map(|index| {
             let item = task.item(args.seed, Split::Train, index)?;
-            Ok(ShownItem {
-                answer: task.oracle(&item),
-                prompt: item.prompt,
-            })
+            Ok(ShownItem { answer: task.oracle(&item), prompt: item.prompt })
         })
         .collect::<Result<_, tasks::TaskError>>()?;
-    let admission = if args.admit {
-        Some(tasks::admit(task.as_ref(), args.seed)?)
-    } else {
-        None
-    };
-    Ok(Shown {
-        spec,
-        items,
-        admission,
-    })
+    let admission = if args.admit { Some(tasks::admit(task.as_ref(), args.seed)?) } else { None };
+    Ok(Shown { spec, items, admission })
 }
 
 fn text(shown: &Shown) -> String {

@@ -27,11 +27,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     tasks(config)
 }
 
-fn within<T: PartialOrd + Copy + Display>(
-    path: &str,
-    value: T,
-    range: impl RangeBounds<T>,
-) -> Result<(), Fault> {
+fn within<T: PartialOrd + Copy + Display>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<(), Fault> {
     if range.contains(&value) {
         return Ok(());
     }
@@ -97,11 +93,7 @@ fn model(model: &ModelSection) -> Result<(), Fault> {
             [] => "none".to_owned(),
             several => several.join(" and "),
         };
-        return Err(Fault::range(
-            "model",
-            seen,
-            "exactly one of path, hub, random",
-        ));
+        return Err(Fault::range("model", seen, "exactly one of path, hub, random"));
     }
     model.random.as_ref().map_or(Ok(()), random)
 }
@@ -132,22 +124,10 @@ fn sft(sft: &SftSection) -> Result<(), Fault> {
 }
 
 fn rollout(rollout: &RolloutSection) -> Result<(), Fault> {
-    within(
-        "rollout.prompts_per_step",
-        rollout.prompts_per_step,
-        1..=COUNT_MAX,
-    )?;
+    within("rollout.prompts_per_step", rollout.prompts_per_step, 1..=COUNT_MAX)?;
     within("rollout.group_size", rollout.group_size, 1..=4096)?;
-    within(
-        "rollout.temperature",
-        rollout.temperature,
-        above_zero(100.0),
-    )?;
-    within(
-        "rollout.max_new_tokens",
-        rollout.max_new_tokens,
-        1..=COUNT_MAX,
-    )?;
+    within("rollout.temperature", rollout.temperature, above_zero(100.0))?;
+    within("rollout.max_new_tokens", rollout.max_new_tokens, 1..=COUNT_MAX)?;
     within("rollout.staleness_max", rollout.staleness_max, ..=1024)?;
     if let Some(top_p) = rollout.top_p {
         within("rollout.top_p", top_p, above_zero(1.0))?;
@@ -165,11 +145,7 @@ fn rollout(rollout: &RolloutSection) -> Result<(), Fault> {
 fn engine(engine: &EngineSection) -> Result<(), Fault> {
     within("engine.block_size", engine.block_size, 1..=4096)?;
     within("engine.running_max", engine.running_max, 1..=65_536)?;
-    within(
-        "engine.prefill_chunk_tokens",
-        engine.prefill_chunk_tokens,
-        1..=COUNT_MAX,
-    )?;
+    within("engine.prefill_chunk_tokens", engine.prefill_chunk_tokens, 1..=COUNT_MAX)?;
     match engine.kv_blocks {
         Some(blocks) => within("engine.kv_blocks", blocks, 1..=1 << 28),
         None => Ok(()),
@@ -184,11 +160,7 @@ fn train(train: &TrainSection) -> Result<(), Fault> {
     within("train.betas.1", train.betas[1], 0.0..1.0)?;
     within("train.eps", train.eps, above_zero(1.0))?;
     within("train.clip_norm", train.clip_norm, 0.0..=1e9)?;
-    within(
-        "train.micro_batch_tokens",
-        train.micro_batch_tokens,
-        1..=1 << 24,
-    )?;
+    within("train.micro_batch_tokens", train.micro_batch_tokens, 1..=1 << 24)?;
     Ok(())
 }
 
@@ -209,11 +181,7 @@ fn loss(config: &RunConfig) -> Result<(), Fault> {
 fn rest(config: &RunConfig) -> Result<(), Fault> {
     let gate = &config.gate;
     within("gate.mean_reward_min", gate.mean_reward_min, 0.0..=1.0)?;
-    within(
-        "gate.mean_reward_max",
-        gate.mean_reward_max,
-        gate.mean_reward_min..=1.0,
-    )?;
+    within("gate.mean_reward_max", gate.mean_reward_max, gate.mean_reward_min..=1.0)?;
     within("eval.items", config.eval.items, 1..=COUNT_MAX as u64)?;
     within("eval.samples", config.eval.samples, 1..=4096)?;
     within("eval.temperature", config.eval.temperature, 0.0..=100.0)?;

@@ -17,10 +17,7 @@ pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Fault> 
 }
 
 fn fault(kind: FaultKind) -> Fault {
-    Fault {
-        path: Vec::new(),
-        kind,
-    }
+    Fault { path: Vec::new(), kind }
 }
 
 fn owned(words: &'static [&'static str]) -> Vec<String> {
@@ -35,10 +32,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(given: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        fault(FaultKind::Type {
-            given: given.to_string(),
-            expected: expected.to_string(),
-        })
+        fault(FaultKind::Type { given: given.to_string(), expected: expected.to_string() })
     }
 
     fn invalid_value(given: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -46,23 +40,15 @@ impl de::Error for Fault {
     }
 
     fn unknown_variant(given: &str, known: &'static [&'static str]) -> Self {
-        fault(FaultKind::UnknownWord {
-            given: given.to_owned(),
-            known: owned(known),
-        })
+        fault(FaultKind::UnknownWord { given: given.to_owned(), known: owned(known) })
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
-        fault(FaultKind::UnknownKey {
-            key: key.to_owned(),
-            known: owned(known),
-        })
+        fault(FaultKind::UnknownKey { key: key.to_owned(), known: owned(known) })
     }
 
     fn missing_field(key: &'static str) -> Self {
-        fault(FaultKind::Missing {
-            key: key.to_owned(),
-        })
+        fault(FaultKind::Missing { key: key.to_owned() })
     }
 }
 
@@ -79,14 +65,8 @@ impl<'de> de::Deserializer<'de> for Node {
             Value::Float(number) => visitor.visit_f64(number),
             Value::Boolean(flag) => visitor.visit_bool(flag),
             Value::Datetime(time) => visitor.visit_string(time.to_string()),
-            Value::Array(items) => visitor.visit_seq(Items {
-                items: items.into_iter(),
-                index: 0,
-            }),
-            Value::Table(table) => visitor.visit_map(Entries {
-                entries: table.into_iter(),
-                current: None,
-            }),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.into_iter(), index: 0 }),
+            Value::Table(table) => visitor.visit_map(Entries { entries: table.into_iter(), current: None }),
         }
     }
 
@@ -107,10 +87,7 @@ impl<'de> de::Deserializer<'de> for Node {
                 de::Deserializer::deserialize_enum(word, name, variants, visitor)
             }
             Value::Table(table) if table.len() == 1 => {
-                let entries = Entries {
-                    entries: table.into_iter(),
-                    current: None,
-                };
+                let entries = Entries { entries: table.into_iter(), current: None };
                 visitor.visit_enum(de::value::MapAccessDeserializer::new(entries))
             }
             other => Err(fault(FaultKind::Type {
@@ -120,11 +97,7 @@ impl<'de> de::Deserializer<'de> for Node {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -143,18 +116,13 @@ struct Items {
 impl<'de> de::SeqAccess<'de> for Items {
     type Error = Fault;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         let Some(item) = self.items.next() else {
             return Ok(None);
         };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(Node(item))
-            .map(Some)
-            .map_err(|fault| within(fault, index.to_string()))
+        seed.deserialize(Node(item)).map(Some).map_err(|fault| within(fault, index.to_string()))
     }
 }
 
@@ -167,10 +135,7 @@ struct Entries {
 impl<'de> de::MapAccess<'de> for Entries {
     type Error = Fault;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         self.current = self.entries.next();
         match &self.current {
             None => Ok(None),
@@ -182,8 +147,7 @@ impl<'de> de::MapAccess<'de> for Entries {
         let Some((key, value)) = self.current.take() else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        seed.deserialize(Node(value))
-            .map_err(|fault| within(fault, key))
+        seed.deserialize(Node(value)).map_err(|fault| within(fault, key))
     }
 }
 
@@ -241,10 +205,7 @@ mod tests {
             Ok(Whole {
                 mode: Mode::Fast,
                 limit: Some(2.0),
-                shapes: vec![Entry {
-                    shape: Shape::Circle { radius: 3 },
-                    weight: 2
-                }],
+                shapes: vec![Entry { shape: Shape::Circle { radius: 3 }, weight: 2 }],
             })
         );
     }
@@ -252,31 +213,23 @@ mod tests {
     #[test]
     fn an_unknown_key_names_its_path_and_the_nearest_key() {
         let message = read("mode='fast'\nlimti=1").unwrap_err();
-        assert!(
-            message.starts_with("unknown key `limti`, did you mean `limit`?"),
-            "{message}"
-        );
+        assert!(message.starts_with("unknown key `limti`, did you mean `limit`?"), "{message}");
     }
 
     #[test]
     fn an_unknown_key_inside_an_array_of_flattened_tables_is_found() {
-        let message = read("mode='fast'\n[[shapes]]\ntype='circle'\nradius=1\n[[shapes]]\ntype='square'\nside=1\nradios=3")
-            .unwrap_err();
+        let message =
+            read("mode='fast'\n[[shapes]]\ntype='circle'\nradius=1\n[[shapes]]\ntype='square'\nside=1\nradios=3")
+                .unwrap_err();
         assert!(message.contains("shapes.1.radios"), "{message}");
     }
 
     #[test]
     fn a_wrong_word_and_a_wrong_type_say_what_fits() {
         let word = read("mode='fats'").unwrap_err();
-        assert!(
-            word.contains("`mode` cannot be \"fats\", did you mean `fast`?"),
-            "{word}"
-        );
+        assert!(word.contains("`mode` cannot be \"fats\", did you mean `fast`?"), "{word}");
         let kind = read("mode='fast'\nlimit='high'").unwrap_err();
-        assert!(
-            kind.starts_with("`limit` should be f32, given string \"high\""),
-            "{kind}"
-        );
+        assert!(kind.starts_with("`limit` should be f32, given string \"high\""), "{kind}");
     }
 
     #[test]

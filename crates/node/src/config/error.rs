@@ -109,10 +109,7 @@ impl Fault {
     pub fn range(path: &str, given: impl fmt::Display, limit: impl Into<String>) -> Self {
         Self {
             path: path.split('.').map(str::to_owned).collect(),
-            kind: FaultKind::Range {
-                given: given.to_string(),
-                limit: limit.into(),
-            },
+            kind: FaultKind::Range { given: given.to_string(), limit: limit.into() },
         }
     }
 
@@ -152,10 +149,7 @@ impl fmt::Display for Fault {
                 write!(out, "`{path}` should be {expected}, given {given}")
             }
             FaultKind::Range { given, limit } => {
-                write!(
-                    out,
-                    "`{path}` is out of range: limit {limit}, given {given}"
-                )
+                write!(out, "`{path}` is out of range: limit {limit}, given {given}")
             }
             FaultKind::Other(message) if path.is_empty() => out.write_str(message),
             FaultKind::Other(message) => write!(out, "`{path}`: {message}"),
@@ -178,9 +172,7 @@ pub fn nearest<'a>(given: &str, known: &'a [String]) -> Option<&'a str> {
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest
-        .map(|word| format!(", did you mean `{word}`?"))
-        .unwrap_or_default()
+    nearest.map(|word| format!(", did you mean `{word}`?")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -189,9 +181,7 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_named_only_when_it_is_near() {
-        let known: Vec<String> = ["steps", "reward_target", "seconds_max"]
-            .map(str::to_owned)
-            .to_vec();
+        let known: Vec<String> = ["steps", "reward_target", "seconds_max"].map(str::to_owned).to_vec();
         assert_eq!(nearest("stpes", &known), Some("steps"));
         assert_eq!(nearest("reward", &known), Some("reward_target"));
         assert_eq!(nearest("zzz", &known), None);

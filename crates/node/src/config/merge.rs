@@ -18,10 +18,7 @@ impl Layers {
     pub fn add_text(&mut self, layer: &str, text: &str) -> Result<(), ConfigError> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let message = error.to_string().trim_end().to_owned();
-            ConfigError::Syntax {
-                layer: layer.to_owned(),
-                message,
-            }
+            ConfigError::Syntax { layer: layer.to_owned(), message }
         })?;
         merge(&mut self.merged, table.clone());
         self.layers.push((layer.to_owned(), table));
@@ -33,13 +30,8 @@ impl Layers {
     /// The value is read as TOML (`3`, `0.5`, `true`, `[1, 2]`, `{a = 1}`, `"text"`); what does
     /// not parse as TOML is taken as a plain string. A number in the path is an array index.
     pub fn add_set(&mut self, given: &str) -> Result<(), ConfigError> {
-        let bad = |reason: &str| ConfigError::BadSet {
-            given: given.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let (path, text) = given
-            .split_once('=')
-            .ok_or_else(|| bad("expected key.path=value"))?;
+        let bad = |reason: &str| ConfigError::BadSet { given: given.to_owned(), reason: reason.to_owned() };
+        let (path, text) = given.split_once('=').ok_or_else(|| bad("expected key.path=value"))?;
         let keys: Vec<&str> = path.trim().split('.').map(str::trim).collect();
         if keys.iter().any(|key| key.is_empty()) {
             return Err(bad("the key path has an empty part"));
@@ -51,28 +43,19 @@ impl Layers {
             self.merged = table;
         }
         placed.map_err(|reason| bad(&reason))?;
-        self.layers
-            .push((format!("--set {given}"), only_path(&keys)));
+        self.layers.push((format!("--set {given}"), only_path(&keys)));
         Ok(())
     }
 
     /// Sets one string value by path, as `--set` would, under the layer's own name.
-    pub fn add_option(
-        &mut self,
-        layer: &str,
-        path: &str,
-        value: impl Into<Value>,
-    ) -> Result<(), ConfigError> {
+    pub fn add_option(&mut self, layer: &str, path: &str, value: impl Into<Value>) -> Result<(), ConfigError> {
         let keys: Vec<&str> = path.split('.').collect();
         let mut root = Value::Table(std::mem::take(&mut self.merged));
         let placed = place(&mut root, &keys, value.into());
         if let Value::Table(table) = root {
             self.merged = table;
         }
-        placed.map_err(|reason| ConfigError::BadSet {
-            given: layer.to_owned(),
-            reason,
-        })?;
+        placed.map_err(|reason| ConfigError::BadSet { given: layer.to_owned(), reason })?;
         self.layers.push((layer.to_owned(), only_path(&keys)));
         Ok(())
     }
@@ -84,11 +67,7 @@ impl Layers {
 
     /// The name of the strongest layer that holds something at `path`.
     pub fn source_of(&self, path: &[String]) -> Option<&str> {
-        self.layers
-            .iter()
-            .rev()
-            .find(|(_, table)| holds(table, path))
-            .map(|(layer, _)| layer.as_str())
+        self.layers.iter().rev().find(|(_, table)| holds(table, path)).map(|(layer, _)| layer.as_str())
     }
 }
 
@@ -120,30 +99,21 @@ fn place(node: &mut Value, keys: &[&str], value: Value) -> Result<(), String> {
     };
     match node {
         Value::Table(table) => {
-            let child = table
-                .entry((*key).to_owned())
-                .or_insert_with(|| Value::Table(Table::new()));
+            let child = table.entry((*key).to_owned()).or_insert_with(|| Value::Table(Table::new()));
             place(child, rest, value)
         }
         Value::Array(items) => {
             let count = items.len();
-            let index: usize = key
-                .parse()
-                .map_err(|_| format!("`{key}` is not an array index"))?;
+            let index: usize = key.parse().map_err(|_| format!("`{key}` is not an array index"))?;
             if index > count {
-                return Err(format!(
-                    "index {index} is past the end: the array has {count} entries"
-                ));
+                return Err(format!("index {index} is past the end: the array has {count} entries"));
             }
             if index == count {
                 items.push(Value::Table(Table::new()));
             }
             place(&mut items[index], rest, value)
         }
-        other => Err(format!(
-            "`{key}` leads into {}, which has no keys",
-            other.type_str()
-        )),
+        other => Err(format!("`{key}` leads into {}, which has no keys", other.type_str())),
     }
 }
 
@@ -193,30 +163,17 @@ mod tests {
 
     #[test]
     fn tables_merge_and_arrays_are_replaced() {
-        let layers = layers(
-            &["[a]\nx=1\ny=2\nz=[1,2]", "[a]\ny=3\nz=[9]\n[b]\nw='t'"],
-            &[],
-        )
-        .unwrap();
+        let layers = layers(&["[a]\nx=1\ny=2\nz=[1,2]", "[a]\ny=3\nz=[9]\n[b]\nw='t'"], &[]).unwrap();
         let expected: Table = "[a]\nx=1\ny=3\nz=[9]\n[b]\nw='t'".parse().unwrap();
         assert_eq!(*layers.merged(), expected);
     }
 
     #[test]
     fn set_reads_toml_values_and_falls_back_to_text() {
-        let sets = [
-            "a.int=3",
-            "a.float=0.5",
-            "a.flag=true",
-            "a.list=[1, 2]",
-            "a.word=grpo",
-            "a.url=http://x/?a=b",
-        ];
+        let sets = ["a.int=3", "a.float=0.5", "a.flag=true", "a.list=[1, 2]", "a.word=grpo", "a.url=http://x/?a=b"];
         let layers = layers(&[], &sets).unwrap();
         let expected: Table =
-            "[a]\nint=3\nfloat=0.5\nflag=true\nlist=[1,2]\nword='grpo'\nurl='http://x/?a=b'"
-                .parse()
-                .unwrap();
+            "[a]\nint=3\nfloat=0.5\nflag=true\nlist=[1,2]\nword='grpo'\nurl='http://x/?a=b'".parse().unwrap();
         assert_eq!(*layers.merged(), expected);
     }
 
@@ -229,11 +186,7 @@ mod tests {
 
     #[test]
     fn a_set_that_leads_nowhere_is_refused() {
-        let text = |sets: &[&str]| {
-            layers(&["[a]\nx=1\n[[t]]\nn=1"], sets)
-                .unwrap_err()
-                .to_string()
-        };
+        let text = |sets: &[&str]| layers(&["[a]\nx=1\n[[t]]\nn=1"], sets).unwrap_err().to_string();
         assert!(text(&["novalue"]).contains("expected key.path=value"));
         assert!(text(&["a..x=1"]).contains("empty part"));
         assert!(text(&["t.7.n=1"]).contains("index 7 is past the end: the array has 1 entries"));
@@ -252,9 +205,6 @@ mod tests {
     #[test]
     fn a_syntax_error_names_the_file_and_the_line() {
         let message = layers(&["[a]\nx = = 1"], &[]).unwrap_err().to_string();
-        assert!(
-            message.starts_with("file0 is not valid TOML") && message.contains("line 2"),
-            "{message}"
-        );
+        assert!(message.starts_with("file0 is not valid TOML") && message.contains("line 2"), "{message}");
     }
 }

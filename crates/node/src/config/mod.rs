@@ -116,14 +116,10 @@ pub fn resolve(sources: &Sources) -> Result<RunConfig, ConfigError> {
 
 /// Types and checks settings that are already layered.
 pub fn from_layers(layers: &Layers) -> Result<RunConfig, ConfigError> {
-    let located = |fault: Fault| ConfigError::Fault {
-        layer: layers.source_of(&fault.full_path()).map(str::to_owned),
-        fault,
-    };
+    let located =
+        |fault: Fault| ConfigError::Fault { layer: layers.source_of(&fault.full_path()).map(str::to_owned), fault };
     let value = toml::Value::Table(layers.merged().clone());
-    let config: RunConfig = de::from_value(value)
-        .map_err(with_entry_keys)
-        .map_err(located)?;
+    let config: RunConfig = de::from_value(value).map_err(with_entry_keys).map_err(located)?;
     check::check(&config).map_err(located)?;
     Ok(config)
 }
@@ -139,18 +135,11 @@ fn with_entry_keys(mut fault: Fault) -> Fault {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-        nearest: crate::data::nearest_file(path),
-    };
+    let unreadable =
+        |source| ConfigError::Unreadable { path: path.to_owned(), source, nearest: crate::data::nearest_file(path) };
     let given = std::fs::metadata(path).map_err(unreadable)?.len();
     if given > RUN_FILE_BYTES_MAX {
-        return Err(ConfigError::TooLarge {
-            path: path.to_owned(),
-            limit: RUN_FILE_BYTES_MAX,
-            given,
-        });
+        return Err(ConfigError::TooLarge { path: path.to_owned(), limit: RUN_FILE_BYTES_MAX, given });
     }
     std::fs::read_to_string(path).map_err(unreadable)
 }
@@ -163,9 +152,7 @@ impl RunConfig {
 
     /// Rollouts in one training batch.
     pub fn batch_size(&self) -> usize {
-        self.rollout
-            .prompts_per_step
-            .saturating_mul(self.rollout.group_size)
+        self.rollout.prompts_per_step.saturating_mul(self.rollout.group_size)
     }
 
     /// Prompts that may be leased and not yet returned.
@@ -178,9 +165,7 @@ impl RunConfig {
             Mode::Sequential => 1,
             Mode::Async => (self.rollout.staleness_max + 1).min(2) as usize,
         };
-        self.rollout
-            .in_flight_max
-            .unwrap_or(self.rollout.prompts_per_step.saturating_mul(batches))
+        self.rollout.in_flight_max.unwrap_or(self.rollout.prompts_per_step.saturating_mul(batches))
     }
 }
 

@@ -100,15 +100,7 @@ pub struct RandomModel {
 
 impl Default for RandomModel {
     fn default() -> Self {
-        Self {
-            family: Family::Qwen3,
-            hidden: 128,
-            layers: 2,
-            heads: 4,
-            kv_heads: 2,
-            ff: 384,
-            max_context: 128,
-        }
+        Self { family: Family::Qwen3, hidden: 128, layers: 2, heads: 4, kv_heads: 2, ff: 384, max_context: 128 }
     }
 }
 
@@ -142,13 +134,7 @@ pub struct SftSection {
 
 impl Default for SftSection {
     fn default() -> Self {
-        Self {
-            steps: 0,
-            batch_size: 32,
-            lr: 1e-3,
-            schedule: Schedule::Cosine,
-            warmup_steps: 0,
-        }
+        Self { steps: 0, batch_size: 32, lr: 1e-3, schedule: Schedule::Cosine, warmup_steps: 0 }
     }
 }
 
@@ -234,12 +220,7 @@ pub struct EngineSection {
 
 impl Default for EngineSection {
     fn default() -> Self {
-        Self {
-            block_size: 16,
-            kv_blocks: None,
-            running_max: 256,
-            prefill_chunk_tokens: 2048,
-        }
+        Self { block_size: 16, kv_blocks: None, running_max: 256, prefill_chunk_tokens: 2048 }
     }
 }
 
@@ -346,11 +327,7 @@ pub struct GateSection {
 
 impl Default for GateSection {
     fn default() -> Self {
-        Self {
-            refuse_equal_rewards: true,
-            mean_reward_min: 0.0,
-            mean_reward_max: 1.0,
-        }
+        Self { refuse_equal_rewards: true, mean_reward_min: 0.0, mean_reward_max: 1.0 }
     }
 }
 
@@ -370,12 +347,7 @@ pub struct EvalSection {
 
 impl Default for EvalSection {
     fn default() -> Self {
-        Self {
-            interval: 20,
-            items: 128,
-            samples: 1,
-            temperature: 0.0,
-        }
+        Self { interval: 20, items: 128, samples: 1, temperature: 0.0 }
     }
 }
 
@@ -391,10 +363,7 @@ pub struct CheckpointSection {
 
 impl Default for CheckpointSection {
     fn default() -> Self {
-        Self {
-            interval_steps: 25,
-            keep: 2,
-        }
+        Self { interval_steps: 25, keep: 2 }
     }
 }
 
@@ -414,10 +383,6 @@ pub struct StopSection {
 
 impl Default for StopSection {
     fn default() -> Self {
-        Self {
-            steps: 100,
-            reward_target: None,
-            seconds_max: None,
-        }
+        Self { steps: 100, reward_target: None, seconds_max: None }
     }
 }

@@ -3,13 +3,12 @@
 use super::*;
 use std::fs;
 
-const SMALL: &str = "[model.random]\nhidden=32\nheads=4\nkv_heads=2\n[[tasks]]\ntype='spell-backward'\nletters_min=3\nletters_max=3\n";
+const SMALL: &str =
+    "[model.random]\nhidden=32\nheads=4\nkv_heads=2\n[[tasks]]\ntype='spell-backward'\nletters_min=3\nletters_max=3\n";
 
 fn resolve_text(text: &str, sets: &[&str]) -> Result<RunConfig, String> {
     let mut layers = Layers::default();
-    layers
-        .add_text("test.toml", text)
-        .map_err(|e| e.to_string())?;
+    layers.add_text("test.toml", text).map_err(|e| e.to_string())?;
     for set in sets {
         layers.add_set(set).map_err(|e| e.to_string())?;
     }
@@ -35,10 +34,7 @@ fn files_are_merged_left_to_right_and_set_wins() {
         device: Some("cuda:1".into()),
     })
     .unwrap();
-    assert_eq!(
-        (config.train.lr, config.train.clip_norm, config.stop.steps),
-        (2e-3, 0.5, 9)
-    );
+    assert_eq!((config.train.lr, config.train.clip_norm, config.stop.steps), (2e-3, 0.5, 9));
     assert_eq!(config.run.device, "cuda:1");
     let printed = config.to_toml().unwrap();
     assert!(printed.contains("letters_max = 5"), "{printed}");
@@ -54,42 +50,24 @@ fn an_unknown_key_names_the_layer_the_path_and_the_nearest_key() {
         "{message}"
     );
     let message = resolve_text(&format!("{SMALL}[rollouts]\n"), &[]).unwrap_err();
-    assert!(
-        message.starts_with("test.toml: unknown key `rollouts`, did you mean `rollout`?"),
-        "{message}"
-    );
+    assert!(message.starts_with("test.toml: unknown key `rollouts`, did you mean `rollout`?"), "{message}");
 }
 
 #[test]
 fn values_outside_their_limits_are_refused_with_limit_and_value() {
     for (set, expected) in [
-        (
-            "rollout.group_size=0",
-            "limit at least 1 and at most 4096, given 0",
-        ),
-        (
-            "rollout.temperature=0",
-            "limit above 0 and at most 100, given 0",
-        ),
+        ("rollout.group_size=0", "limit at least 1 and at most 4096, given 0"),
+        ("rollout.temperature=0", "limit above 0 and at most 100, given 0"),
         ("rollout.temperature=nan", "given NaN"),
         ("train.betas=[0.9, 1.0]", "`train.betas.1` is out of range"),
-        (
-            "run.device='tpu'",
-            "limit cpu, cuda:N or wgpu:N, given \"tpu\"",
-        ),
+        ("run.device='tpu'", "limit cpu, cuda:N or wgpu:N, given \"tpu\""),
         ("run.name='../up'", "`run.name` is out of range"),
         ("model.random.kv_heads=3", "a divisor of heads = 4, given 3"),
-        (
-            "model.hub='x/y'",
-            "exactly one of path, hub, random, given hub and random",
-        ),
+        ("model.hub='x/y'", "exactly one of path, hub, random, given hub and random"),
         ("eval.samples=4", "`eval.temperature` is out of range"),
         ("tasks.0.weight=0", "limit at least 1, given 0"),
         ("run.seed=-1", "-1"),
-        (
-            "stop.steps='many'",
-            "`stop.steps` should be u64, given string \"many\"",
-        ),
+        ("stop.steps='many'", "`stop.steps` should be u64, given string \"many\""),
     ] {
         let message = resolve_text(SMALL, &[set]).expect_err(set);
         assert!(message.contains(expected), "{set}: {message}");
@@ -100,15 +78,9 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
 fn a_missing_run_file_hints_at_the_nearest_name() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("countdown.toml"), SMALL).unwrap();
-    let sources = Sources {
-        files: vec![folder.path().join("countdwon.toml")],
-        ..Sources::default()
-    };
+    let sources = Sources { files: vec![folder.path().join("countdwon.toml")], ..Sources::default() };
     let message = resolve(&sources).unwrap_err().to_string();
-    assert!(
-        message.contains("did you mean `countdown.toml`?"),
-        "{message}"
-    );
+    assert!(message.contains("did you mean `countdown.toml`?"), "{message}");
 }
 
 #[test]
@@ -123,15 +95,9 @@ fn in_flight_follows_mode_and_staleness_unless_given() {
 #[test]
 fn a_task_key_or_type_that_does_not_exist_is_named_with_the_nearest() {
     let message = resolve_text(SMALL, &["tasks.0.leters_max=3"]).unwrap_err();
-    assert!(
-        message.contains("unknown key `tasks.0.leters_max`, did you mean `letters_max`?"),
-        "{message}"
-    );
+    assert!(message.contains("unknown key `tasks.0.leters_max`, did you mean `letters_max`?"), "{message}");
     let message = resolve_text(SMALL, &["tasks.0.wieght=3"]).unwrap_err();
     assert!(message.contains("did you mean `weight`?"), "{message}");
     let message = resolve_text(SMALL, &["tasks.0.type='spellbackward'"]).unwrap_err();
-    assert!(
-        message.contains("did you mean `spell-backward`?"),
-        "{message}"
-    );
+    assert!(message.contains("did you mean `spell-backward`?"), "{message}");
 }

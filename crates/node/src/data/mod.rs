@@ -94,9 +94,7 @@ pub enum DataError {
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest
-        .map(|word| format!(", did you mean `{word}`?"))
-        .unwrap_or_default()
+    nearest.map(|word| format!(", did you mean `{word}`?")).unwrap_or_default()
 }
 
 /// Builds a task, reading its file if it has one. Paths are relative to the current folder.
@@ -121,21 +119,13 @@ fn rows(path: &Path, columns: &Columns) -> Result<Vec<(String, String)>, DataErr
 
 #[cfg(not(feature = "parquet"))]
 fn rows(path: &Path, _columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
-    Err(DataError::NoParquet {
-        path: path.to_owned(),
-    })
+    Err(DataError::NoParquet { path: path.to_owned() })
 }
 
 fn check_size(path: &Path) -> Result<(), DataError> {
-    let given = fs::metadata(path)
-        .map_err(|source| unreadable(path, source))?
-        .len();
+    let given = fs::metadata(path).map_err(|source| unreadable(path, source))?.len();
     if given > DATASET_BYTES_MAX {
-        return Err(DataError::TooLarge {
-            path: path.to_owned(),
-            limit: DATASET_BYTES_MAX,
-            given,
-        });
+        return Err(DataError::TooLarge { path: path.to_owned(), limit: DATASET_BYTES_MAX, given });
     }
     Ok(())
 }
@@ -149,11 +139,7 @@ fn is_parquet(path: &Path) -> Result<bool, DataError> {
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> DataError {
-    DataError::Unreadable {
-        path: path.to_owned(),
-        source,
-        nearest: nearest_file(path),
-    }
+    DataError::Unreadable { path: path.to_owned(), source, nearest: nearest_file(path) }
 }
 
 /// The most similar file name in the folder of `path`, for "did you mean".
@@ -201,20 +187,14 @@ mod tests {
         text.push_str("{\"prompt\": oops}\n");
         fs::write(&path, &text).unwrap();
         let message = build_task(&dataset(&path)).err().unwrap().to_string();
-        assert!(
-            message.contains("sums.jsonl") && message.contains("41"),
-            "{message}"
-        );
+        assert!(message.contains("sums.jsonl") && message.contains("41"), "{message}");
     }
 
     #[test]
     fn a_missing_dataset_hints_at_the_nearest_name() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("train.jsonl"), "").unwrap();
-        let message = build_task(&dataset(&folder.path().join("trian.jsonl")))
-            .err()
-            .unwrap()
-            .to_string();
+        let message = build_task(&dataset(&folder.path().join("trian.jsonl"))).err().unwrap().to_string();
         assert!(message.contains("did you mean `train.jsonl`?"), "{message}");
     }
 }

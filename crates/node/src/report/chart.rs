@@ -52,20 +52,14 @@ impl Chart {
             .series
             .iter()
             .enumerate()
-            .map(|(index, series)| Curve {
-                index,
-                series,
-                points: thin(&series.points),
-            })
+            .map(|(index, series)| Curve { index, series, points: thin(&series.points) })
             .filter(|curve| !curve.points.is_empty())
             .collect();
         let all = curves.iter().flat_map(|curve| &curve.points);
         let Some(frame) = Frame::around(all, self.span) else {
             return String::new();
         };
-        let svg = curves
-            .iter()
-            .fold(frame.axes(), |svg, curve| svg + &frame.draw(curve));
+        let svg = curves.iter().fold(frame.axes(), |svg, curve| svg + &frame.draw(curve));
         let legend: String = curves.iter().map(Curve::key).collect();
         format!(
             "<figure><figcaption><h3>{}</h3><p>{}</p></figcaption><div class=\"legend\">{legend}</div>\
@@ -107,10 +101,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn around<'a>(
-        points: impl Iterator<Item = &'a (f64, f64)>,
-        span: Option<(f64, f64)>,
-    ) -> Option<Self> {
+    fn around<'a>(points: impl Iterator<Item = &'a (f64, f64)>, span: Option<(f64, f64)>) -> Option<Self> {
         let mut x = (f64::INFINITY, f64::NEG_INFINITY);
         let mut y = span.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
         for point in points {
@@ -132,10 +123,7 @@ impl Frame {
     fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let across = (x - self.x.0) / (self.x.1 - self.x.0);
         let up = (y - self.y.0) / (self.y.1 - self.y.0);
-        (
-            LEFT + across * (WIDTH - LEFT - RIGHT),
-            HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM),
-        )
+        (LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM))
     }
 
     fn axes(&self) -> String {
@@ -169,11 +157,7 @@ impl Frame {
     }
 
     fn draw(&self, curve: &Curve<'_>) -> String {
-        let Curve {
-            index,
-            series,
-            points,
-        } = curve;
+        let Curve { index, series, points } = curve;
         let mut svg = match series.look {
             Look::Smoothed => {
                 let raw = self.line(&format!("raw s{index}"), points);
@@ -212,11 +196,7 @@ impl Frame {
 
 /// At most [`POINTS_MAX`] points: means of equal buckets, finite values only.
 fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let finite: Vec<(f64, f64)> = points
-        .iter()
-        .copied()
-        .filter(|(x, y)| x.is_finite() && y.is_finite())
-        .collect();
+    let finite: Vec<(f64, f64)> = points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
     let bucket = finite.len().div_ceil(POINTS_MAX).max(1);
     finite
         .chunks(bucket)
@@ -232,9 +212,7 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 /// Mean over a window of `n/16` points on each side, cut at the ends: no lag, unlike a running mean.
 fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let side = points.len() / 16;
-    let mean = |window: &[(f64, f64)]| {
-        window.iter().map(|point| point.1).sum::<f64>() / window.len() as f64
-    };
+    let mean = |window: &[(f64, f64)]| window.iter().map(|point| point.1).sum::<f64>() / window.len() as f64;
     (0..points.len())
         .map(|at| {
             // The same reach on both sides, so that a straight line stays a straight line.
@@ -263,9 +241,7 @@ fn ticks(low: f64, high: f64, wanted: u32) -> Vec<f64> {
     let last = (high / step).ceil();
     // Bounded by construction (about `wanted` + 2); the bound guards against absurd magnitudes.
     let count = ((last - first).max(1.0) as usize).min(20);
-    (0..=count)
-        .map(|index| (first + index as f64) * step)
-        .collect()
+    (0..=count).map(|index| (first + index as f64) * step).collect()
 }
 
 /// A number in as few characters as it needs.
@@ -278,10 +254,7 @@ pub(super) fn number(value: f64) -> String {
     } else if size < 1e-3 {
         let text = format!("{value:.2e}");
         let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
-        format!(
-            "{}e{power}",
-            digits.trim_end_matches('0').trim_end_matches('.')
-        )
+        format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
     } else if value.fract() == 0.0 || size >= 1e3 {
         format!("{value:.0}")
     } else {
@@ -299,13 +272,7 @@ mod tests {
     fn ticks_are_round_and_enclose_the_values() {
         let near = |given: Vec<f64>, expected: &[f64]| {
             assert_eq!(given.len(), expected.len(), "{given:?}");
-            assert!(
-                given
-                    .iter()
-                    .zip(expected)
-                    .all(|(a, b)| (a - b).abs() < 1e-9),
-                "{given:?}"
-            );
+            assert!(given.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{given:?}");
         };
         near(ticks(0.0, 1.0, 4), &[0.0, 0.5, 1.0]);
         near(ticks(0.13, 0.87, 4), &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
@@ -324,40 +291,20 @@ mod tests {
 
     #[test]
     fn smoothing_keeps_a_straight_line_and_its_ends() {
-        let points: Vec<_> = (0..64)
-            .map(|x| (f64::from(x), 2.0 * f64::from(x)))
-            .collect();
+        let points: Vec<_> = (0..64).map(|x| (f64::from(x), 2.0 * f64::from(x))).collect();
         let smooth = smooth(&points);
-        assert!(
-            smooth
-                .iter()
-                .zip(&points)
-                .all(|(a, b)| (a.1 - b.1).abs() < 1e-9)
-        );
+        assert!(smooth.iter().zip(&points).all(|(a, b)| (a.1 - b.1).abs() < 1e-9));
         assert_eq!(smooth.len(), 64);
     }
 
     #[test]
     fn odd_numbers_never_reach_the_picture() {
         let chart = |points: Vec<(f64, f64)>| {
-            let series = Series {
-                label: "a<b",
-                points,
-                look: Look::Smoothed,
-            };
-            Chart {
-                title: "t",
-                note: String::new(),
-                series: vec![series],
-                span: None,
-            }
-            .to_html()
+            let series = Series { label: "a<b", points, look: Look::Smoothed };
+            Chart { title: "t", note: String::new(), series: vec![series], span: None }.to_html()
         };
         let html = chart(vec![(1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, 1.5)]);
-        assert!(
-            html.contains("a&lt;b") && !html.contains("NaN") && !html.contains("inf"),
-            "{html}"
-        );
+        assert!(html.contains("a&lt;b") && !html.contains("NaN") && !html.contains("inf"), "{html}");
         assert_eq!(chart(vec![(1.0, f64::NAN)]), "");
         assert_eq!(chart(Vec::new()), "");
     }
@@ -365,9 +312,6 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         let texts = [0.0, 0.25, 12.34, 2567.5, 0.000105, 45_678.0, 0.1 + 0.2].map(number);
-        assert_eq!(
-            texts,
-            ["0", "0.25", "12.3", "2568", "1.05e-4", "45.7k", "0.3"]
-        );
+        assert_eq!(texts, ["0", "0.25", "12.3", "2568", "1.05e-4", "45.7k", "0.3"]);
     }
 }

@@ -42,11 +42,7 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let number = |index: usize| heads.get(index).is_some_and(|head| head.starts_with('#'));
     let cell = |tag: &str, index: usize, content: &str| {
-        let class = if number(index) {
-            " class=\"number\""
-        } else {
-            ""
-        };
+        let class = if number(index) { " class=\"number\"" } else { "" };
         format!("<{tag}{class}>{content}</{tag}>")
     };
     let head: String = heads
@@ -57,17 +53,11 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let body: String = rows
         .iter()
         .map(|row| {
-            let cells: String = row
-                .iter()
-                .enumerate()
-                .map(|(i, c)| cell("td", i, c))
-                .collect();
+            let cells: String = row.iter().enumerate().map(|(i, c)| cell("td", i, c)).collect();
             format!("<tr>{cells}</tr>")
         })
         .collect();
-    format!(
-        "<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 }
 
 #[cfg(test)]
@@ -77,10 +67,7 @@ mod tests {
     #[test]
     fn nothing_a_model_writes_becomes_a_tag() {
         let text = escape("</pre><script>alert('x' & \"y\")</script>\u{202E}\u{0}");
-        assert!(
-            !text.contains('<') && !text.contains('"') && !text.contains('\''),
-            "{text}"
-        );
+        assert!(!text.contains('<') && !text.contains('"') && !text.contains('\''), "{text}");
         assert!(text.ends_with("\u{FFFD}\u{FFFD}"));
     }
 

@@ -52,10 +52,7 @@ fn section(title: &str, content: &str) -> String {
     if content.is_empty() {
         return String::new();
     }
-    format!(
-        "<section>\n<h2>{}</h2>\n{content}\n</section>\n",
-        escape(title)
-    )
+    format!("<section>\n<h2>{}</h2>\n{content}\n</section>\n", escape(title))
 }
 
 fn header(summary: &Summary) -> String {
@@ -90,44 +87,20 @@ fn tiles(summary: &Summary) -> String {
     }
     let tokens = &summary.tokens;
     tiles.extend([
-        (
-            count(tokens.generated as f64),
-            "tokens generated".to_owned(),
-        ),
+        (count(tokens.generated as f64), "tokens generated".to_owned()),
         (count(tokens.trained as f64), "tokens trained on".to_owned()),
+        (count(summary.tokens_trained_per_second), "trained tokens per second".to_owned()),
         (
-            count(summary.tokens_trained_per_second),
-            "trained tokens per second".to_owned(),
-        ),
-        (
-            format!(
-                "{:.2} / {}",
-                summary.staleness.mean,
-                number(summary.staleness.max)
-            ),
+            format!("{:.2} / {}", summary.staleness.mean, number(summary.staleness.max)),
             "staleness mean / largest, versions".to_owned(),
         ),
-        (
-            format!("{} MiB", summary.peak_memory_bytes >> 20),
-            "largest memory".to_owned(),
-        ),
+        (format!("{} MiB", summary.peak_memory_bytes >> 20), "largest memory".to_owned()),
     ]);
     let tile = |(value, label): &(String, String)| {
-        let class = if value.contains('→') {
-            "tile wide"
-        } else {
-            "tile"
-        };
-        format!(
-            "<div class=\"{class}\"><b>{}</b><span>{}</span></div>",
-            escape(value),
-            escape(label)
-        )
+        let class = if value.contains('→') { "tile wide" } else { "tile" };
+        format!("<div class=\"{class}\"><b>{}</b><span>{}</span></div>", escape(value), escape(label))
     };
-    format!(
-        "<div class=\"tiles\">{}</div>\n",
-        tiles.iter().map(tile).collect::<String>()
-    )
+    format!("<div class=\"tiles\">{}</div>\n", tiles.iter().map(tile).collect::<String>())
 }
 
 fn charts(charts: &[Chart]) -> String {
@@ -139,61 +112,30 @@ fn charts(charts: &[Chart]) -> String {
 }
 
 /// One number of every step as a curve.
-fn curve(
-    view: &RunView,
-    label: &'static str,
-    look: Look,
-    value: fn(&StepMetrics) -> f64,
-) -> Series {
-    let points = view
-        .steps
-        .iter()
-        .map(|(step, m)| (*step as f64, value(m)))
-        .collect();
-    Series {
-        label,
-        points,
-        look,
-    }
+fn curve(view: &RunView, label: &'static str, look: Look, value: fn(&StepMetrics) -> f64) -> Series {
+    let points = view.steps.iter().map(|(step, m)| (*step as f64, value(m))).collect();
+    Series { label, points, look }
 }
 
 fn learning(view: &RunView) -> Vec<Chart> {
     let held_out = |label, value: fn(&crate::events::EvalFinished) -> f64| {
         // The score before the warm-up has no place on an axis of RL steps; the table has it.
-        let evals = view
-            .evals
-            .iter()
-            .filter(|eval| eval.stage != EvalStage::Start);
+        let evals = view.evals.iter().filter(|eval| eval.stage != EvalStage::Start);
         let mut points: Vec<(f64, f64)> = Vec::new();
         // With several tasks, the mean of the scores at the same step.
         for (step, group) in by_step(evals) {
-            points.push((
-                step,
-                group.iter().map(|eval| value(eval)).sum::<f64>() / group.len() as f64,
-            ));
+            points.push((step, group.iter().map(|eval| value(eval)).sum::<f64>() / group.len() as f64));
         }
-        Series {
-            label,
-            points,
-            look: Look::Dots,
-        }
+        Series { label, points, look: Look::Dots }
     };
-    let several = if view.eval_tasks().len() > 1 {
-        ", mean over tasks"
-    } else {
-        ""
-    };
+    let several = if view.eval_tasks().len() > 1 { ", mean over tasks" } else { "" };
     vec![
         Chart {
             title: "Reward",
             note: "mean over all rollouts of a step, refused groups too, 0 to 1".to_owned(),
             series: vec![
-                curve(view, "reward", Look::Smoothed, |m| {
-                    m.reward_all_mean.unwrap_or(m.reward.mean)
-                }),
-                curve(view, "exact in the batch", Look::Smoothed, |m| {
-                    m.exact_share
-                }),
+                curve(view, "reward", Look::Smoothed, |m| m.reward_all_mean.unwrap_or(m.reward.mean)),
+                curve(view, "exact in the batch", Look::Smoothed, |m| m.exact_share),
             ],
             span: Some((0.0, 1.0)),
         },
@@ -220,24 +162,12 @@ fn by_step<'a>(
         group.retain(|other| other.task != eval.task);
         group.push(eval);
     }
-    groups
-        .into_iter()
-        .map(|(step, group)| (step as f64, group))
-        .collect()
+    groups.into_iter().map(|(step, group)| (step as f64, group)).collect()
 }
 
 fn training(view: &RunView) -> Vec<Chart> {
-    let sft = view
-        .sft
-        .iter()
-        .map(|step| (step.step as f64, step.loss))
-        .collect();
-    let chart = |title, note: &str, series, span| Chart {
-        title,
-        note: note.to_owned(),
-        series,
-        span,
-    };
+    let sft = view.sft.iter().map(|step| (step.step as f64, step.loss)).collect();
+    let chart = |title, note: &str, series, span| Chart { title, note: note.to_owned(), series, span };
     vec![
         chart(
             "Loss",
@@ -264,9 +194,7 @@ fn training(view: &RunView) -> Vec<Chart> {
             "Throughput",
             "tokens per second",
             vec![
-                curve(view, "trained, per wall second", Look::Smoothed, |m| {
-                    per_second(m.tokens_trained, m.time.step)
-                }),
+                curve(view, "trained, per wall second", Look::Smoothed, |m| per_second(m.tokens_trained, m.time.step)),
                 curve(view, "generated, per busy second", Look::Smoothed, |m| {
                     per_second(m.tokens_generated, m.time.generate)
                 }),
@@ -279,9 +207,7 @@ fn training(view: &RunView) -> Vec<Chart> {
             vec![
                 curve(view, "all exact", Look::Smoothed, |m| m.solved_all),
                 curve(view, "none exact", Look::Smoothed, |m| m.solved_none),
-                curve(view, "equal rewards", Look::Smoothed, |m| {
-                    m.equal_rewards_share
-                }),
+                curve(view, "equal rewards", Look::Smoothed, |m| m.equal_rewards_share),
             ],
             Some((0.0, 1.0)),
         ),
@@ -303,9 +229,7 @@ fn training(view: &RunView) -> Vec<Chart> {
         chart(
             "Engine against trainer",
             "KL estimate per token, nats; rises when rollouts are stale",
-            vec![curve(view, "mismatch KL", Look::Smoothed, |m| {
-                m.mismatch_kl
-            })],
+            vec![curve(view, "mismatch KL", Look::Smoothed, |m| m.mismatch_kl)],
             None,
         ),
         chart(
@@ -313,29 +237,16 @@ fn training(view: &RunView) -> Vec<Chart> {
             "seconds",
             vec![
                 curve(view, "step", Look::Smoothed, |m| m.time.step),
-                curve(
-                    view,
-                    "generate (overlaps in async mode)",
-                    Look::Smoothed,
-                    |m| m.time.generate,
-                ),
-                curve(view, "forward and backward", Look::Smoothed, |m| {
-                    m.time.forward_backward
-                }),
-                curve(view, "wait for a batch", Look::Smoothed, |m| {
-                    m.time.wait_for_batch
-                }),
+                curve(view, "generate (overlaps in async mode)", Look::Smoothed, |m| m.time.generate),
+                curve(view, "forward and backward", Look::Smoothed, |m| m.time.forward_backward),
+                curve(view, "wait for a batch", Look::Smoothed, |m| m.time.wait_for_batch),
             ],
             Some((0.0, 0.01)),
         ),
         chart(
             "Warm-up loss",
             "supervised, nats per target token",
-            vec![Series {
-                label: "loss",
-                points: sft,
-                look: Look::Smoothed,
-            }],
+            vec![Series { label: "loss", points: sft, look: Look::Smoothed }],
             Some((0.0, 0.1)),
         ),
     ]
@@ -367,16 +278,7 @@ fn scores(view: &RunView) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let heads = [
-        "when",
-        "task",
-        "#exact (avg@k)",
-        "#pass@k",
-        "#reward",
-        "#items",
-        "#k",
-        "#time",
-    ];
+    let heads = ["when", "task", "#exact (avg@k)", "#pass@k", "#reward", "#items", "#k", "#time"];
     table(&heads, &rows)
 }
 
@@ -406,18 +308,12 @@ fn time(summary: &Summary) -> String {
         )
     };
     let bars: String = rows.iter().filter(|row| row.1 > 0.0).map(bar).collect();
-    let waits: Vec<Vec<String>> = summary
-        .wait_seconds
-        .iter()
-        .map(|(who, seconds)| vec![escape(who), duration(*seconds)])
-        .collect();
+    let waits: Vec<Vec<String>> =
+        summary.wait_seconds.iter().map(|(who, seconds)| vec![escape(who), duration(*seconds)]).collect();
     let waits = if waits.is_empty() {
         String::new()
     } else {
-        format!(
-            "<h3 style=\"margin:18px 0 8px\">Who waited for what</h3>{}",
-            table(&["who for what", "#time"], &waits)
-        )
+        format!("<h3 style=\"margin:18px 0 8px\">Who waited for what</h3>{}", table(&["who for what", "#time"], &waits))
     };
     format!(
         "<p class=\"soft\" style=\"margin-bottom:10px\">All RL steps took {}; shares are of the longest of these.</p>\
@@ -435,11 +331,7 @@ fn samples(view: &RunView) -> String {
     let mut rows = Vec::new();
     for place in 0..shown {
         // Evenly spread, with the first and the last among them.
-        let index = if shown == 1 {
-            0
-        } else {
-            place * (steps.len() - 1) / (shown - 1)
-        };
+        let index = if shown == 1 { 0 } else { place * (steps.len() - 1) / (shown - 1) };
         let (step, texts) = steps[index];
         for text in texts {
             rows.push(sample_row(*step, text));
@@ -465,11 +357,8 @@ fn warnings(view: &RunView) -> String {
     if view.warnings.is_empty() {
         return String::new();
     }
-    let items: String = view
-        .warnings
-        .iter()
-        .map(|warning| format!("<li>{}</li>", escape(&shorten(warning, TEXT_CHARS_MAX))))
-        .collect();
+    let items: String =
+        view.warnings.iter().map(|warning| format!("<li>{}</li>", escape(&shorten(warning, TEXT_CHARS_MAX)))).collect();
     let more = match view.warnings_count - view.warnings.len() as u64 {
         0 => String::new(),
         more => format!("<li class=\"soft\">and {more} more</li>"),
@@ -479,11 +368,7 @@ fn warnings(view: &RunView) -> String {
 
 fn settings(view: &RunView, summary: &Summary) -> String {
     let machine = &summary.machine;
-    let cpu = if machine.cpu.is_empty() {
-        "processor unknown"
-    } else {
-        &machine.cpu
-    };
+    let cpu = if machine.cpu.is_empty() { "processor unknown" } else { &machine.cpu };
     let line = format!(
         "{cpu}, {} cores, {:.0} GiB, {}, device {}; essaim {}",
         machine.cores,
@@ -492,10 +377,7 @@ fn settings(view: &RunView, summary: &Summary) -> String {
         machine.device,
         summary.program_version
     );
-    let config = view
-        .started
-        .as_ref()
-        .map_or("", |started| &started.config_toml);
+    let config = view.started.as_ref().map_or("", |started| &started.config_toml);
     format!(
         "<p class=\"soft\">{}</p>\n<details><summary>Resolved run file</summary><pre>{}</pre></details>",
         escape(&line),
@@ -512,9 +394,7 @@ mod tests {
     #[test]
     fn the_page_needs_nothing_from_outside_and_escapes_what_models_write() {
         let page = html(&fold(&synthetic::run(200)));
-        for outside in [
-            "http://", "https://", "<script", "src=", "url(", "@import", "<link",
-        ] {
+        for outside in ["http://", "https://", "<script", "src=", "url(", "@import", "<link"] {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(page.contains("c&lt;b&gt;a &amp; &quot;x&quot;"));
@@ -533,11 +413,7 @@ mod tests {
         let mut open: Vec<&str> = Vec::new();
         for tag in page.split('<').skip(1) {
             let (tag, _) = tag.split_once('>').unwrap();
-            let name = tag
-                .trim_start_matches('/')
-                .split([' ', '\n'])
-                .next()
-                .unwrap();
+            let name = tag.trim_start_matches('/').split([' ', '\n']).next().unwrap();
             if matches!(name, "!doctype" | "meta") || tag.ends_with('/') {
                 continue;
             }

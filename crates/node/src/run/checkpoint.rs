@@ -111,7 +111,12 @@ impl Checkpoint {
         let text = fs::read(&manifest_path).with_context(|| manifest_path.display().to_string())?;
         let manifest: Manifest = serde_json::from_slice(&text).with_context(|| manifest_path.display().to_string())?;
         let given = blake3::hash(&bytes).to_hex().to_string();
-        ensure!(manifest.rules_blake3 == given, "{}: blake3 is {given}, the manifest says {}", path.display(), manifest.rules_blake3);
+        ensure!(
+            manifest.rules_blake3 == given,
+            "{}: blake3 is {given}, the manifest says {}",
+            path.display(),
+            manifest.rules_blake3
+        );
         rounds::Rounds::from_bytes(&bytes).with_context(|| path.display().to_string())
     }
 

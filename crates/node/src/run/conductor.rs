@@ -24,7 +24,7 @@ use super::measure::Since;
 use super::messages::{EvalOrder, LeasedPrompt, News, TaskScore, TrainOrder, WorkerOrder};
 use super::prompting::Prompting;
 use super::worker::WorkCount;
-use crate::events::{self, Event, EvalStage, LeaseIssued, Outcome, StepTrained};
+use crate::events::{self, EvalStage, Event, LeaseIssued, Outcome, StepTrained};
 use crate::signal::Stop;
 
 /// How long the conductor sleeps at most before it looks at the stop flag and the clock.
@@ -160,7 +160,9 @@ impl Conductor<'_> {
             let actions = self.rounds.on_event(&rule)?;
             for action in actions {
                 match action {
-                    Action::StartEval { version, .. } => drop(self.eval_snapshots.insert(version, self.snapshot.clone())),
+                    Action::StartEval { version, .. } => {
+                        drop(self.eval_snapshots.insert(version, self.snapshot.clone()))
+                    }
                     Action::DropGroup { lease, .. } => drop(self.groups.remove(lease)),
                     _ => {}
                 }
@@ -170,7 +172,8 @@ impl Conductor<'_> {
     }
 
     fn train_again(&mut self, step: u64) -> Result<()> {
-        let batch = self.rounds.training().ok_or_else(|| anyhow!("the log trains step {step}, which has no batch"))?.clone();
+        let batch =
+            self.rounds.training().ok_or_else(|| anyhow!("the log trains step {step}, which has no batch"))?.clone();
         self.order_batch(step, &batch.leases)?;
         loop {
             match self.news.recv()? {
@@ -214,7 +217,10 @@ impl Conductor<'_> {
             Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
             Action::PublishWeights { version } => {
                 self.progress.publishing = Some(Instant::now());
-                self.orders.worker.send(WorkerOrder::Weights { version, snapshot: self.snapshot.clone() }).map_err(gone)?;
+                self.orders
+                    .worker
+                    .send(WorkerOrder::Weights { version, snapshot: self.snapshot.clone() })
+                    .map_err(gone)?;
             }
             Action::StartEval { eval, version, .. } => return self.start_eval(eval, version),
             Action::SaveCheckpoint { step } => self.save(step)?,
@@ -330,7 +336,13 @@ impl Conductor<'_> {
         self.feed(Rule::GroupFinished(GroupSummary::from(&*group)))
     }
 
-    fn note_step(&mut self, step: u64, trained: &train::StepMetrics, snapshot: ModelSnapshot, busy: Duration) -> Result<()> {
+    fn note_step(
+        &mut self,
+        step: u64,
+        trained: &train::StepMetrics,
+        snapshot: ModelSnapshot,
+        busy: Duration,
+    ) -> Result<()> {
         self.snapshot = snapshot;
         self.progress.trainer_idle = Some(Instant::now());
         let busy_ns = self.work.busy_ns.load(Ordering::Relaxed);
@@ -343,7 +355,8 @@ impl Conductor<'_> {
             }
         }
         let leases = self.leases_in_training();
-        let groups = leases.iter().map(|lease| self.groups.get(*lease, self.journal.log())).collect::<Result<Vec<_>>>()?;
+        let groups =
+            leases.iter().map(|lease| self.groups.get(*lease, self.journal.log())).collect::<Result<Vec<_>>>()?;
         let batch: Vec<&Group> = groups.iter().map(|group| &**group).collect();
         let metrics = self.progress.since.close(step, &batch, trained, busy);
         self.journal.record(Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases })))
@@ -418,6 +431,8 @@ fn words(notice: Notice) -> String {
             format!("step {step}: no group with a signal ({given} in a row, the run stops at {limit})")
         }
         Notice::EvalSkipped { version } => format!("version {version} is not scored: earlier evaluations still run"),
-        Notice::CheckpointSkipped { step } => format!("step {step} is not saved: the checkpoint before is still being written"),
+        Notice::CheckpointSkipped { step } => {
+            format!("step {step} is not saved: the checkpoint before is still being written")
+        }
     }
 }

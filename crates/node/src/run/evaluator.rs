@@ -160,14 +160,20 @@ pub fn scores(setup: &EvalSetup, samples: &[EvalSample]) -> Result<Vec<TaskScore
     let tasks = setup.prompting.tasks();
     let of_task = |task: usize| samples.iter().filter(move |sample| sample.task == task).collect::<Vec<_>>();
     let found = tasks.iter().enumerate().map(|(index, entry)| (entry.task.name(), of_task(index)));
-    found.filter(|(_, samples)| !samples.is_empty()).map(|(name, samples)| score(name, &samples, setup.samples)).collect()
+    found
+        .filter(|(_, samples)| !samples.is_empty())
+        .map(|(name, samples)| score(name, &samples, setup.samples))
+        .collect()
 }
 
 fn score(task: &str, samples: &[&EvalSample], k: u32) -> Result<TaskScore> {
     let items: Vec<&[&EvalSample]> = samples.chunks(k.max(1) as usize).collect();
-    let exact: Vec<u32> = items.iter().map(|item| item.iter().filter(|sample| sample.grade.exact).count() as u32).collect();
+    let exact: Vec<u32> =
+        items.iter().map(|item| item.iter().filter(|sample| sample.grade.exact).count() as u32).collect();
     let exact_micro = |sample: &&EvalSample| i64::from(sample.grade.exact) * REWARD_ONE_MICRO;
-    let per_item = |value: &dyn Fn(&&EvalSample) -> i64| items.iter().map(|item| item.iter().map(value).collect()).collect::<Vec<_>>();
+    let per_item = |value: &dyn Fn(&&EvalSample) -> i64| {
+        items.iter().map(|item| item.iter().map(value).collect()).collect::<Vec<_>>()
+    };
     let mean = |rewards: &[Vec<i64>]| Ok::<_, RoundsError>(avg_at_k(rewards)?.to_micro() as f64 / 1e6);
     Ok(TaskScore {
         task: task.to_owned(),

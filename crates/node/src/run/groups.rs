@@ -42,7 +42,12 @@ impl Groups {
             lease: lease.lease,
             task: lease.task,
             item: lease.item,
-            weight_version: group.rollouts.iter().filter_map(|rollout| rollout.weight_version_min()).min().unwrap_or(lease.weight_version),
+            weight_version: group
+                .rollouts
+                .iter()
+                .filter_map(|rollout| rollout.weight_version_min())
+                .min()
+                .unwrap_or(lease.weight_version),
             rewards_micro: group.rollouts.iter().map(|rollout| rollout.reward_micro).collect(),
             exact_count: group.rollouts.iter().filter(|rollout| rollout.exact).count() as u32,
             prompt_tokens: group.rollouts.first().map_or(0, |rollout| rollout.prompt_tokens.len() as u64),

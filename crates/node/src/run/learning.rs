@@ -108,8 +108,12 @@ pub fn warm_up(
 
 /// Examples of one warm-up step, the tasks dealt in turn by weight.
 fn sft_batch(config: &RunConfig, prompting: &Prompting, step: u64) -> Result<Vec<SftExample>> {
-    let dealt: Vec<usize> =
-        config.tasks.iter().enumerate().flat_map(|(task, entry)| std::iter::repeat_n(task, entry.weight as usize)).collect();
+    let dealt: Vec<usize> = config
+        .tasks
+        .iter()
+        .enumerate()
+        .flat_map(|(task, entry)| std::iter::repeat_n(task, entry.weight as usize))
+        .collect();
     let size = config.sft.batch_size as u64;
     let first = (step - 1) * size;
     (first..first + size)

@@ -53,7 +53,8 @@ impl Since {
         self.solved_none += u64::from(!group.rollouts.iter().any(|rollout| rollout.exact));
         self.equal_rewards += u64::from(rewards().min() == rewards().max());
         self.rewards.extend(rewards().map(whole));
-        self.tokens_generated += group.rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum::<u64>();
+        self.tokens_generated +=
+            group.rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum::<u64>();
     }
 
     /// A group was dropped for its age.
@@ -121,9 +122,14 @@ impl Since {
             staleness: Spread::of(rollouts().map(staleness)),
             dropped_stale: since.dropped_stale,
             completion_length: Spread::of(rollouts().map(|rollout| rollout.completion_tokens.len() as f64)),
-            truncated_share: share(rollouts().filter(|rollout| rollout.finish == FinishReason::Length).count() as u64, count),
+            truncated_share: share(
+                rollouts().filter(|rollout| rollout.finish == FinishReason::Length).count() as u64,
+                count,
+            ),
             rollouts: count,
-            tokens_trained: rollouts().map(|rollout| (rollout.prompt_tokens.len() + rollout.completion_tokens.len()) as u64).sum(),
+            tokens_trained: rollouts()
+                .map(|rollout| (rollout.prompt_tokens.len() + rollout.completion_tokens.len()) as u64)
+                .sum(),
             tokens_generated: since.tokens_generated,
             time: PhaseSeconds {
                 step: since.start.elapsed().as_secs_f64(),

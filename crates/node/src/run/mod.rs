@@ -32,7 +32,7 @@ use train::Trainer;
 
 use crate::cli::{Context, Ending};
 use crate::config::RunConfig;
-use crate::events::{Event, EvalStage, Outcome, RunFinished, RunStarted};
+use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted};
 use crate::machine::Machine;
 use crate::run_dir::RunDir;
 use crate::signal::Stop;
@@ -162,7 +162,11 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
 fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &EventLog) -> Result<Ready> {
     let rounds = checkpoint.rules()?;
     let wanted = setup::rules(&stage.config, &stage.prompting)?;
-    ensure!(*rounds.config() == wanted, "the settings of {} were changed: a run goes on with the rules it began with", stage.dir.path().display());
+    ensure!(
+        *rounds.config() == wanted,
+        "the settings of {} were changed: a run goes on with the rules it began with",
+        stage.dir.path().display()
+    );
     let mut trainer = learning::rl_trainer(&stage.config, model)?;
     trainer.load(&checkpoint.trainer())?;
     let (mut replay, mut logged, mut position) = (Vec::new(), BTreeMap::new(), 0);
@@ -243,7 +247,8 @@ fn start_threads(
         count: work.clone(),
     };
     let eval = eval_setup(stage, snapshot.config());
-    let rule = AdvantageRule { scale: setup::advantage_scale(&stage.config), temperature: stage.config.rollout.temperature };
+    let rule =
+        AdvantageRule { scale: setup::advantage_scale(&stage.config), temperature: stage.config.rollout.temperature };
     let (worker_news, trainer_news) = (news.clone(), news.clone());
     let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(body);
     let threads = vec![
@@ -259,7 +264,13 @@ fn eval_setup(stage: &Stage, model: &ModelConfig) -> EvalSetup {
 }
 
 /// An evaluation that nothing overlaps: before RL, and after an early end.
-fn evaluate_now(stage: &Stage, snapshot: &ModelSnapshot, step: u64, when: EvalStage, journal: &mut Journal) -> Result<()> {
+fn evaluate_now(
+    stage: &Stage,
+    snapshot: &ModelSnapshot,
+    step: u64,
+    when: EvalStage,
+    journal: &mut Journal,
+) -> Result<()> {
     let start = Instant::now();
     let setup = eval_setup(stage, snapshot.config());
     let samples = evaluator::evaluate(&setup, snapshot, step, &mut |_| ())?;

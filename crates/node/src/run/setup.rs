@@ -89,17 +89,20 @@ fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) ->
         Family::Qwen3 => model::Family::Qwen3,
         Family::Llama => model::Family::Llama,
     };
-    let mut config = ModelConfig::new(family, &Sizes {
-        vocab_size: tokenizer.vocab_size(),
-        hidden_size: shape.hidden,
-        intermediate_size: shape.ff,
-        layers: shape.layers,
-        heads: shape.heads,
-        key_value_heads: shape.kv_heads,
-        head_dim: None,
-        max_positions: shape.max_context,
-        tied: true,
-    })?;
+    let mut config = ModelConfig::new(
+        family,
+        &Sizes {
+            vocab_size: tokenizer.vocab_size(),
+            hidden_size: shape.hidden,
+            intermediate_size: shape.ff,
+            layers: shape.layers,
+            heads: shape.heads,
+            key_value_heads: shape.kv_heads,
+            head_dim: None,
+            max_positions: shape.max_context,
+            tied: true,
+        },
+    )?;
     config.eos_ids = tokenizer.eos_ids().to_vec();
     Ok((Transformer::random(Arc::new(config), seed, device)?, tokenizer))
 }
@@ -196,7 +199,10 @@ pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> 
         in_flight_groups_max: u32::try_from(in_flight)?,
         gate: Gate {
             reject_zero_signal: gate.refuse_equal_rewards,
-            reward_mean: bounded.then(|| RewardBounds { min_micro: micro(gate.mean_reward_min), max_micro: micro(gate.mean_reward_max) }),
+            reward_mean: bounded.then(|| RewardBounds {
+                min_micro: micro(gate.mean_reward_min),
+                max_micro: micro(gate.mean_reward_max),
+            }),
         },
         eval: Some(EvalPlan {
             interval_steps: NonZeroU64::new(config.eval.interval),

@@ -24,8 +24,7 @@ pub(crate) fn supervise(config: RunConfig, dir: RunDir, context: &Context) -> Re
 
 fn train(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<Ended> {
     evaluate_now(stage, &model.snapshot(), 0, EvalStage::Start, journal)?;
-    let (model, whole) =
-        learning::warm_up(&stage.config, &stage.prompting, model, journal, &stage.stop)?;
+    let (model, whole) = learning::warm_up(&stage.config, &stage.prompting, model, journal, &stage.stop)?;
     let snapshot = model.snapshot();
     let outcome = if whole {
         evaluate_now(stage, &snapshot, 0, EvalStage::Final, journal)?;
@@ -33,9 +32,5 @@ fn train(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<End
     } else {
         Outcome::Interrupted
     };
-    Ok(Ended {
-        outcome,
-        steps: 0,
-        snapshot: Some(snapshot),
-    })
+    Ok(Ended { outcome, steps: 0, snapshot: Some(snapshot) })
 }

@@ -151,11 +151,13 @@ impl<'a> Worker<'a> {
         self.setup.count.tokens.fetch_add(completion.tokens.len() as u64, Ordering::Relaxed);
         let index = completion.sample_index as usize;
         let rollout = graded(&self.setup.prompting, &pending.leased, completion)?;
-        let slot = pending.rollouts.get_mut(index).ok_or_else(|| anyhow!("sample {index} of lease {id} was not asked for"))?;
+        let slot =
+            pending.rollouts.get_mut(index).ok_or_else(|| anyhow!("sample {index} of lease {id} was not asked for"))?;
         *slot = Some(rollout);
         if pending.rollouts.iter().all(Option::is_some) {
             let pending = self.pending.remove(&id).context("a lease at work vanished")?;
-            let group = Group { lease: pending.leased.lease, rollouts: pending.rollouts.into_iter().flatten().collect() };
+            let group =
+                Group { lease: pending.leased.lease, rollouts: pending.rollouts.into_iter().flatten().collect() };
             self.tell(News::Group(Arc::new(group)))?;
         }
         Ok(())

@@ -7,35 +7,23 @@ use std::process::{Command, Stdio};
 
 fn metrics(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
 fn sft_leaves_a_model_folder_events_and_metrics() {
     let trained = trained();
     for file in ["config.json", "model.safetensors", "tokenizer.json"] {
-        assert!(
-            trained.model().join(file).is_file(),
-            "no {file}; {}",
-            trained.output
-        );
+        assert!(trained.model().join(file).is_file(), "no {file}; {}", trained.output);
     }
     for file in ["events.sqlite", "config.toml", "summary.json"] {
         assert!(trained.folder.join(file).is_file(), "no {file}");
     }
     let metrics = metrics(&trained.folder);
-    let losses: Vec<f64> = metrics
-        .iter()
-        .filter_map(|line| line.get("sft/loss")?.as_f64())
-        .collect();
+    let losses: Vec<f64> = metrics.iter().filter_map(|line| line.get("sft/loss")?.as_f64()).collect();
     assert_eq!(losses.len(), 8, "{metrics:?}");
     // 29 tokens are equally likely at first: ln 29 = 3.4.
-    assert!(
-        (losses[0] - 3.4).abs() < 1.0 && losses[7] < losses[0],
-        "{losses:?}"
-    );
+    assert!((losses[0] - 3.4).abs() < 1.0 && losses[7] < losses[0], "{losses:?}");
 }
 
 #[test]
@@ -50,10 +38,7 @@ fn sft_does_not_write_into_the_folder_of_another_run() {
 fn sft_without_steps_is_wrong_usage() {
     let (code, message) = failure(&["sft", "--set", "sft.steps=0"]);
     assert_eq!(code, 2, "{message}");
-    assert!(
-        message.contains("`sft.steps` is out of range: limit at least 1"),
-        "{message}"
-    );
+    assert!(message.contains("`sft.steps` is out of range: limit at least 1"), "{message}");
 }
 
 #[test]
@@ -70,27 +55,13 @@ fn an_unknown_key_is_wrong_usage_and_names_the_nearest() {
 fn a_signal_ends_sft_with_the_model_learnt_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
-    let arguments = with_tiny(&[
-        "sft",
-        "--out",
-        place,
-        "--set",
-        "sft.steps=1000000",
-        "--quiet",
-    ]);
-    let mut child = essaim(&arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let arguments = with_tiny(&["sft", "--out", place, "--set", "sft.steps=1000000", "--quiet"]);
+    let mut child = essaim(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !metrics_has_a_step(folder.path()) {
         assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(folder.path().join("model/model.safetensors").is_file());
@@ -120,10 +91,7 @@ fn eval_prints_one_json_document_with_the_items_of_each_task() {
     let report: Value = serde_json::from_str(&text).unwrap();
     let task = &report["tasks"][0];
     assert_eq!(task["task"], "spell-backward");
-    assert_eq!(
-        (task["items"].as_u64(), task["samples"].as_u64()),
-        (Some(6), Some(2))
-    );
+    assert_eq!((task["items"].as_u64(), task["samples"].as_u64()), (Some(6), Some(2)));
     for score in ["exact_mean", "pass_at_k", "reward_mean"] {
         let value = task[score].as_f64().unwrap();
         assert!((0.0..=1.0).contains(&value), "{score} = {value}");
@@ -134,21 +102,10 @@ fn eval_prints_one_json_document_with_the_items_of_each_task() {
 
 #[test]
 fn eval_agrees_with_the_evaluation_at_the_end_of_sft() {
-    let text = out(&mut essaim(&[
-        "eval",
-        "--model",
-        &model(),
-        "--json",
-        "--set",
-        "eval.items=6",
-    ]));
+    let text = out(&mut essaim(&["eval", "--model", &model(), "--json", "--set", "eval.items=6"]));
     let report: Value = serde_json::from_str(&text).unwrap();
     let metrics = metrics(&trained().folder);
     let reward = |line: &Value| line.get("eval/spell-backward/reward/mean")?.as_f64();
     let last = metrics.iter().filter_map(reward).next_back();
-    assert_eq!(
-        report["tasks"][0]["reward_mean"].as_f64(),
-        last,
-        "{metrics:?}"
-    );
+    assert_eq!(report["tasks"][0]["reward_mean"].as_f64(), last, "{metrics:?}");
 }

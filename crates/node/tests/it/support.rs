@@ -42,20 +42,19 @@ pub(crate) fn out(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same for a command that is given text on standard input.
-pub(crate) fn out_of_input(command: &mut Command, input: &str) -> String {
-    let piped = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+/// What a command does that is given text on standard input.
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Output {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+/// The same for a command that must succeed: its standard output.
+pub(crate) fn out_of_input(command: &mut Command, input: &str) -> String {
+    let output = run_with_input(command, input);
     assert!(output.status.success(), "{command:?}: {}", stderr(&output));
     String::from_utf8(output.stdout).unwrap()
 }

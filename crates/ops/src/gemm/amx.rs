@@ -99,12 +99,7 @@ unsafe fn edge(work: &Work) {
                 row.copy_to_nonoverlapping(beside.add(i * WIDTH), work.cols);
             }
         }
-        tiles(&Work {
-            c: beside,
-            c_row: WIDTH,
-            cols: WIDTH,
-            ..*work
-        });
+        tiles(&Work { c: beside, c_row: WIDTH, cols: WIDTH, ..*work });
         for i in 0..work.rows {
             let row = work.c.add(i * work.c_row);
             beside.add(i * WIDTH).copy_to_nonoverlapping(row, work.cols);
@@ -150,20 +145,7 @@ macro_rules! tile_loop {
 /// Asks for two lines that a later call will read.
 macro_rules! fetch {
     ($instruction:literal, $from:literal, $first:literal) => {
-        concat!(
-            $instruction,
-            " [",
-            $from,
-            " + ",
-            $first,
-            "]\n",
-            $instruction,
-            " [",
-            $from,
-            " + ",
-            $first,
-            " + 64]",
-        )
+        concat!($instruction, " [", $from, " + ", $first, "]\n", $instruction, " [", $from, " + ", $first, " + 64]",)
     };
 }
 

@@ -43,11 +43,7 @@ pub(super) unsafe fn avx512(work: &Work) {
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn tile<const M: usize>(work: &Work) {
-    let keep = if work.cols == 32 {
-        u32::MAX
-    } else {
-        (1u32 << work.cols) - 1
-    };
+    let keep = if work.cols == 32 { u32::MAX } else { (1u32 << work.cols) - 1 };
     let (left, right) = (keep as u16, (keep >> 16) as u16);
     let mut sum = [[_mm512_setzero_ps(); 2]; M];
     // SAFETY: `M` rows of A and the panel are valid (caller); C is touched through the masks of
@@ -123,11 +119,7 @@ pub(super) fn transpose16(rows: &mut [__m512i; 16]) {
 /// The processor has AVX-512 F. Panics unless `to` holds the panel and `b` has unit steps.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn panel(to: &mut [f32], b: MatRef, lane: usize) {
-    assert!(
-        b.col_stride() == 1 && to.len() == b.cols() * WIDTH,
-        "panel of {} floats",
-        to.len()
-    );
+    assert!(b.col_stride() == 1 && to.len() == b.cols() * WIDTH, "panel of {} floats", to.len());
     let from = b.data().as_ptr();
     for half in 0..2 {
         let first = lane + half * 16;

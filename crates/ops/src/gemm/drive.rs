@@ -33,18 +33,9 @@ struct Blocking {
 /// f32 kernels must about fit L1, tiles may come from L2.
 fn blocking(kernel: Kernel) -> Blocking {
     match kernel {
-        Kernel::Portable | Kernel::Avx2 => Blocking {
-            rows: 120,
-            depth: 384,
-        },
-        Kernel::Avx512 => Blocking {
-            rows: 126,
-            depth: 384,
-        },
-        Kernel::Amx => Blocking {
-            rows: 256,
-            depth: 512,
-        },
+        Kernel::Portable | Kernel::Avx2 => Blocking { rows: 120, depth: 384 },
+        Kernel::Avx512 => Blocking { rows: 126, depth: 384 },
+        Kernel::Amx => Blocking { rows: 256, depth: 512 },
     }
 }
 
@@ -69,10 +60,7 @@ unsafe impl Sync for Out {}
 
 impl Out {
     pub(super) fn offset(self, row: usize, col: usize) -> Self {
-        Self {
-            start: self.start.wrapping_add(row * self.stride + col),
-            ..self
-        }
+        Self { start: self.start.wrapping_add(row * self.stride + col), ..self }
     }
 }
 
@@ -107,13 +95,7 @@ unsafe fn multiply_alone(kernel: Kernel, out: Out, a: MatRef, b: MatRef, load: b
             let (n, k) = (cols.len(), steps.len());
             with_lines(Use::Right, pack::lines_needed(layout, n, k), |lines| {
                 pack::fill(lines, layout, lanes);
-                let b = Panels {
-                    kernel,
-                    layout,
-                    n,
-                    k,
-                    lines,
-                };
+                let b = Panels { kernel, layout, n, k, lines };
                 let (a, load) = (a.col_range(steps), load || step > 0);
                 // SAFETY: passed on from the caller.
                 unsafe { multiply_blocks(out.offset(0, col), a, &b, 0..b.count(), load) };
@@ -146,13 +128,7 @@ unsafe fn multiply_blocks(out: Out, a: MatRef, b: &Panels, panels: Range<usize>,
     let height = strips.div_ceil(blocks) * strip_rows(b.kernel);
     for row in (0..a.rows()).step_by(height) {
         let a = a.row_range(row..(row + height).min(a.rows()));
-        let block = Block {
-            out: out.offset(row, 0),
-            a,
-            b,
-            panels: panels.clone(),
-            load,
-        };
+        let block = Block { out: out.offset(row, 0), a, b, panels: panels.clone(), load };
         // SAFETY: passed on from the caller.
         unsafe { block.run() };
     }
@@ -160,11 +136,7 @@ unsafe fn multiply_blocks(out: Out, a: MatRef, b: &Panels, panels: Range<usize>,
 
 /// Threads that a product of so many multiply-adds is worth.
 fn threads_for(work: usize) -> usize {
-    if work < SERIAL_BELOW {
-        1
-    } else {
-        rayon::current_num_threads()
-    }
+    if work < SERIAL_BELOW { 1 } else { rayon::current_num_threads() }
 }
 
 /// Rows of A per microkernel call.
@@ -192,10 +164,7 @@ impl Grid {
             r * c + 3 * (r + c)
         };
         let by = (1..=threads).min_by_key(|by| cost(*by)).unwrap_or(1);
-        let step = [
-            rows.div_ceil(by) * units[0],
-            cols.div_ceil(threads / by) * units[1],
-        ];
+        let step = [rows.div_ceil(by) * units[0], cols.div_ceil(threads / by) * units[1]];
         Self { size: [m, n], step }
     }
 
@@ -204,19 +173,9 @@ impl Grid {
     fn streaming(m: usize, n: usize, kernel: Kernel, threads: usize) -> Self {
         let units = [strip_rows(kernel), Layout::of(kernel, false).width()];
         let [rows, cols] = [m.div_ceil(units[0]), n.div_ceil(units[1])];
-        let blocks = m
-            .div_ceil(blocking(kernel).rows)
-            .next_multiple_of(threads)
-            .min(rows);
-        let parts = if blocks >= threads {
-            1
-        } else {
-            (4 * threads).div_ceil(blocks)
-        };
-        let step = [
-            rows.div_ceil(blocks) * units[0],
-            cols.div_ceil(parts) * units[1],
-        ];
+        let blocks = m.div_ceil(blocking(kernel).rows).next_multiple_of(threads).min(rows);
+        let parts = if blocks >= threads { 1 } else { (4 * threads).div_ceil(blocks) };
+        let step = [rows.div_ceil(blocks) * units[0], cols.div_ceil(parts) * units[1]];
         Self { size: [m, n], step }
     }
 
@@ -294,9 +253,7 @@ impl Block<'_> {
                 for index in self.panels.clone() {
                     with_floats(self.b, index, step, k, |b| {
                         for first in (0..rows).step_by(height) {
-                            let out = self
-                                .out
-                                .offset(first, (index - self.panels.start) * self.b.layout.width());
+                            let out = self.out.offset(first, (index - self.panels.start) * self.b.layout.width());
                             let work = Work {
                                 a: at.start.wrapping_add(first / height * at.strip),
                                 a_row: at.row,
@@ -335,10 +292,7 @@ impl Block<'_> {
                         let next = (index + 1).min(self.panels.end - 1);
                         let fetch = self.b.panel(next, step).as_ptr();
                         for strip in 0..strips {
-                            let out = self.out.offset(
-                                strip * amx::ROWS,
-                                (index - self.panels.start) * amx::WIDTH,
-                            );
+                            let out = self.out.offset(strip * amx::ROWS, (index - self.panels.start) * amx::WIDTH);
                             let work = amx::Work {
                                 strip: left[strip * strip_lines..].as_ptr(),
                                 panel: self.b.panel(index, step).as_ptr(),
@@ -379,12 +333,7 @@ fn with_rows(a: MatRef, height: usize, body: impl FnOnce(Rows)) {
     if a.col_stride() == 1 {
         if !a.row_stride().is_multiple_of(ALIASING_FLOATS) || rows <= 4 {
             let start = a.data().as_ptr();
-            return body(Rows {
-                start,
-                strip: height * a.row_stride(),
-                row: a.row_stride(),
-                step: 1,
-            });
+            return body(Rows { start, strip: height * a.row_stride(), row: a.row_stride(), step: 1 });
         }
         let row = k.next_multiple_of(16) + 16;
         return with_lines(Use::Left, rows * row / 16, |lines| {
@@ -392,47 +341,25 @@ fn with_rows(a: MatRef, height: usize, body: impl FnOnce(Rows)) {
             for (i, to) in to.chunks_exact_mut(row).enumerate() {
                 to[..k].copy_from_slice(&a.data()[i * a.row_stride()..][..k]);
             }
-            body(Rows {
-                start: to.as_ptr(),
-                strip: height * row,
-                row,
-                step: 1,
-            });
+            body(Rows { start: to.as_ptr(), strip: height * row, row, step: 1 });
         });
     }
     let strip = height * k;
-    with_lines(
-        Use::Left,
-        (rows.div_ceil(height) * strip).div_ceil(16),
-        |lines| {
-            let to: &mut [f32] = bytemuck::cast_slice_mut(lines);
-            for (s, to) in to
-                .chunks_exact_mut(strip)
-                .enumerate()
-                .take(rows.div_ceil(height))
-            {
-                let first = s * height;
-                let count = (rows - first).min(height);
-                for (p, to) in to.chunks_exact_mut(height).enumerate() {
-                    if a.row_stride() == 1 {
-                        to[..count]
-                            .copy_from_slice(&a.data()[first + p * a.col_stride()..][..count]);
-                    } else {
-                        to.iter_mut()
-                            .take(count)
-                            .enumerate()
-                            .for_each(|(i, to)| *to = a.at(first + i, p));
-                    }
+    with_lines(Use::Left, (rows.div_ceil(height) * strip).div_ceil(16), |lines| {
+        let to: &mut [f32] = bytemuck::cast_slice_mut(lines);
+        for (s, to) in to.chunks_exact_mut(strip).enumerate().take(rows.div_ceil(height)) {
+            let first = s * height;
+            let count = (rows - first).min(height);
+            for (p, to) in to.chunks_exact_mut(height).enumerate() {
+                if a.row_stride() == 1 {
+                    to[..count].copy_from_slice(&a.data()[first + p * a.col_stride()..][..count]);
+                } else {
+                    to.iter_mut().take(count).enumerate().for_each(|(i, to)| *to = a.at(first + i, p));
                 }
             }
-            body(Rows {
-                start: to.as_ptr(),
-                strip,
-                row: 1,
-                step: height,
-            });
-        },
-    )
+        }
+        body(Rows { start: to.as_ptr(), strip, row: 1, step: height });
+    })
 }
 
 /// Gives `body` steps `step..step + k` of a panel as f32.

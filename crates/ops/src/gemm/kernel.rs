@@ -42,10 +42,7 @@ impl Kernel {
 
     /// The fastest kernel of this machine.
     pub fn best() -> Self {
-        Self::ALL
-            .into_iter()
-            .rfind(|k| k.is_available())
-            .unwrap_or(Self::Portable)
+        Self::ALL.into_iter().rfind(|k| k.is_available()).unwrap_or(Self::Portable)
     }
 }
 
@@ -70,10 +67,7 @@ impl std::str::FromStr for Kernel {
 
     fn from_str(name: &str) -> Result<Self, UnknownKernel> {
         let named = |kernel: &Self| kernel.to_string() == name;
-        Self::ALL
-            .into_iter()
-            .find(named)
-            .ok_or_else(|| UnknownKernel(name.to_owned()))
+        Self::ALL.into_iter().find(named).ok_or_else(|| UnknownKernel(name.to_owned()))
     }
 }
 
@@ -90,10 +84,7 @@ pub fn set_kernel(kernel: Kernel) -> Result<(), KernelMissing> {
 /// The kernel in use: the one that was set, else [`Kernel::best`].
 pub fn current() -> Kernel {
     let chosen = CHOSEN.load(Ordering::Relaxed);
-    Kernel::ALL
-        .into_iter()
-        .find(|k| *k as u8 == chosen)
-        .unwrap_or_else(Kernel::best)
+    Kernel::ALL.into_iter().find(|k| *k as u8 == chosen).unwrap_or_else(Kernel::best)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -41,13 +41,7 @@ pub const AMX_RELATIVE_ERROR: f64 = 3.0 / (1 << 16) as f64;
 /// - `a` is `[m, k]`, `b` is `[k, n]`, any strides
 /// - panics if the shapes do not fit together
 pub fn gemm(c: &mut [f32], a: MatRef, b: MatRef, accumulate: bool) {
-    gemm_with(
-        kernel::current(),
-        &mut MatMut::new(c, a.rows(), b.cols()),
-        a,
-        b,
-        accumulate,
-    );
+    gemm_with(kernel::current(), &mut MatMut::new(c, a.rows(), b.cols()), a, b, accumulate);
 }
 
 /// [`gemm`] into a matrix whose rows may lie apart.
@@ -58,17 +52,9 @@ pub fn gemm_into(c: &mut MatMut, a: MatRef, b: MatRef, accumulate: bool) {
 /// [`gemm_into`] with a stated kernel. Panics if this machine cannot run it.
 pub fn gemm_with(kernel: Kernel, c: &mut MatMut, a: MatRef, b: MatRef, accumulate: bool) {
     let (m, k, n) = (a.rows(), a.cols(), b.cols());
-    assert_eq!(
-        k,
-        b.rows(),
-        "gemm: a is [{m}, {k}], b is [{}, {n}]",
-        b.rows()
-    );
+    assert_eq!(k, b.rows(), "gemm: a is [{m}, {k}], b is [{}, {n}]", b.rows());
     assert_eq!((c.rows(), c.cols()), (m, n), "gemm: shape of c");
-    assert!(
-        kernel.is_available(),
-        "the {kernel:?} matrix kernel does not run here"
-    );
+    assert!(kernel.is_available(), "the {kernel:?} matrix kernel does not run here");
     if m == 0 || n == 0 {
         return;
     }
@@ -78,10 +64,7 @@ pub fn gemm_with(kernel: Kernel, c: &mut MatMut, a: MatRef, b: MatRef, accumulat
         }
         return;
     }
-    let out = Out {
-        stride: c.row_stride(),
-        start: c.data().as_mut_ptr(),
-    };
+    let out = Out { stride: c.row_stride(), start: c.data().as_mut_ptr() };
     // SAFETY: `c` is borrowed for writing and is `[m, n]`.
     unsafe { drive::multiply(kernel, out, a, b, accumulate) };
 }
@@ -106,10 +89,7 @@ pub fn gemm_packed(c: &mut [f32], x: &[f32], w: &PackedMatrix) {
     if w.in_features() == 0 {
         return c.fill(0.0);
     }
-    let out = Out {
-        start: c.as_mut_ptr(),
-        stride: n,
-    };
+    let out = Out { start: c.as_mut_ptr(), stride: n };
     // SAFETY: `c` is borrowed for writing and holds `m` rows of `n`.
     unsafe { drive::multiply_packed(out, a, &w.panels()) };
 }

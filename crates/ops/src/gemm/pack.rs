@@ -174,16 +174,10 @@ impl PackedMatrix {
         let mut packed = Self::empty(kernel, false, weight.rows(), weight.cols());
         if !packed.lines.is_empty() {
             let (layout, width) = (packed.layout, packed.layout.width());
-            let panels = packed
-                .lines
-                .par_chunks_exact_mut(layout.lines(weight.cols()));
+            let panels = packed.lines.par_chunks_exact_mut(layout.lines(weight.cols()));
             panels.enumerate().for_each(|(index, to)| {
                 let first = index * width;
-                fill(
-                    to,
-                    layout,
-                    weight.row_range(first..(first + width).min(weight.rows())),
-                );
+                fill(to, layout, weight.row_range(first..(first + width).min(weight.rows())));
             });
         }
         packed
@@ -196,18 +190,9 @@ impl PackedMatrix {
 
     /// [`PackedMatrix::from_bf16`] for a stated kernel. Panics if this machine cannot run it, or
     /// unless `bits.len() == out · in`.
-    pub fn from_bf16_with(
-        kernel: Kernel,
-        bits: &[u16],
-        out_features: usize,
-        in_features: usize,
-    ) -> Self {
+    pub fn from_bf16_with(kernel: Kernel, bits: &[u16], out_features: usize, in_features: usize) -> Self {
         let given = bits.len();
-        assert_eq!(
-            given,
-            out_features * in_features,
-            "[{out_features}, {in_features}] got {given}"
-        );
+        assert_eq!(given, out_features * in_features, "[{out_features}, {in_features}] got {given}");
         let mut packed = Self::empty(kernel, true, out_features, in_features);
         if packed.lines.is_empty() {
             return packed;
@@ -219,30 +204,17 @@ impl PackedMatrix {
             Layout::Half { .. } => half_panel(to, width, bits, in_features),
             _ => {
                 let wide: Vec<f32> = bits.iter().map(|b| widen(*b)).collect();
-                fill(
-                    to,
-                    layout,
-                    MatRef::new(&wide, bits.len() / in_features, in_features),
-                );
+                fill(to, layout, MatRef::new(&wide, bits.len() / in_features, in_features));
             }
         });
         packed
     }
 
     fn empty(kernel: Kernel, bf16: bool, out_features: usize, in_features: usize) -> Self {
-        assert!(
-            kernel.is_available(),
-            "the {kernel:?} matrix kernel does not run here"
-        );
+        assert!(kernel.is_available(), "the {kernel:?} matrix kernel does not run here");
         let layout = Layout::of(kernel, bf16);
         let lines = vec![Line::ZERO; lines_needed(layout, out_features, in_features)];
-        Self {
-            kernel,
-            layout,
-            out_features,
-            in_features,
-            lines,
-        }
+        Self { kernel, layout, out_features, in_features, lines }
     }
 
     /// Number of rows of the weight: the width of `y`.

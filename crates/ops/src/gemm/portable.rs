@@ -88,8 +88,7 @@ unsafe fn tile<const M: usize, const FUSED: bool>(work: &Work) {
                 row[..work.cols].copy_from_slice(from);
             }
         }
-        let mut sum: [[Eight; 2]; M] =
-            edge.map(|row| [0, 8].map(|at| Eight(std::array::from_fn(|i| row[at + i]))));
+        let mut sum: [[Eight; 2]; M] = edge.map(|row| [0, 8].map(|at| Eight(std::array::from_fn(|i| row[at + i]))));
         for p in 0..work.k {
             let [b0, b1] = *work.b.add(p * WIDTH).cast::<[Eight; 2]>();
             for (i, row) in sum.iter_mut().enumerate() {

@@ -57,11 +57,7 @@ unsafe fn tiles(to: &mut [Line], m: MatRef, order: Order, low: bool) {
     let (groups, blocks) = (m.rows().div_ceil(2 * TILE), m.cols().div_ceil(STEP));
     let by_lanes = m.row_stride() == 1 && m.col_stride() != 1;
     for i in 0..groups * blocks {
-        let (group, block) = if by_lanes {
-            (i % groups, i / groups)
-        } else {
-            (i / blocks, i % blocks)
-        };
+        let (group, block) = if by_lanes { (i % groups, i / groups) } else { (i / blocks, i % blocks) };
         let to = &mut to[(group * blocks + block) * lines..][..lines];
         let (high, rest) = to.split_at_mut(2 * TILE);
         for tile in 0..2 {
@@ -77,14 +73,7 @@ unsafe fn tiles(to: &mut [Line], m: MatRef, order: Order, low: bool) {
 /// The high tile, and the low one if wanted, of lanes `lane..lane + 16`, steps `step..step + 32`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn tile_pair(
-    high: &mut [Line],
-    low: Option<&mut [Line]>,
-    m: MatRef,
-    lane: usize,
-    step: usize,
-    order: Order,
-) {
+unsafe fn tile_pair(high: &mut [Line], low: Option<&mut [Line]>, m: MatRef, lane: usize, step: usize, order: Order) {
     let lanes = m.rows().saturating_sub(lane).min(TILE);
     let steps = m.cols().saturating_sub(step).min(STEP);
     let mut unwanted = [Line::ZERO; TILE];
@@ -131,11 +120,7 @@ unsafe fn along_steps(
     lanes: usize,
     steps: usize,
 ) {
-    let mask = if steps == STEP {
-        u32::MAX
-    } else {
-        (1 << steps) - 1
-    };
+    let mask = if steps == STEP { u32::MAX } else { (1 << steps) - 1 };
     for (i, (high, low)) in high.iter_mut().zip(low).enumerate() {
         // A lane that does not exist is read through an empty mask, so as zeros.
         let mask = if i < lanes { mask } else { 0 };
@@ -145,10 +130,7 @@ unsafe fn along_steps(
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD).cast());
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD + 16).cast());
             let x0 = _mm512_maskz_loadu_ps(mask as u16, row);
-            (
-                x0,
-                _mm512_maskz_loadu_ps((mask >> 16) as u16, row.wrapping_add(16)),
-            )
+            (x0, _mm512_maskz_loadu_ps((mask >> 16) as u16, row.wrapping_add(16)))
         };
         let (h, l) = split(x0, x1);
         store(high, h);
@@ -178,10 +160,7 @@ unsafe fn along_lanes(
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD).cast());
             _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(AHEAD).cast());
             let x0 = _mm512_maskz_loadu_ps(if masks.0 { mask } else { 0 }, row);
-            (
-                x0,
-                _mm512_maskz_loadu_ps(if masks.1 { mask } else { 0 }, next),
-            )
+            (x0, _mm512_maskz_loadu_ps(if masks.1 { mask } else { 0 }, next))
         };
         let (h, l) = split(x0, x1);
         store(high, _mm512_permutexvar_epi16(weave, h));

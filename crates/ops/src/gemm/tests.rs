@@ -22,13 +22,7 @@ fn available() -> impl Iterator<Item = Kernel> {
 
 fn product(kernel: Kernel, a: MatRef, b: MatRef) -> Vec<f32> {
     let mut c = vec![f32::NAN; a.rows() * b.cols()];
-    gemm_with(
-        kernel,
-        &mut MatMut::new(&mut c, a.rows(), b.cols()),
-        a,
-        b,
-        false,
-    );
+    gemm_with(kernel, &mut MatMut::new(&mut c, a.rows(), b.cols()), a, b, false);
     c
 }
 
@@ -52,11 +46,7 @@ fn relative_error(c: &[f32], a: MatRef, b: MatRef) -> f64 {
 /// What a kernel may be off by: rounding of a sum of `k` terms, and the split for AMX.
 fn tolerance(kernel: Kernel, k: usize) -> f64 {
     let rounding = (k + 1) as f64 * f64::from(f32::EPSILON) / 2.0;
-    if kernel == Kernel::Amx {
-        AMX_RELATIVE_ERROR + rounding
-    } else {
-        rounding
-    }
+    if kernel == Kernel::Amx { AMX_RELATIVE_ERROR + rounding } else { rounding }
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -162,12 +152,7 @@ fn a_small_product_worked_by_hand() {
         assert_eq!(c, [19.0, 22.0, 43.0, 50.0], "{kernel:?}");
     }
     let mut c = [100.0; 4];
-    gemm(
-        &mut c,
-        MatRef::new(&a, 2, 2),
-        MatRef::new(&b, 2, 2).t(),
-        true,
-    );
+    gemm(&mut c, MatRef::new(&a, 2, 2), MatRef::new(&b, 2, 2).t(), true);
     assert_eq!(c, [117.0, 123.0, 139.0, 153.0]);
 }
 
@@ -177,23 +162,14 @@ fn threads_and_large_shapes_change_no_bits() {
     let (m, n, k) = (300, 1100, 2100);
     let (a, b) = (values(m * k, 1), values(n * k, 2));
     let (a, b) = (MatRef::new(&a, k, m).t(), MatRef::new(&b, n, k).t());
-    let pool = |threads| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap()
-    }; // small counts always build
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap(); // small counts always build
     for kernel in available().filter(|k| *k != Kernel::Portable) {
         let one = pool(1).install(|| product(kernel, a, b));
         let five = pool(5).install(|| product(kernel, a, b));
         assert!(bits(&one) == bits(&five), "{kernel:?}");
         let corner = (a.row_range(290..300), b.col_range(1090..1100));
         let alone = product(kernel, corner.0, corner.1);
-        assert_eq!(
-            bits(&one[299 * n + 1090..]),
-            bits(&alone[90..]),
-            "{kernel:?}"
-        );
+        assert_eq!(bits(&one[299 * n + 1090..]), bits(&alone[90..]), "{kernel:?}");
         assert!(relative_error(&alone, corner.0, corner.1) < tolerance(kernel, k));
     }
 }
@@ -218,33 +194,21 @@ fn the_f32_kernels_agree_bit_for_bit() {
     let (a, b) = (values(m * k, 3), values(k * n, 4));
     let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, k, n));
     if Kernel::Avx2.is_available() && Kernel::Avx512.is_available() {
-        assert_eq!(
-            bits(&product(Kernel::Avx2, a, b)),
-            bits(&product(Kernel::Avx512, a, b))
-        );
+        assert_eq!(bits(&product(Kernel::Avx2, a, b)), bits(&product(Kernel::Avx512, a, b)));
     }
 }
 
 #[test]
 fn plain_bf16_would_not_pass_as_amx() {
     // The tolerance must tell the three passes from one: bf16 inputs alone are far outside.
-    let round =
-        |v: &f32| pack::widen(((v.to_bits() + 0x7fff + ((v.to_bits() >> 16) & 1)) >> 16) as u16);
+    let round = |v: &f32| pack::widen(((v.to_bits() + 0x7fff + ((v.to_bits() >> 16) & 1)) >> 16) as u16);
     for k in [1, 32, 512] {
         let (a, b) = (values(64 * k, 5), values(64 * k, 6));
-        let (a16, b16): (Vec<f32>, Vec<f32>) =
-            (a.iter().map(round).collect(), b.iter().map(round).collect());
-        let plain = product(
-            Kernel::Portable,
-            MatRef::new(&a16, 64, k),
-            MatRef::new(&b16, 64, k).t(),
-        );
+        let (a16, b16): (Vec<f32>, Vec<f32>) = (a.iter().map(round).collect(), b.iter().map(round).collect());
+        let plain = product(Kernel::Portable, MatRef::new(&a16, 64, k), MatRef::new(&b16, 64, k).t());
         let (a, b) = (MatRef::new(&a, 64, k), MatRef::new(&b, 64, k).t());
         let error = relative_error(&plain, a, b);
-        assert!(
-            error > 2.0 * tolerance(Kernel::Amx, k),
-            "k = {k}: {error:e}"
-        );
+        assert!(error > 2.0 * tolerance(Kernel::Amx, k), "k = {k}: {error:e}");
         if Kernel::Amx.is_available() {
             let error = relative_error(&product(Kernel::Amx, a, b), a, b);
             assert!(error < AMX_RELATIVE_ERROR, "k = {k}: {error:e}");
@@ -258,11 +222,7 @@ fn bf16_weights_take_half_the_memory() {
     for kernel in available() {
         let wide = PackedMatrix::from_view_with(kernel, MatRef::new(&[1.0; 64 * 128], 64, 128));
         let half = PackedMatrix::from_bf16_with(kernel, &bits, 64, 128);
-        assert_eq!(
-            (wide.bytes(), half.bytes()),
-            (4 * 64 * 128, 2 * 64 * 128),
-            "{kernel:?}"
-        );
+        assert_eq!((wide.bytes(), half.bytes()), (4 * 64 * 128, 2 * 64 * 128), "{kernel:?}");
     }
 }
 
@@ -270,10 +230,5 @@ fn bf16_weights_take_half_the_memory() {
 #[should_panic(expected = "a is [2, 3], b is [2, 3]")]
 fn shapes_that_do_not_fit_are_refused() {
     let x = [0.0; 6];
-    gemm(
-        &mut [0.0; 6],
-        MatRef::new(&x, 2, 3),
-        MatRef::new(&x, 2, 3),
-        false,
-    );
+    gemm(&mut [0.0; 6], MatRef::new(&x, 2, 3), MatRef::new(&x, 2, 3), false);
 }

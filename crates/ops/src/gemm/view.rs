@@ -20,29 +20,12 @@ pub struct MatRef<'a> {
 impl<'a> MatRef<'a> {
     /// Row-major `[rows, cols]` without gaps. Panics unless `data.len() == rows · cols`.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(
-            data.len(),
-            rows * cols,
-            "matrix [{rows}, {cols}] got {} floats",
-            data.len()
-        );
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride: cols,
-            col_stride: 1,
-        }
+        assert_eq!(data.len(), rows * cols, "matrix [{rows}, {cols}] got {} floats", data.len());
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
     /// Any strides, in elements. Panics if an element would lie outside `data`.
-    pub fn strided(
-        data: &'a [f32],
-        rows: usize,
-        cols: usize,
-        row_stride: usize,
-        col_stride: usize,
-    ) -> Self {
+    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
         if rows > 0 && cols > 0 {
             let last = (rows - 1) * row_stride + (cols - 1) * col_stride;
             assert!(
@@ -52,13 +35,7 @@ impl<'a> MatRef<'a> {
                 data.len()
             );
         }
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-            col_stride,
-        }
+        Self { data, rows, cols, row_stride, col_stride }
     }
 
     /// Number of rows.
@@ -83,29 +60,15 @@ impl<'a> MatRef<'a> {
 
     /// The transposed view `[cols, rows]` of the same data.
     pub fn t(self) -> Self {
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
 
     /// The rows in `range`. Panics if `range` does not lie within the rows.
     pub fn row_range(self, range: Range<usize>) -> Self {
         let (start, end) = (range.start, range.end);
-        assert!(
-            start <= end && end <= self.rows,
-            "rows {start}..{end} of {}",
-            self.rows
-        );
+        assert!(start <= end && end <= self.rows, "rows {start}..{end} of {}", self.rows);
         let skip = (start * self.row_stride).min(self.data.len());
-        Self {
-            data: &self.data[skip..],
-            rows: end - start,
-            ..self
-        }
+        Self { data: &self.data[skip..], rows: end - start, ..self }
     }
 
     /// The columns in `range`. Panics if `range` does not lie within the columns.
@@ -136,40 +99,18 @@ pub struct MatMut<'a> {
 impl<'a> MatMut<'a> {
     /// Row-major `[rows, cols]` without gaps. Panics unless `data.len() == rows · cols`.
     pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(
-            data.len(),
-            rows * cols,
-            "matrix [{rows}, {cols}] got {} floats",
-            data.len()
-        );
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride: cols,
-        }
+        assert_eq!(data.len(), rows * cols, "matrix [{rows}, {cols}] got {} floats", data.len());
+        Self { data, rows, cols, row_stride: cols }
     }
 
     /// Rows `row_stride ≥ cols` elements apart. Panics if rows overlap or leave `data`.
     pub fn strided(data: &'a mut [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        assert!(
-            row_stride >= cols,
-            "rows of {cols} overlap at stride {row_stride}"
-        );
+        assert!(row_stride >= cols, "rows of {cols} overlap at stride {row_stride}");
         if rows > 0 && cols > 0 {
             let need = (rows - 1) * row_stride + cols;
-            assert!(
-                need <= data.len(),
-                "matrix needs {need} floats, got {}",
-                data.len()
-            );
+            assert!(need <= data.len(), "matrix needs {need} floats, got {}", data.len());
         }
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-        }
+        Self { data, rows, cols, row_stride }
     }
 
     /// Number of rows.

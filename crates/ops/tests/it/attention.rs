@@ -7,11 +7,7 @@ use ops::{CacheView, CachedSegment, Heads, KvPool, Segments, host};
 
 use crate::support::{assert_close, assert_same_bits, matrix};
 
-const HEADS: Heads = Heads {
-    query: 6,
-    key_value: 2,
-    head_dim: 20,
-};
+const HEADS: Heads = Heads { query: 6, key_value: 2, head_dim: 20 };
 const LENGTHS: [usize; 3] = [37, 1, 90];
 
 struct Case {
@@ -62,21 +58,10 @@ impl Case {
                 return result;
             }
             let step = |x: &Tensor<2>| {
-                let parts = rows
-                    .iter()
-                    .map(|&row| x.clone().narrow(0, row, 1))
-                    .collect();
+                let parts = rows.iter().map(|&row| x.clone().narrow(0, row, 1)).collect();
                 Tensor::cat(parts, 0)
             };
-            let out = ops::attention_cached(
-                step(&self.q),
-                step(&self.k),
-                step(&self.v),
-                pool,
-                1,
-                &view,
-                HEADS,
-            );
+            let out = ops::attention_cached(step(&self.q), step(&self.k), step(&self.v), pool, 1, &view, HEADS);
             let out = host::to_vec_f32(&out);
             for (row, out) in rows.iter().zip(out.chunks_exact(width)) {
                 result[row * width..(row + 1) * width].copy_from_slice(out);
@@ -143,16 +128,7 @@ fn a_reused_block_shows_nothing_of_its_last_owner() {
 #[test]
 #[should_panic(expected = "do not hold")]
 fn a_block_table_that_is_too_short_is_refused() {
-    let view = CacheView {
-        segments: vec![CachedSegment {
-            rows: 0..2,
-            past: 15,
-            blocks: [0].into(),
-        }],
-    };
-    let (q, kv) = (
-        matrix(2, HEADS.query_width(), 1),
-        matrix(2, HEADS.kv_width(), 2),
-    );
+    let view = CacheView { segments: vec![CachedSegment { rows: 0..2, past: 15, blocks: [0].into() }] };
+    let (q, kv) = (matrix(2, HEADS.query_width(), 1), matrix(2, HEADS.kv_width(), 2));
     ops::attention_cached(q, kv.clone(), kv, &mut pool(16), 0, &view, HEADS);
 }

@@ -13,32 +13,16 @@ const TOLERANCE: f32 = 1e-5;
 #[test]
 fn linear_equals_its_plain_twin() {
     for (tokens, inner, outer) in [(1, 3, 2), (37, 70, 33), (300, 128, 200)] {
-        let inputs = [
-            matrix(tokens, inner, 1),
-            matrix(outer, inner, 2),
-            matrix(1, outer, 3),
-        ];
+        let inputs = [matrix(tokens, inner, 1), matrix(outer, inner, 2), matrix(1, outer, 3)];
         let run = |f: fn(Tensor<2>, &Matrix, Option<&Tensor<1>>) -> Tensor<2>| {
             move |[x, w, b]: [Tensor<2>; 3]| f(x, &Matrix::new(w), Some(&b.reshape([outer])))
         };
-        assert_twins(
-            "linear",
-            &inputs,
-            TOLERANCE,
-            run(ops::linear),
-            run(reference::linear),
-        );
+        assert_twins("linear", &inputs, TOLERANCE, run(ops::linear), run(reference::linear));
         let run = |f: fn(Tensor<2>, &Matrix, Option<&Tensor<1>>) -> Tensor<2>| {
             move |[x, w]: [Tensor<2>; 2]| f(x, &Matrix::new(w), None)
         };
         let [x, w, _] = inputs;
-        assert_twins(
-            "linear",
-            &[x, w],
-            TOLERANCE,
-            run(ops::linear),
-            run(reference::linear),
-        );
+        assert_twins("linear", &[x, w], TOLERANCE, run(ops::linear), run(reference::linear));
     }
 }
 
@@ -48,13 +32,7 @@ fn linear_of_a_transposed_view_reads_the_view() {
     let run = |f: fn(Tensor<2>, &Matrix, Option<&Tensor<1>>) -> Tensor<2>| {
         move |[x, w]: [Tensor<2>; 2]| f(x.transpose(), &Matrix::new(w), None)
     };
-    assert_twins(
-        "linear",
-        &inputs,
-        TOLERANCE,
-        run(ops::linear),
-        run(reference::linear),
-    );
+    assert_twins("linear", &inputs, TOLERANCE, run(ops::linear), run(reference::linear));
 }
 
 #[test]
@@ -65,13 +43,7 @@ fn embedding_equals_its_plain_twin_and_sums_repeated_rows() {
         move |[table]: [Tensor<2>; 1]| f(&table, &ids)
     };
     let inputs = [matrix(10, 6, 1)];
-    assert_twins(
-        "embedding",
-        &inputs,
-        TOLERANCE,
-        run(ops::embedding),
-        run(reference::embedding),
-    );
+    assert_twins("embedding", &inputs, TOLERANCE, run(ops::embedding), run(reference::embedding));
 }
 
 #[test]
@@ -81,13 +53,7 @@ fn rms_norm_equals_its_plain_twin() {
         let run = |f: fn(Tensor<2>, &Tensor<1>, f64) -> Tensor<2>| {
             move |[x, g]: [Tensor<2>; 2]| f(x, &g.reshape([width]), 1e-3)
         };
-        assert_twins(
-            "rms_norm",
-            &inputs,
-            TOLERANCE,
-            run(ops::rms_norm),
-            run(reference::rms_norm),
-        );
+        assert_twins("rms_norm", &inputs, TOLERANCE, run(ops::rms_norm), run(reference::rms_norm));
     }
 }
 
@@ -109,13 +75,7 @@ fn rotary_equals_its_plain_twin() {
         move |[x]: [Tensor<2>; 1]| f(x, &positions, &table, 8)
     };
     let inputs = [matrix(300, 24, 1)];
-    assert_twins(
-        "rotary",
-        &inputs,
-        TOLERANCE,
-        run(ops::rotary),
-        run(reference::rotary),
-    );
+    assert_twins("rotary", &inputs, TOLERANCE, run(ops::rotary), run(reference::rotary));
 }
 
 #[test]
@@ -133,13 +93,7 @@ fn swiglu_equals_its_plain_twin() {
     for (tokens, width) in [(1, 1), (3, 33), (500, 300)] {
         let inputs = [matrix(tokens, width, 1) * 8.0, matrix(tokens, width, 2)];
         let run = |f: fn(Tensor<2>, Tensor<2>) -> Tensor<2>| move |[g, u]: [Tensor<2>; 2]| f(g, u);
-        assert_twins(
-            "swiglu",
-            &inputs,
-            TOLERANCE,
-            run(ops::swiglu),
-            run(reference::swiglu),
-        );
+        assert_twins("swiglu", &inputs, TOLERANCE, run(ops::swiglu), run(reference::swiglu));
     }
 }
 
@@ -157,22 +111,12 @@ fn attention_case(heads: Heads, lengths: &[usize]) {
         move |[q, k, v]: [Tensor<2>; 3]| f(q, k, v, &segments, heads)
     };
     let name = format!("attention {heads:?} {lengths:?}");
-    assert_twins(
-        &name,
-        &inputs,
-        TOLERANCE,
-        run(ops::attention),
-        run(reference::attention),
-    );
+    assert_twins(&name, &inputs, TOLERANCE, run(ops::attention), run(reference::attention));
 }
 
 #[test]
 fn attention_equals_its_plain_twin() {
-    let heads = |query, key_value, head_dim| Heads {
-        query,
-        key_value,
-        head_dim,
-    };
+    let heads = |query, key_value, head_dim| Heads { query, key_value, head_dim };
     attention_case(heads(1, 1, 4), &[3]);
     attention_case(heads(4, 4, 32), &[64, 64, 1, 0, 17]);
     attention_case(heads(4, 2, 16), &[5, 130, 9]);
@@ -184,10 +128,7 @@ fn attention_equals_its_plain_twin() {
 fn attention_gradient_equals_a_finite_difference() {
     // Two tokens, one head of width 1; central differences of the plain formula in f64:
     // y_0 = v_0, y_1 = (a·v_0 + b·v_1) / (a + b), a = exp(q_1·k_0), b = exp(q_1·k_1).
-    let weight = numbers(2, 99)
-        .iter()
-        .map(|w| f64::from(*w))
-        .collect::<Vec<_>>();
+    let weight = numbers(2, 99).iter().map(|w| f64::from(*w)).collect::<Vec<_>>();
     let loss = |x: &[f64; 6]| {
         let [_, q1, k0, k1, v0, v1] = *x;
         let (a, b) = ((q1 * k0).exp(), (q1 * k1).exp());
@@ -198,11 +139,7 @@ fn attention_gradient_equals_a_finite_difference() {
         let values = vec![x[at] as f32, x[at + 1] as f32];
         ops::host::from_vec(values, [2, 1], &burn::tensor::Device::flex())
     };
-    let heads = Heads {
-        query: 1,
-        key_value: 1,
-        head_dim: 1,
-    };
+    let heads = Heads { query: 1, key_value: 1, head_dim: 1 };
     let given = with_gradients(&[pair(0), pair(2), pair(4)], |[q, k, v]| {
         ops::attention(q, k, v, &Segments::from_lengths(&[2]), heads)
     });

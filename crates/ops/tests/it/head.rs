@@ -13,9 +13,7 @@ const TOLERANCE: f32 = 2e-5;
 type Score = fn(Tensor<2>, &Matrix, &Arc<[u32]>, &Arc<[f32]>) -> TokenLogprobs;
 
 fn case(tokens: usize, width: usize, vocabulary: usize) {
-    let targets: Arc<[u32]> = (0..tokens)
-        .map(|t| (t * 7919 % vocabulary) as u32)
-        .collect();
+    let targets: Arc<[u32]> = (0..tokens).map(|t| (t * 7919 % vocabulary) as u32).collect();
     let temperature: Arc<[f32]> = (0..tokens).map(|t| 0.5 + (t % 3) as f32 * 0.5).collect();
     let inputs = [matrix(tokens, width, 1), matrix(vocabulary, width, 2)];
     let run = |f: Score, logprob: f64, entropy: f64| {
@@ -53,10 +51,7 @@ fn more_rows_than_a_tile_give_the_same_scores_as_rows_alone() {
         let temperature = rows.clone().map(|_| 0.7).collect();
         let part = hidden.clone().narrow(0, rows.start, rows.len());
         let scores = ops::token_logprobs(part, &head, &targets, &temperature);
-        (
-            host::to_vec_f32(&scores.logprob),
-            host::to_vec_f32(&scores.entropy),
-        )
+        (host::to_vec_f32(&scores.logprob), host::to_vec_f32(&scores.entropy))
     };
     let (logprobs, entropies) = score(0..tokens);
     for row in [0, 1, 1000, 2047, 2048, 2099] {
@@ -73,18 +68,8 @@ fn two_tokens_by_hand() {
     let hidden = host::from_vec(vec![2.0], [1, 1], &Device::flex());
     let head = Matrix::new(host::from_vec(vec![1.0, 0.0], [2, 1], &Device::flex()));
     let scores = ops::token_logprobs(hidden, &head, &[1].into(), &[2.0].into());
-    assert_close(
-        "logprob",
-        &host::to_vec_f32(&scores.logprob),
-        &[-1.313_261_7],
-        1e-6,
-    );
-    assert_close(
-        "entropy",
-        &host::to_vec_f32(&scores.entropy),
-        &[0.582_203_1],
-        1e-6,
-    );
+    assert_close("logprob", &host::to_vec_f32(&scores.logprob), &[-1.313_261_7], 1e-6);
+    assert_close("entropy", &host::to_vec_f32(&scores.entropy), &[0.582_203_1], 1e-6);
 }
 
 #[test]
@@ -96,15 +81,8 @@ fn a_packed_head_scores_with_the_same_bits() {
     let temperature: Arc<[f32]> = vec![0.8; tokens].into();
     let score = |head: &Matrix| ops::token_logprobs(hidden.clone(), head, &targets, &temperature);
     let (plain, packed) = (score(&head), score(&head.freeze()));
-    for (plain, packed) in [
-        (plain.logprob, packed.logprob),
-        (plain.entropy, packed.entropy),
-    ] {
-        assert_same_bits(
-            "score",
-            &host::to_vec_f32(&packed),
-            &host::to_vec_f32(&plain),
-        );
+    for (plain, packed) in [(plain.logprob, packed.logprob), (plain.entropy, packed.entropy)] {
+        assert_same_bits("score", &host::to_vec_f32(&packed), &host::to_vec_f32(&plain));
     }
 }
 

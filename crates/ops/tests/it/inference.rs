@@ -30,11 +30,7 @@ fn bf16_weights_give_the_result_of_rounded_weights() {
     let rounded = rounded.map(|v| half::bf16::from_f32(v).to_f32()).collect();
     let rounded = Matrix::new(host::from_vec(rounded, [30, WIDTH], &w.device()));
     let expected = host::to_vec_f32(&ops::linear(x.clone(), &rounded, None));
-    let given = host::to_vec_f32(&ops::linear(
-        x.clone(),
-        &Matrix::new(w.clone()).freeze_bf16(),
-        None,
-    ));
+    let given = host::to_vec_f32(&ops::linear(x.clone(), &Matrix::new(w.clone()).freeze_bf16(), None));
     assert_same_bits("bf16", &given, &expected);
     let exact = host::to_vec_f32(&ops::linear(x, &Matrix::new(w), None));
     assert_ne!(given, exact, "rounding must change something");
@@ -47,10 +43,7 @@ fn a_row_alone_has_the_bits_it_has_in_a_batch() {
     let (w, gain) = (Matrix::new(matrix(70, WIDTH, 3)), vector(WIDTH, 4));
     let table = RotaryTable::new(TOKENS, 32, 10_000.0);
     let all = |first: usize, count: usize| {
-        let (x, up) = (
-            x.clone().narrow(0, first, count),
-            up.clone().narrow(0, first, count),
-        );
+        let (x, up) = (x.clone().narrow(0, first, count), up.clone().narrow(0, first, count));
         let positions: Arc<[u32]> = (first as u32..(first + count) as u32).collect();
         [
             ops::linear(x.clone(), &w, None),
@@ -76,8 +69,5 @@ fn the_rotary_table_holds_the_angles_of_the_paper() {
     let table = RotaryTable::new(4, 4, 100.0);
     assert_close("cos", &table.cos()[6..], &[3f32.cos(), 0.3f32.cos()], 1e-6);
     assert_close("sin", &table.sin()[6..], &[3f32.sin(), 0.3f32.sin()], 1e-6);
-    assert_eq!(
-        (table.positions(), table.cos()[0], table.sin()[0]),
-        (4, 1.0, 0.0)
-    );
+    assert_eq!((table.positions(), table.cos()[0], table.sin()[0]), (4, 1.0, 0.0));
 }

@@ -5,15 +5,8 @@ use ops::{AdamWStep, host, reference};
 
 use crate::support::{assert_close, leaf, vector};
 
-const STEP: AdamWStep = AdamWStep {
-    lr: 0.1,
-    beta1: 0.9,
-    beta2: 0.99,
-    eps: 1e-8,
-    weight_decay: 0.5,
-    step: 1,
-    grad_scale: 2.0,
-};
+const STEP: AdamWStep =
+    AdamWStep { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.5, step: 1, grad_scale: 2.0 };
 
 #[test]
 fn the_first_step_by_hand() {
@@ -30,13 +23,7 @@ fn the_first_step_by_hand() {
 #[test]
 fn several_steps_equal_the_plain_twin() {
     let count = 40_001;
-    let fresh = || {
-        (
-            vector(count, 1),
-            vector(count, 7) * 0.0,
-            vector(count, 8) * 0.0,
-        )
-    };
+    let fresh = || (vector(count, 1), vector(count, 7) * 0.0, vector(count, 8) * 0.0);
     let ((mut p, mut m, mut v), (mut p2, mut m2, mut v2)) = (fresh(), fresh());
     for step in 1..4 {
         let (grad, step) = (vector(count, 10 + step), AdamWStep { step, ..STEP });
@@ -44,12 +31,7 @@ fn several_steps_equal_the_plain_twin() {
         reference::adamw_step(&mut p2, &grad, &mut m2, &mut v2, step);
     }
     for (name, given, expected) in [("p", &p, &p2), ("m", &m, &m2), ("v", &v, &v2)] {
-        assert_close(
-            name,
-            &host::to_vec_f32(given),
-            &host::to_vec_f32(expected),
-            2e-6,
-        );
+        assert_close(name, &host::to_vec_f32(given), &host::to_vec_f32(expected), 2e-6);
     }
 }
 

@@ -7,20 +7,14 @@ use ops::host;
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 40) as f32) / 8_388_608.0 - 1.0
     };
     (0..count).map(|_| next()).collect()
 }
 
 pub(crate) fn matrix(rows: usize, columns: usize, seed: u64) -> Tensor<2> {
-    host::from_vec(
-        numbers(rows * columns, seed),
-        [rows, columns],
-        &Device::flex(),
-    )
+    host::from_vec(numbers(rows * columns, seed), [rows, columns], &Device::flex())
 }
 
 pub(crate) fn vector(len: usize, seed: u64) -> Tensor<1> {
@@ -40,10 +34,7 @@ pub(crate) fn assert_close(name: &str, given: &[f32], expected: &[f32], toleranc
     assert!(scale > 0.0, "{name}: nothing to compare with, all zero");
     for (at, (g, e)) in given.iter().zip(expected).enumerate() {
         let off = (g - e).abs() / scale;
-        assert!(
-            off <= tolerance,
-            "{name}[{at}]: {g} instead of {e} (scale {scale})"
-        );
+        assert!(off <= tolerance, "{name}[{at}]: {g} instead of {e} (scale {scale})");
     }
 }
 
@@ -85,11 +76,7 @@ pub(crate) fn assert_twins<const N: usize>(
 ) {
     let (fused, plain) = (with_gradients(inputs, fused), with_gradients(inputs, plain));
     for (at, (given, expected)) in fused.iter().zip(&plain).enumerate() {
-        let part = if at == 0 {
-            "result".into()
-        } else {
-            format!("gradient {at}")
-        };
+        let part = if at == 0 { "result".into() } else { format!("gradient {at}") };
         assert_close(&format!("{name} {part}"), given, expected, tolerance);
     }
 }

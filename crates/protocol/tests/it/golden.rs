@@ -19,10 +19,7 @@ fn lease_has_its_golden_bytes() {
 #[test]
 fn rollout_has_its_golden_bytes() {
     let body = "2901 02058001 020902 02 000000bf 000080bf 020304 00 80897a 01".replace(' ', "");
-    assert_eq!(
-        hex(&super::rollout(1).encode().unwrap()),
-        format!("0102{body}")
-    );
+    assert_eq!(hex(&super::rollout(1).encode().unwrap()), format!("0102{body}"));
 }
 
 #[test]
@@ -41,15 +38,9 @@ fn group_is_its_lease_then_its_rollouts() {
 #[test]
 fn seeds_have_their_golden_bytes() {
     let run = run_seed(42);
-    assert_eq!(
-        hex(&run),
-        "ec77ba2b50cd8dd0bcd454d2585158b95c590d1fa1a54d98a7abff12adccff89"
-    );
+    assert_eq!(hex(&run), "ec77ba2b50cd8dd0bcd454d2585158b95c590d1fa1a54d98a7abff12adccff89");
     let seed = rollout_seed("train", &run, 1, 2, 3, 4, 5);
-    assert_eq!(
-        hex(&seed),
-        "911e174178671c174363d273e4f52695fe73a1e7c8811bae74b3c75613db00a7"
-    );
+    assert_eq!(hex(&seed), "911e174178671c174363d273e4f52695fe73a1e7c8811bae74b3c75613db00a7");
 }
 
 #[test]
@@ -66,19 +57,12 @@ fn every_field_of_the_seed_counts() {
                 5 => lease.lease += 1,
                 _ => {}
             }
-            let domain = if field == 6 {
-                Domain::Eval
-            } else {
-                Domain::Train
-            };
+            let domain = if field == 6 { Domain::Eval } else { Domain::Train };
             lease.sample_seed(domain, u32::from(field == 7))
         })
         .collect();
     for (index, seed) in seeds.iter().enumerate() {
-        assert!(
-            !seeds[..index].contains(seed),
-            "field {index} does not change the seed"
-        );
+        assert!(!seeds[..index].contains(seed), "field {index} does not change the seed");
     }
     assert_eq!(seeds[0], rollout_seed("train", &[7; 32], 0, 3, 0, 41, 0));
 }

@@ -33,8 +33,5 @@ fn rollout(sample_index: u32) -> Rollout {
 }
 
 fn group() -> Group {
-    Group {
-        lease: lease(),
-        rollouts: vec![rollout(0), rollout(1)],
-    }
+    Group { lease: lease(), rollouts: vec![rollout(0), rollout(1)] }
 }

@@ -24,9 +24,7 @@ fn any_finish() -> impl Strategy<Value = FinishReason> {
 }
 
 fn finite_logprob() -> impl Strategy<Value = f32> {
-    any::<u32>()
-        .prop_map(f32::from_bits)
-        .prop_filter("finite", |value| value.is_finite())
+    any::<u32>().prop_map(f32::from_bits).prop_filter("finite", |value| value.is_finite())
 }
 
 prop_compose! {
@@ -53,13 +51,8 @@ fn any_group() -> impl Strategy<Value = Group> {
     (any_lease(), vec(any::<u32>(), 0..40)).prop_flat_map(|(lease, prompt)| {
         let samples = lease.group_size.min(5) as usize;
         vec(any_rollout(lease.lease, prompt), 0..=samples).prop_map(move |mut rollouts| {
-            (0..)
-                .zip(&mut rollouts)
-                .for_each(|(index, rollout)| rollout.sample_index = index);
-            Group {
-                lease: lease.clone(),
-                rollouts,
-            }
+            (0..).zip(&mut rollouts).for_each(|(index, rollout)| rollout.sample_index = index);
+            Group { lease: lease.clone(), rollouts }
         })
     })
 }

@@ -115,13 +115,8 @@ proptest! {
 /// The weather above would prove little if nothing ever went wrong in it.
 #[test]
 fn the_chaos_is_real() {
-    let config = RoundsConfig {
-        mode: Mode::Async,
-        steps_max: 60,
-        prompts_per_step: 3,
-        staleness_max: 2,
-        ..super::config()
-    };
+    let config =
+        RoundsConfig { mode: Mode::Async, steps_max: 60, prompts_per_step: 3, staleness_max: 2, ..super::config() };
     let weather = Weather {
         seed: 5,
         in_order: false,
@@ -135,12 +130,6 @@ fn the_chaos_is_real() {
     let counters = world.rounds.counters();
     assert!(world.log.len() > 300, "{} events", world.log.len());
     assert!(world.crashes > 10, "{} crashes", world.crashes);
-    assert!(
-        counters.dropped_stale > 0 && counters.dropped_no_signal > 0,
-        "{counters:?}"
-    );
-    assert!(
-        counters.dropped_failed > 0 && counters.staleness_max == 2,
-        "{counters:?}"
-    );
+    assert!(counters.dropped_stale > 0 && counters.dropped_no_signal > 0, "{counters:?}");
+    assert!(counters.dropped_failed > 0 && counters.staleness_max == 2, "{counters:?}");
 }

@@ -17,16 +17,10 @@ fn config() -> RoundsConfig {
         mode: Mode::Sequential,
         staleness_max: 1,
         in_flight_groups_max: 100,
-        gate: Gate {
-            reject_zero_signal: true,
-            reward_mean: None,
-        },
+        gate: Gate { reject_zero_signal: true, reward_mean: None },
         eval: None,
         checkpoint_interval_steps: None,
-        tasks: vec![TaskShare {
-            weight: 1,
-            items: None,
-        }],
+        tasks: vec![TaskShare { weight: 1, items: None }],
         run_seed: [7; 32],
         worker: 0,
         beacon_round: 0,

@@ -3,8 +3,7 @@
 use std::num::NonZeroU64;
 
 use rounds::{
-    Action, EvalPlan, Event, FinishCause, GroupSummary, Notice, Party, Rounds, RoundsConfig,
-    RoundsError, Wait, Waiting,
+    Action, EvalPlan, Event, FinishCause, GroupSummary, Notice, Party, Rounds, RoundsConfig, RoundsError, Wait, Waiting,
 };
 
 use super::config;
@@ -12,86 +11,40 @@ use super::script::{Run, asynchronous, good, published, trained};
 
 #[test]
 fn evals_start_on_time_and_hold_up_only_the_end() {
-    let plan = EvalPlan {
-        interval_steps: NonZeroU64::new(2),
-        items: 5,
-        samples: 4,
-        at_start: true,
-        at_end: true,
-    };
-    let mut run = Run::of(RoundsConfig {
-        eval: Some(plan),
-        prompts_per_step: 1,
-        ..config()
-    });
+    let plan = EvalPlan { interval_steps: NonZeroU64::new(2), items: 5, samples: 4, at_start: true, at_end: true };
+    let mut run = Run::of(RoundsConfig { eval: Some(plan), prompts_per_step: 1, ..config() });
     assert_eq!(run.hears(Event::Started), ["eval 0@0", "lease 0@0"]);
     run.hears_all([good(0, 0), trained(1)]);
-    assert_eq!(
-        run.hears(published(1)),
-        ["lease 1@1"],
-        "1 is no multiple of 2"
-    );
+    assert_eq!(run.hears(published(1)), ["lease 1@1"], "1 is no multiple of 2");
     run.hears_all([good(1, 1), trained(2)]);
     assert_eq!(run.hears(published(2)), ["eval 1@2", "lease 2@2"]);
-    assert_eq!(
-        run.hears(good(2, 2)),
-        ["train 3 [2]"],
-        "no eval is done yet, training goes on"
-    );
+    assert_eq!(run.hears(good(2, 2)), ["train 3 [2]"], "no eval is done yet, training goes on");
     run.hears(trained(3));
-    assert_eq!(
-        run.hears(published(3)),
-        ["eval 2@3"],
-        "the end, off the interval"
-    );
-    run.hears_all([
-        Event::CheckpointSaved { step: 3 },
-        Event::EvalFinished { eval: 0 },
-    ]);
-    run.hears(Event::EvalFailed {
-        eval: 1,
-        cause: "gone".into(),
-    });
-    let waits = Wait {
-        who: Party::Run,
-        on: Waiting::Eval {
-            eval: 2,
-            version: 3,
-        },
-    };
+    assert_eq!(run.hears(published(3)), ["eval 2@3"], "the end, off the interval");
+    run.hears_all([Event::CheckpointSaved { step: 3 }, Event::EvalFinished { eval: 0 }]);
+    run.hears(Event::EvalFailed { eval: 1, cause: "gone".into() });
+    let waits = Wait { who: Party::Run, on: Waiting::Eval { eval: 2, version: 3 } };
     assert_eq!(run.0.waiting_on(), [waits]);
-    assert_eq!(
-        run.hears(Event::EvalFinished { eval: 2 }),
-        ["finish StepsDone"]
-    );
+    assert_eq!(run.hears(Event::EvalFinished { eval: 2 }), ["finish StepsDone"]);
 }
 
 #[test]
 fn stop_saves_and_resume_goes_on_where_it_was() {
     let mut run = Run::of(config());
     run.hears_all([Event::Started, good(0, 0), good(1, 0)]);
-    assert!(
-        run.hears(Event::StopRequested).is_empty(),
-        "the step in training is finished first"
-    );
+    assert!(run.hears(Event::StopRequested).is_empty(), "the step in training is finished first");
     assert_eq!(run.hears(trained(1)), ["publish 1", "save 1"]);
     assert!(run.hears(published(1)).is_empty(), "nothing new is leased");
     let end = run.hears(Event::CheckpointSaved { step: 1 });
     assert_eq!(end, ["finish Stopped"]);
-    assert_eq!(
-        run.0.on_event(&good(0, 0)).unwrap_err(),
-        RoundsError::RunOver
-    );
+    assert_eq!(run.0.on_event(&good(0, 0)).unwrap_err(), RoundsError::RunOver);
     assert_eq!(run.hears(Event::Started), ["lease 2@1", "lease 3@1"]);
 }
 
 #[test]
 fn resume_asks_again_for_everything_unanswered() {
     let interval = NonZeroU64::new(1);
-    let mut run = Run::of(RoundsConfig {
-        checkpoint_interval_steps: interval,
-        ..asynchronous()
-    });
+    let mut run = Run::of(RoundsConfig { checkpoint_interval_steps: interval, ..asynchronous() });
     run.hears_all([Event::Started, good(0, 0), good(1, 0), good(2, 0)]);
     let after = run.hears(trained(1));
     assert_eq!(after, ["publish 1", "save 1"]);
@@ -107,18 +60,8 @@ fn resume_asks_again_for_everything_unanswered() {
 #[test]
 fn checkpoint_that_is_slow_is_not_overtaken() {
     let interval = NonZeroU64::new(1);
-    let mut run = Run::of(RoundsConfig {
-        checkpoint_interval_steps: interval,
-        ..asynchronous()
-    });
-    run.hears_all([
-        Event::Started,
-        good(0, 0),
-        good(1, 0),
-        good(2, 0),
-        trained(1),
-        good(3, 0),
-    ]);
+    let mut run = Run::of(RoundsConfig { checkpoint_interval_steps: interval, ..asynchronous() });
+    run.hears_all([Event::Started, good(0, 0), good(1, 0), good(2, 0), trained(1), good(3, 0)]);
     let skipped = format!("{:?}", Notice::CheckpointSkipped { step: 2 });
     assert_eq!(run.hears(trained(2)), ["publish 2".to_string(), skipped]);
 }
@@ -126,65 +69,21 @@ fn checkpoint_that_is_slow_is_not_overtaken() {
 #[test]
 fn false_reports_are_refused_by_name_and_change_nothing() {
     let mut run = Run::of(config());
-    assert_eq!(
-        run.0.on_event(&trained(1)).unwrap_err(),
-        RoundsError::NotStarted
-    );
+    assert_eq!(run.0.on_event(&trained(1)).unwrap_err(), RoundsError::NotStarted);
     run.hears(Event::Started);
     let before = run.0.clone();
-    let empty = Event::GroupFinished(GroupSummary {
-        lease: 0,
-        rollouts: vec![],
-    });
-    let Event::GroupFinished(mut many) = good(0, 0) else {
-        unreachable!("good makes a group")
-    };
+    let empty = Event::GroupFinished(GroupSummary { lease: 0, rollouts: vec![] });
+    let Event::GroupFinished(mut many) = good(0, 0) else { unreachable!("good makes a group") };
     many.rollouts.push(many.rollouts[0]);
     let cases = [
         (good(2, 0), RoundsError::LeaseUnknown { lease: 2, next: 2 }),
         (empty, RoundsError::NoRollouts { lease: 0 }),
-        (
-            Event::GroupFinished(many),
-            RoundsError::TooManyRollouts {
-                lease: 0,
-                limit: 2,
-                given: 3,
-            },
-        ),
-        (
-            good(0, 1),
-            RoundsError::WeightsFromTheFuture {
-                lease: 0,
-                limit: 0,
-                given: 1,
-            },
-        ),
-        (
-            published(1),
-            RoundsError::VersionOutOfOrder {
-                min: 1,
-                max: 0,
-                given: 1,
-            },
-        ),
-        (
-            trained(1),
-            RoundsError::StepNotInTraining {
-                expected: None,
-                given: 1,
-            },
-        ),
-        (
-            Event::EvalFinished { eval: 0 },
-            RoundsError::EvalNotRunning { eval: 0 },
-        ),
-        (
-            Event::CheckpointSaved { step: 0 },
-            RoundsError::CheckpointNotAsked {
-                expected: None,
-                given: 0,
-            },
-        ),
+        (Event::GroupFinished(many), RoundsError::TooManyRollouts { lease: 0, limit: 2, given: 3 }),
+        (good(0, 1), RoundsError::WeightsFromTheFuture { lease: 0, limit: 0, given: 1 }),
+        (published(1), RoundsError::VersionOutOfOrder { min: 1, max: 0, given: 1 }),
+        (trained(1), RoundsError::StepNotInTraining { expected: None, given: 1 }),
+        (Event::EvalFinished { eval: 0 }, RoundsError::EvalNotRunning { eval: 0 }),
+        (Event::CheckpointSaved { step: 0 }, RoundsError::CheckpointNotAsked { expected: None, given: 0 }),
     ];
     for (event, error) in cases {
         assert_eq!(run.0.on_event(&event).unwrap_err(), error);
@@ -194,57 +93,30 @@ fn false_reports_are_refused_by_name_and_change_nothing() {
 
 #[test]
 fn who_waits_on_whom_is_told_at_each_stage() {
-    let mut run = Run::of(RoundsConfig {
-        prompts_per_step: 1,
-        ..config()
-    });
+    let mut run = Run::of(RoundsConfig { prompts_per_step: 1, ..config() });
     let wait = |who, on| Wait { who, on };
     assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Start)]);
     run.hears(Event::Started);
-    let groups = Waiting::Groups {
-        have: 0,
-        need: 1,
-        in_flight: 1,
-    };
+    let groups = Waiting::Groups { have: 0, need: 1, in_flight: 1 };
     let both = [wait(Party::Trainer, groups), wait(Party::Workers, groups)];
     assert_eq!(run.0.waiting_on(), both);
     run.hears(good(0, 0));
-    assert_eq!(
-        run.0.waiting_on(),
-        [wait(Party::Workers, Waiting::Trainer { step: 1 })]
-    );
+    assert_eq!(run.0.waiting_on(), [wait(Party::Workers, Waiting::Trainer { step: 1 })]);
     run.hears(trained(1));
     let weights = Waiting::Weights { version: 1 };
-    assert_eq!(
-        run.0.waiting_on(),
-        [wait(Party::Trainer, weights), wait(Party::Workers, weights)]
-    );
+    assert_eq!(run.0.waiting_on(), [wait(Party::Trainer, weights), wait(Party::Workers, weights)]);
     run.hears_all([published(1), Event::StopRequested]);
-    assert_eq!(
-        run.0.waiting_on(),
-        [wait(Party::Run, Waiting::Checkpoint { step: 1 })]
-    );
+    assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Checkpoint { step: 1 })]);
     run.hears(Event::CheckpointSaved { step: 1 });
     let cause = FinishCause::Stopped;
-    assert_eq!(
-        run.0.waiting_on(),
-        [wait(Party::Run, Waiting::Finished { cause })]
-    );
+    assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Finished { cause })]);
 }
 
 #[test]
 fn lease_carries_the_run_and_the_item() {
     let mut rounds = Rounds::new(config()).unwrap();
     let actions = rounds.on_event(&Event::Started).unwrap();
-    let Action::Lease(lease) = &actions[1] else {
-        panic!("{actions:?}")
-    };
-    assert_eq!(
-        (lease.lease, lease.task, lease.item, lease.group_size),
-        (1, 0, 1, 2)
-    );
-    assert_eq!(
-        (lease.run_seed, lease.worker, lease.beacon_round),
-        ([7; 32], 0, 0)
-    );
+    let Action::Lease(lease) = &actions[1] else { panic!("{actions:?}") };
+    assert_eq!((lease.lease, lease.task, lease.item, lease.group_size), (1, 0, 1, 2));
+    assert_eq!((lease.run_seed, lease.worker, lease.beacon_round), ([7; 32], 0, 0));
 }

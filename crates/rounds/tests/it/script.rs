@@ -15,15 +15,8 @@ pub(crate) fn dull(lease: u64, version: u64) -> Event {
 }
 
 fn group(lease: u64, weight_version_min: u64, rewards: [i64; 2]) -> Event {
-    let rollout = |reward_micro| RolloutSummary {
-        reward_micro,
-        weight_version_min,
-        tokens: 5,
-    };
-    Event::GroupFinished(GroupSummary {
-        lease,
-        rollouts: rewards.map(rollout).to_vec(),
-    })
+    let rollout = |reward_micro| RolloutSummary { reward_micro, weight_version_min, tokens: 5 };
+    Event::GroupFinished(GroupSummary { lease, rollouts: rewards.map(rollout).to_vec() })
 }
 
 /// Actions in short: `lease 3@1`, `train 1 [0, 1]`, `drop 0 NoSignal`.
@@ -54,10 +47,7 @@ impl Run {
     }
 
     pub(crate) fn hears_all<const N: usize>(&mut self, events: [Event; N]) -> Vec<String> {
-        events
-            .into_iter()
-            .flat_map(|event| self.hears(event))
-            .collect()
+        events.into_iter().flat_map(|event| self.hears(event)).collect()
     }
 }
 
@@ -70,8 +60,5 @@ pub(crate) fn published(version: u64) -> Event {
 }
 
 pub(crate) fn asynchronous() -> RoundsConfig {
-    RoundsConfig {
-        mode: Mode::Async,
-        ..config()
-    }
+    RoundsConfig { mode: Mode::Async, ..config() }
 }

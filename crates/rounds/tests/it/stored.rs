@@ -3,8 +3,7 @@
 use protocol::{FinishReason, Group, PromptLease, Rollout};
 use rounds::constants::{STATE_BYTES_MAX, STATE_FORMAT};
 use rounds::{
-    Action, Event, Gate, GroupSummary, RewardBounds, RolloutSummary, Rounds, RoundsConfig,
-    RoundsError, TaskShare,
+    Action, Event, Gate, GroupSummary, RewardBounds, RolloutSummary, Rounds, RoundsConfig, RoundsError, TaskShare,
 };
 
 use super::config;
@@ -26,11 +25,7 @@ fn state_survives_the_disk() {
 /// If this changes, checkpoints of the day before cannot be read: bump `STATE_FORMAT`.
 #[test]
 fn state_has_its_golden_bytes() {
-    let hex: String = running()
-        .to_bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = running().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let seed = "07".repeat(32);
     let config = format!("03020200016401000000{}{seed}0000", "010100");
     // Phase running; cursor with credit 0, drawn 2; one event; next lease 2; leases 0 and 1 out.
@@ -48,27 +43,12 @@ fn damaged_states_are_refused_by_name() {
         let error = Rounds::from_bytes(&bytes[..length]).unwrap_err();
         assert_eq!(error, RoundsError::StateMalformed { bytes: length });
     }
-    assert_eq!(
-        Rounds::from_bytes(&[]).unwrap_err(),
-        RoundsError::StateMalformed { bytes: 0 }
-    );
+    assert_eq!(Rounds::from_bytes(&[]).unwrap_err(), RoundsError::StateMalformed { bytes: 0 });
     let error = Rounds::from_bytes(&[9, 1]).unwrap_err();
-    assert_eq!(
-        error,
-        RoundsError::StateFormat {
-            expected: STATE_FORMAT,
-            given: 9
-        }
-    );
+    assert_eq!(error, RoundsError::StateFormat { expected: STATE_FORMAT, given: 9 });
     let given = STATE_BYTES_MAX + 1;
     let error = Rounds::from_bytes(&vec![1; given]).unwrap_err();
-    assert_eq!(
-        error,
-        RoundsError::StateTooLarge {
-            limit: STATE_BYTES_MAX,
-            given
-        }
-    );
+    assert_eq!(error, RoundsError::StateTooLarge { limit: STATE_BYTES_MAX, given });
 }
 
 #[test]
@@ -93,82 +73,23 @@ fn no_damaged_byte_makes_a_state_that_panics() {
 
 #[test]
 fn impossible_configurations_are_refused_with_their_bounds() {
-    let share = |weight| {
-        vec![TaskShare {
-            weight,
-            items: None,
-        }]
-    };
-    let bounds = Some(RewardBounds {
-        min_micro: 2,
-        max_micro: 1,
-    });
-    let strict = Gate {
-        reject_zero_signal: true,
-        reward_mean: None,
-    };
-    let range = |field, min, max, given| RoundsError::ConfigRange {
-        field,
-        min,
-        max,
-        given,
-    };
+    let share = |weight| vec![TaskShare { weight, items: None }];
+    let bounds = Some(RewardBounds { min_micro: 2, max_micro: 1 });
+    let strict = Gate { reject_zero_signal: true, reward_mean: None };
+    let range = |field, min, max, given| RoundsError::ConfigRange { field, min, max, given };
     let cases = [
+        (RoundsConfig { prompts_per_step: 0, ..config() }, range("prompts_per_step", 1, 65_536, 0)),
+        (RoundsConfig { group_size: 1025, ..config() }, range("group_size", 1, 1024, 1025)),
+        (RoundsConfig { staleness_max: 257, ..config() }, range("staleness_max", 0, 256, 257)),
+        (RoundsConfig { tasks: vec![], ..config() }, range("tasks", 1, 1024, 0)),
+        (RoundsConfig { tasks: share(0), ..config() }, range("tasks.weight", 1, 1_000_000, 0)),
         (
-            RoundsConfig {
-                prompts_per_step: 0,
-                ..config()
-            },
-            range("prompts_per_step", 1, 65_536, 0),
-        ),
-        (
-            RoundsConfig {
-                group_size: 1025,
-                ..config()
-            },
-            range("group_size", 1, 1024, 1025),
-        ),
-        (
-            RoundsConfig {
-                staleness_max: 257,
-                ..config()
-            },
-            range("staleness_max", 0, 256, 257),
-        ),
-        (
-            RoundsConfig {
-                tasks: vec![],
-                ..config()
-            },
-            range("tasks", 1, 1024, 0),
-        ),
-        (
-            RoundsConfig {
-                tasks: share(0),
-                ..config()
-            },
-            range("tasks.weight", 1, 1_000_000, 0),
-        ),
-        (
-            RoundsConfig {
-                group_size: 1,
-                gate: strict.clone(),
-                ..config()
-            },
+            RoundsConfig { group_size: 1, gate: strict.clone(), ..config() },
             RoundsError::GateNeedsPairs { group_size: 1 },
         ),
         (
-            RoundsConfig {
-                gate: Gate {
-                    reward_mean: bounds,
-                    ..strict
-                },
-                ..config()
-            },
-            RoundsError::RewardBoundsEmpty {
-                min_micro: 2,
-                max_micro: 1,
-            },
+            RoundsConfig { gate: Gate { reward_mean: bounds, ..strict }, ..config() },
+            RoundsError::RewardBoundsEmpty { min_micro: 2, max_micro: 1 },
         ),
     ];
     for (config, error) in cases {
@@ -178,13 +99,8 @@ fn impossible_configurations_are_refused_with_their_bounds() {
 
 #[test]
 fn summary_of_a_group_holds_what_decides() {
-    let actions = Rounds::new(config())
-        .unwrap()
-        .on_event(&Event::Started)
-        .unwrap();
-    let Action::Lease(lease) = &actions[0] else {
-        panic!("{actions:?}")
-    };
+    let actions = Rounds::new(config()).unwrap().on_event(&Event::Started).unwrap();
+    let Action::Lease(lease) = &actions[0] else { panic!("{actions:?}") };
     let rollout = |weight_versions: Vec<u64>| Rollout {
         lease: 0,
         sample_index: 0,
@@ -196,22 +112,9 @@ fn summary_of_a_group_holds_what_decides() {
         reward_micro: 250_000,
         exact: false,
     };
-    let lease = PromptLease {
-        weight_version: 4,
-        ..lease.clone()
-    };
-    let group = Group {
-        lease,
-        rollouts: vec![rollout(vec![6, 5, 6]), rollout(vec![])],
-    };
-    let summary = |weight_version_min, tokens| RolloutSummary {
-        reward_micro: 250_000,
-        weight_version_min,
-        tokens,
-    };
+    let lease = PromptLease { weight_version: 4, ..lease.clone() };
+    let group = Group { lease, rollouts: vec![rollout(vec![6, 5, 6]), rollout(vec![])] };
+    let summary = |weight_version_min, tokens| RolloutSummary { reward_micro: 250_000, weight_version_min, tokens };
     let rollouts = vec![summary(5, 3), summary(4, 0)];
-    assert_eq!(
-        GroupSummary::from(&group),
-        GroupSummary { lease: 0, rollouts }
-    );
+    assert_eq!(GroupSummary::from(&group), GroupSummary { lease: 0, rollouts });
 }

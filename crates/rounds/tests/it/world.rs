@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use protocol::PromptLease;
 use rounds::{
-    Action, Batch, DropReason, Event, FinishCause, GroupSummary, Notice, RolloutSummary, Rounds,
-    RoundsConfig, RoundsError,
+    Action, Batch, DropReason, Event, FinishCause, GroupSummary, Notice, RolloutSummary, Rounds, RoundsConfig,
+    RoundsError,
 };
 
 /// SplitMix64: enough chance for a test, and the same on every machine.
@@ -72,11 +72,7 @@ enum Job {
     Publish(u64),
     Eval(u64),
     LostEval(u64),
-    Save {
-        step: u64,
-        state: Vec<u8>,
-        trainer: Trainer,
-    },
+    Save { step: u64, state: Vec<u8>, trainer: Trainer },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +100,7 @@ pub(crate) struct World {
     pub(crate) evals: Vec<u64>,
 }
 
-const FRESH: Trainer = Trainer {
-    step: 0,
-    weights: 1,
-};
+const FRESH: Trainer = Trainer { step: 0, weights: 1 };
 
 impl World {
     pub(crate) fn new(config: &RoundsConfig, weather: Weather) -> Self {
@@ -170,21 +163,14 @@ impl World {
             self.crashes += 1;
             return self.resume();
         }
-        actions
-            .into_iter()
-            .filter_map(|action| self.act(action))
-            .last()
+        actions.into_iter().filter_map(|action| self.act(action)).last()
     }
 
     /// Checks what the rules promise of each action, once: replays do not come here.
     fn witness(&mut self, action: &Action) {
         match action {
             Action::TrainBatch(batch) if self.batches.len() as u64 >= batch.step => {
-                assert_eq!(
-                    self.batches[batch.step as usize - 1],
-                    batch.leases,
-                    "asked for again"
-                );
+                assert_eq!(self.batches[batch.step as usize - 1], batch.leases, "asked for again");
             }
             Action::TrainBatch(batch) => self.witness_batch(batch),
             Action::DropGroup { lease, reason } => self.end(*lease, End::Dropped(*reason)),
@@ -196,22 +182,12 @@ impl World {
     fn witness_batch(&mut self, batch: &Batch) {
         let wanted = self.config.prompts_per_step as usize;
         let short = self.short_steps.contains(&batch.step);
-        assert!(
-            batch.leases.len() == wanted || short,
-            "a batch keeps its size or says why"
-        );
+        assert!(batch.leases.len() == wanted || short, "a batch keeps its size or says why");
         for &lease in &batch.leases {
             let rollouts = &self.store[&lease].rollouts;
-            let oldest = rollouts
-                .iter()
-                .map(|rollout| rollout.weight_version_min)
-                .min()
-                .unwrap();
+            let oldest = rollouts.iter().map(|rollout| rollout.weight_version_min).min().unwrap();
             let staleness = batch.step - 1 - oldest;
-            assert!(
-                staleness <= self.config.staleness_limit(),
-                "stale by {staleness}"
-            );
+            assert!(staleness <= self.config.staleness_limit(), "stale by {staleness}");
             self.end(lease, End::Trained(batch.step));
         }
         self.batches.push(batch.leases.clone());
@@ -234,11 +210,7 @@ impl World {
             Action::StartEval { eval, .. } => self.jobs.push(Job::LostEval(eval)),
             Action::SaveCheckpoint { step } => {
                 let state = self.rounds.to_bytes();
-                self.jobs.push(Job::Save {
-                    step,
-                    state,
-                    trainer: self.trainer,
-                });
+                self.jobs.push(Job::Save { step, state, trainer: self.trainer });
             }
             Action::DropGroup { lease, .. } => self.jobs.retain(
                 // Half of the cancelled work comes back all the same.
@@ -251,11 +223,7 @@ impl World {
     }
 
     fn finish_some_job(&mut self) -> Option<FinishCause> {
-        assert!(
-            !self.jobs.is_empty(),
-            "stuck; waiting on {:?}",
-            self.rounds.waiting_on()
-        );
+        assert!(!self.jobs.is_empty(), "stuck; waiting on {:?}", self.rounds.waiting_on());
         assert!(!self.rounds.waiting_on().is_empty() || self.rounds.training().is_some());
         let mut index = self.chance.below(self.jobs.len() as u64) as usize;
         if let (Job::Group(_), true) = (&self.jobs[index], self.weather.in_order) {
@@ -263,9 +231,7 @@ impl World {
                 Job::Group(lease) => lease.lease,
                 _ => u64::MAX,
             };
-            index = (0..self.jobs.len())
-                .min_by_key(|&at| lease(&self.jobs[at]))
-                .unwrap();
+            index = (0..self.jobs.len()).min_by_key(|&at| lease(&self.jobs[at])).unwrap();
         }
         let event = match self.jobs.swap_remove(index) {
             Job::Group(lease) => self.make_group(&lease),
@@ -275,15 +241,8 @@ impl World {
             }
             Job::Publish(version) => Event::WeightsPublished { version },
             Job::Eval(eval) => Event::EvalFinished { eval },
-            Job::LostEval(eval) => Event::EvalFailed {
-                eval,
-                cause: "its weights are gone".into(),
-            },
-            Job::Save {
-                step,
-                state,
-                trainer,
-            } => {
+            Job::LostEval(eval) => Event::EvalFailed { eval, cause: "its weights are gone".into() },
+            Job::Save { step, state, trainer } => {
                 self.checkpoint = Some((state, trainer));
                 Event::CheckpointSaved { step }
             }
@@ -298,26 +257,16 @@ impl World {
         let version = lease.weight_version + self.chance.below(newer + 1);
         let luck = mix(lease.item ^ mix(version ^ u64::from(lease.task) << 32)) % 1000;
         if luck < self.weather.fail_permille {
-            return Event::GroupFailed {
-                lease: lease.lease,
-                cause: "bad luck".into(),
-            };
+            return Event::GroupFailed { lease: lease.lease, cause: "bad luck".into() };
         }
         let dull = luck < self.weather.fail_permille + self.weather.dull_permille;
         let rollout = |sample: u32| RolloutSummary {
-            reward_micro: if dull {
-                0
-            } else {
-                i64::from(sample) * 1000 + luck as i64
-            },
+            reward_micro: if dull { 0 } else { i64::from(sample) * 1000 + luck as i64 },
             weight_version_min: version,
             tokens: 7,
         };
         let rollouts = (0..lease.group_size).map(rollout).collect();
-        Event::GroupFinished(GroupSummary {
-            lease: lease.lease,
-            rollouts,
-        })
+        Event::GroupFinished(GroupSummary { lease: lease.lease, rollouts })
     }
 
     /// A new process: the last checkpoint, then the log, then `Started`.
@@ -327,20 +276,12 @@ impl World {
             Some((state, trainer)) => (Rounds::from_bytes(state).unwrap(), *trainer),
             None => (Rounds::new(self.config.clone()).unwrap(), FRESH),
         };
-        assert_eq!(
-            self.trainer.step,
-            self.rounds.steps_trained(),
-            "one moment, both halves"
-        );
+        assert_eq!(self.trainer.step, self.rounds.steps_trained(), "one moment, both halves");
         for (event, actions) in &self.log[self.rounds.events_taken() as usize..] {
             if let (Event::StepTrained { .. }, Some(batch)) = (event, self.rounds.training()) {
                 self.trainer.train(batch, &self.store);
             }
-            assert_eq!(
-                &self.rounds.on_event(event).unwrap(),
-                actions,
-                "replay does the same"
-            );
+            assert_eq!(&self.rounds.on_event(event).unwrap(), actions, "replay does the same");
         }
         self.tell(Event::Started)
     }

@@ -4,12 +4,7 @@ use tasks::{Item, Split, Task, ratcliff_micro};
 use crate::{all_tasks, file_task, task};
 
 fn item(prompt: &str, answer: &str) -> Item {
-    Item {
-        prompt: prompt.to_owned(),
-        answer: answer.to_owned(),
-        split: Split::Train,
-        index: 0,
-    }
+    Item { prompt: prompt.to_owned(), answer: answer.to_owned(), split: Split::Train, index: 0 }
 }
 
 /// Reward in millionths and whether it is exact.
@@ -20,16 +15,11 @@ fn grade(task: &dyn Task, item: &Item, completion: &str) -> (i64, bool) {
 
 #[test]
 fn similarity_is_that_of_pythons_difflib() {
-    let rows: Vec<serde_json::Value> =
-        serde_json::from_str(include_str!("../fixtures/difflib.json")).unwrap();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("../fixtures/difflib.json")).unwrap();
     assert!(rows.len() > 100);
     for row in rows {
         let (a, b) = (row["a"].as_str().unwrap(), row["b"].as_str().unwrap());
-        assert_eq!(
-            Some(ratcliff_micro(a, b)),
-            row["micro"].as_i64(),
-            "{a:?} {b:?}"
-        );
+        assert_eq!(Some(ratcliff_micro(a, b)), row["micro"].as_i64(), "{a:?} {b:?}");
     }
 }
 
@@ -57,27 +47,17 @@ fn reversed_text_counts_only_inside_the_first_pair_of_tags() {
     let hello = item("hello", "olleh");
     for (completion, expected) in [
         ("<reversed_text>olleh</reversed_text>", (1_000_000, true)),
-        (
-            "Sure! <reversed_text>\n olleh \n</reversed_text> Done.",
-            (1_000_000, true),
-        ),
+        ("Sure! <reversed_text>\n olleh \n</reversed_text> Done.", (1_000_000, true)),
         ("olleh", (0, false)),
         ("<reversed_text>olleh", (0, false)),
-        (
-            "<reversed_text>x</reversed_text><reversed_text>olleh</reversed_text>",
-            (0, false),
-        ),
+        ("<reversed_text>x</reversed_text><reversed_text>olleh</reversed_text>", (0, false)),
         // "hello" against "olleh": the first longest block of "hello" is "h", which leaves nothing
         // to the left and, right of it, nothing in the answer: M = 1 would be "h" at 0 and 4;
         // "ll" is longer, then nothing fits left ("he" against "o") or right ("o" against "eh"):
         // M = 2, 2*2/10.
         ("<reversed_text>hello</reversed_text>", (400_000, false)),
     ] {
-        assert_eq!(
-            grade(&*tagged, &hello, completion),
-            expected,
-            "{completion:?}"
-        );
+        assert_eq!(grade(&*tagged, &hello, completion), expected, "{completion:?}");
     }
     let bare = task(r#"{"type":"reverse-text","tags":false}"#);
     assert_eq!(grade(&*bare, &hello, " olleh\n"), (1_000_000, true));
@@ -103,10 +83,7 @@ fn countdown_takes_any_solution_that_uses_every_number_once() {
     for (completion, expected) in [
         ("3*8+9", (1_000_000, true)),
         ("9 + (8 * 3)", (1_000_000, true)),
-        (
-            "I think 1+1.\n<answer>2</answer><answer> 9+3*8 </answer>",
-            (1_000_000, true),
-        ),
+        ("I think 1+1.\n<answer>2</answer><answer> 9+3*8 </answer>", (1_000_000, true)),
         ("3+8+9", (100_000, false)),
         ("33", (0, false)),
         ("3*8+9+0", (0, false)),
@@ -118,10 +95,7 @@ fn countdown_takes_any_solution_that_uses_every_number_once() {
         assert_eq!(grade(&*task, &game, completion), expected, "{completion:?}");
     }
     // 8/(3-8/3) = 24 needs exact thirds
-    assert_eq!(
-        grade(&*task, &item("3,3,8,8:24=", ""), "8/(3-8/3)"),
-        (1_000_000, true)
-    );
+    assert_eq!(grade(&*task, &item("3,3,8,8:24=", ""), "8/(3-8/3)"), (1_000_000, true));
     // rounding division would give 3
     assert_eq!(grade(&*task, &item("2,7:3=", ""), "7/2"), (100_000, false));
 }
@@ -129,16 +103,11 @@ fn countdown_takes_any_solution_that_uses_every_number_once() {
 #[test]
 fn sat_pays_grails_components_over_grails_maximum() {
     let task = task(r#"{"type":"sat"}"#);
-    let prompt =
-        "SAT Problem:\nVariables: 4\nClauses:\n  (x1 OR x2 OR NOT x3)\n  (NOT x1 OR x4 OR x3)\n\n";
+    let prompt = "SAT Problem:\nVariables: 4\nClauses:\n  (x1 OR x2 OR NOT x3)\n  (NOT x1 OR x4 OR x3)\n\n";
     let problem = item(prompt, "1 0 0 1");
     for (completion, micro, exact) in [
         ("<SOLUTION>1 0 0 1</SOLUTION>", 1_135_000, true),
-        (
-            "<think>well</think><solution>1001</solution>",
-            1_135_000,
-            true,
-        ),
+        ("<think>well</think><solution>1001</solution>", 1_135_000, true),
         // another assignment that satisfies both clauses
         ("<SOLUTION>0 1 1 0</SOLUTION>", 1_135_000, true),
         // well formed and wrong: .045 + .02 + .045 + .02 + .005
@@ -150,16 +119,8 @@ fn sat_pays_grails_components_over_grails_maximum() {
         ("<SOLUTION>1 0 0</SOLUTION>", -1, false),
         ("1 0 0 1", -1, false),
     ] {
-        let micro = if micro < 0 {
-            0
-        } else {
-            micro * 1_000_000 / 1_135_000
-        };
-        assert_eq!(
-            grade(&*task, &problem, completion),
-            (micro, exact),
-            "{completion:?}"
-        );
+        let micro = if micro < 0 { 0 } else { micro * 1_000_000 / 1_135_000 };
+        assert_eq!(grade(&*task, &problem, completion), (micro, exact), "{completion:?}");
     }
 }
 
@@ -176,11 +137,7 @@ fn sorting_pays_for_places_put_right_and_nothing_for_the_prompt() {
         ("dcba", (0, false)),
         ("abcdd", (666_666, false)),
     ] {
-        assert_eq!(
-            grade(&*letters, &list, completion),
-            expected,
-            "{completion:?}"
-        );
+        assert_eq!(grade(&*letters, &list, completion), expected, "{completion:?}");
     }
     let numbers = task(r#"{"type":"sort","kind":"numbers"}"#);
     let list = item("31 7 22=", "7 22 31");
@@ -200,11 +157,7 @@ fn word_problems_are_graded_by_the_last_number() {
         ("-1250", false),
         ("many", false),
     ] {
-        assert_eq!(
-            task.grade(&question, completion).exact,
-            right,
-            "{completion}"
-        );
+        assert_eq!(task.grade(&question, completion).exact, right, "{completion}");
     }
 }
 
@@ -214,18 +167,11 @@ fn the_four_graders_of_a_data_set_each_look_for_their_own_sign() {
 {"prompt":"q","answer":12}"#;
     let rewards = |grader: &str, completion: &str| {
         let json = format!(r#"{{"type":"dataset","path":"d","grader":"{grader}"}}"#);
-        grade(
-            &*file_task(&json, lines).unwrap(),
-            &item("p", "12"),
-            completion,
-        )
+        grade(&*file_task(&json, lines).unwrap(), &item("p", "12"), completion)
     };
     assert_eq!(rewards("exact", " 12\n"), (1_000_000, true));
     assert_eq!(rewards("exact", "it is 12"), (0, false));
-    assert_eq!(
-        rewards("contains_boxed", r"so \boxed{ 1 2 }"),
-        (1_000_000, true)
-    );
+    assert_eq!(rewards("contains_boxed", r"so \boxed{ 1 2 }"), (1_000_000, true));
     assert_eq!(rewards("contains_boxed", "12"), (0, false));
     assert_eq!(rewards("number", "it is 12.0!"), (1_000_000, true));
     assert_eq!(rewards("number", "12 or 13"), (0, false));

@@ -12,9 +12,7 @@ fn train_and_held_out_prompts_never_meet_whatever_the_seeds() {
         let prompts = |split: Split| -> BTreeSet<String> {
             let seeds = if split == Split::Train { 0..3u64 } else { 3..6 };
             let pairs = seeds.flat_map(|seed| (0..400u64).map(move |index| (seed, index)));
-            pairs
-                .map(|(seed, index)| task.item(seed, split, index).unwrap().prompt)
-                .collect()
+            pairs.map(|(seed, index)| task.item(seed, split, index).unwrap().prompt).collect()
         };
         let (train, held_out) = (prompts(Split::Train), prompts(Split::HeldOut));
         assert!(!train.is_empty() && !held_out.is_empty());
@@ -27,10 +25,7 @@ fn train_and_held_out_prompts_never_meet_whatever_the_seeds() {
 fn an_item_is_a_function_of_seed_split_and_index() {
     for (once, again) in all_tasks().into_iter().zip(all_tasks()) {
         // asked for in another order, from another instance
-        let backwards: Vec<_> = (0..20)
-            .rev()
-            .map(|index| again.item(7, Split::Train, index).unwrap())
-            .collect();
+        let backwards: Vec<_> = (0..20).rev().map(|index| again.item(7, Split::Train, index).unwrap()).collect();
         for (index, expected) in (0..20).zip(backwards.into_iter().rev()) {
             assert_eq!(once.item(7, Split::Train, index).unwrap(), expected);
             assert_eq!((expected.index, expected.split), (index, Split::Train));
@@ -42,9 +37,7 @@ fn an_item_is_a_function_of_seed_split_and_index() {
 fn another_seed_gives_other_items() {
     for task in all_tasks() {
         let prompts = |seed| -> Vec<String> {
-            (0..20)
-                .map(|index| task.item(seed, Split::Train, index).unwrap().prompt)
-                .collect()
+            (0..20).map(|index| task.item(seed, Split::Train, index).unwrap().prompt).collect()
         };
         assert_ne!(prompts(1), prompts(2), "{}", task.name());
     }
@@ -56,27 +49,15 @@ fn the_first_items_are_the_ones_everybody_else_has() {
     let first = |json: &str| task(json).item(0, Split::Train, 0).unwrap();
     let golden = [
         (r#"{"type":"spell-backward"}"#, "uyi=", "iyu"),
-        (
-            r#"{"type":"reverse-text"}"#,
-            "aadz bhvdkk qurh",
-            "hruq kkdvhb zdaa",
-        ),
+        (r#"{"type":"reverse-text"}"#, "aadz bhvdkk qurh", "hruq kkdvhb zdaa"),
         (r#"{"type":"chain-sum"}"#, "9+4=", "13"),
         (r#"{"type":"countdown"}"#, "54,12,74:8=", "(74-12)-54"),
         (r#"{"type":"sort"}"#, "yupv=", "puvy"),
-        (
-            r#"{"type":"sort","kind":"numbers"}"#,
-            "95 77 58 84=",
-            "58 77 84 95",
-        ),
+        (r#"{"type":"sort","kind":"numbers"}"#, "95 77 58 84=", "58 77 84 95"),
     ];
     for (json, prompt, answer) in golden {
         let item = first(json);
-        assert_eq!(
-            (item.prompt.as_str(), item.answer.as_str()),
-            (prompt, answer),
-            "{json}"
-        );
+        assert_eq!((item.prompt.as_str(), item.answer.as_str()), (prompt, answer), "{json}");
     }
 }
 
@@ -84,20 +65,12 @@ fn the_first_items_are_the_ones_everybody_else_has() {
 fn prompts_and_oracles_keep_to_the_alphabet_and_the_longest_answer() {
     for task in all_tasks() {
         let alphabet: BTreeSet<char> = task.alphabet().expect("small").chars().collect();
-        for (split, index) in SPLITS
-            .into_iter()
-            .flat_map(|s| (0..200).map(move |i| (s, i)))
-        {
+        for (split, index) in SPLITS.into_iter().flat_map(|s| (0..200).map(move |i| (s, i))) {
             let item = task.item(3, split, index).unwrap();
             let oracle = task.oracle(&item);
-            assert!(
-                oracle.chars().count() <= task.max_answer_chars(),
-                "{}: {oracle}",
-                task.name()
-            );
-            let foreign: Vec<char> = (item.prompt.chars().chain(oracle.chars()))
-                .filter(|c| !alphabet.contains(c))
-                .collect();
+            assert!(oracle.chars().count() <= task.max_answer_chars(), "{}: {oracle}", task.name());
+            let foreign: Vec<char> =
+                (item.prompt.chars().chain(oracle.chars())).filter(|c| !alphabet.contains(c)).collect();
             assert!(foreign.is_empty(), "{}: {foreign:?}", task.name());
         }
     }
@@ -107,15 +80,10 @@ fn prompts_and_oracles_keep_to_the_alphabet_and_the_longest_answer() {
 fn an_epoch_of_a_data_set_visits_every_row_once_and_the_next_in_another_order() {
     let lines: String = (0..50).map(|n| row(&format!("p{n}"), "a")).collect();
     let task = file_task(r#"{"type":"dataset","path":"d"}"#, lines.as_bytes()).unwrap();
-    let (train, held_out) = (
-        task.len(Split::Train).unwrap(),
-        task.len(Split::HeldOut).unwrap(),
-    );
+    let (train, held_out) = (task.len(Split::Train).unwrap(), task.len(Split::HeldOut).unwrap());
     assert_eq!(train + held_out, 50);
     let epoch = |number: u64| -> Vec<String> {
-        (number * train..(number + 1) * train)
-            .map(|index| task.item(5, Split::Train, index).unwrap().prompt)
-            .collect()
+        (number * train..(number + 1) * train).map(|index| task.item(5, Split::Train, index).unwrap().prompt).collect()
     };
     let unique: BTreeSet<String> = epoch(0).into_iter().collect();
     assert_eq!(unique.len() as u64, train);
@@ -135,9 +103,7 @@ fn about_one_prompt_in_sixteen_is_held_out() {
 #[test]
 fn a_task_with_too_few_prompts_for_two_sides_is_refused() {
     // One digit is no range problem, but 0+0 … 0+0 is a single prompt.
-    let error = try_task(
-        r#"{"type":"countdown","numbers_min":2,"numbers_max":2,"value_max":1,"target_max":1}"#,
-    );
+    let error = try_task(r#"{"type":"countdown","numbers_min":2,"numbers_max":2,"value_max":1,"target_max":1}"#);
     assert!(matches!(error.err(), Some(TaskError::SplitTooSmall { .. })));
 }
 
@@ -145,10 +111,7 @@ fn a_task_with_too_few_prompts_for_two_sides_is_refused() {
 fn settings_out_of_range_are_refused_with_the_range() {
     let error = try_task(r#"{"type":"spell-backward","letters_min":4,"letters_max":3}"#).err();
     let text = error.unwrap().to_string();
-    assert_eq!(
-        text,
-        "spell-backward: letters_min..=letters_max is 4..=3, must be an unempty range within 1..=64"
-    );
+    assert_eq!(text, "spell-backward: letters_min..=letters_max is 4..=3, must be an unempty range within 1..=64");
     for json in [
         r#"{"type":"spell-backward","letters_max":1000000000}"#,
         r#"{"type":"chain-sum","digits_max":60}"#,
@@ -160,10 +123,7 @@ fn settings_out_of_range_are_refused_with_the_range() {
         r#"{"type":"reverse-text","words_min":0}"#,
         r#"{"type":"reverse-text","letters_max":18446744073709551615}"#,
     ] {
-        assert!(
-            matches!(try_task(json).err(), Some(TaskError::BadRange { .. })),
-            "{json}"
-        );
+        assert!(matches!(try_task(json).err(), Some(TaskError::BadRange { .. })), "{json}");
     }
 }
 
@@ -198,10 +158,7 @@ fn a_specification_can_stand_among_the_keys_of_a_larger_table() {
 fn every_type_describes_itself_and_comes_back_from_json() {
     for spec in TaskSpec::catalogue() {
         let text = tasks::describe(&spec);
-        assert!(
-            text.starts_with(spec.type_name()) && text.contains("Reward:"),
-            "{text}"
-        );
+        assert!(text.starts_with(spec.type_name()) && text.contains("Reward:"), "{text}");
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<TaskSpec>(&json).unwrap(), spec);
     }
@@ -218,15 +175,8 @@ fn countdown_answers_reach_the_target_and_sorted_lists_are_sorted() {
     let sum = task(r#"{"type":"chain-sum","subtract":true,"terms_max":3,"digits_max":2}"#);
     for index in 0..200 {
         let item = sum.item(0, Split::Train, index).unwrap();
-        let spaced = item
-            .prompt
-            .trim_end_matches('=')
-            .replace('+', " ")
-            .replace('-', " -");
-        let total: i64 = spaced
-            .split_whitespace()
-            .map(|n| n.parse::<i64>().unwrap())
-            .sum();
+        let spaced = item.prompt.trim_end_matches('=').replace('+', " ").replace('-', " -");
+        let total: i64 = spaced.split_whitespace().map(|n| n.parse::<i64>().unwrap()).sum();
         assert_eq!(total.to_string(), item.answer, "{}", item.prompt);
     }
 }

@@ -42,36 +42,19 @@ fn all_tasks() -> Vec<Box<dyn Task>> {
     ]
     .map(task)
     .into();
-    let words: String = (0..200u32)
-        .map(|n| row(&format!("what is {n} plus {n}?"), &(2 * n).to_string()))
-        .collect();
+    let words: String = (0..200u32).map(|n| row(&format!("what is {n} plus {n}?"), &(2 * n).to_string())).collect();
     let worked: String = (0..100u32)
-        .map(|n| {
-            format!(
-                "{{\"question\":\"{n} and 1?\",\"answer\":\"<<{n}+1>>\\n#### {}\"}}\n",
-                n + 1
-            )
-        })
+        .map(|n| format!("{{\"question\":\"{n} and 1?\",\"answer\":\"<<{n}+1>>\\n#### {}\"}}\n", n + 1))
         .collect();
     let mut add = |json: &str, content: &str| {
         all.push(file_task(json, content.as_bytes()).unwrap_or_else(|e| panic!("{json}: {e}")));
     };
     add(r#"{"type":"gsm8k","path":"g.jsonl"}"#, &worked);
     for grader in ["exact", "contains_boxed", "number", "ratcliff"] {
-        add(
-            &format!(r#"{{"type":"dataset","path":"d.jsonl","grader":"{grader}"}}"#),
-            &words,
-        );
+        add(&format!(r#"{{"type":"dataset","path":"d.jsonl","grader":"{grader}"}}"#), &words);
     }
-    let texts: String = (0..200u32)
-        .map(|n| {
-            format!(
-                "{{\"prompt\":\"{:x} {:x}\"}}\n",
-                n.wrapping_mul(0x9e37_79b9),
-                n.pow(3)
-            )
-        })
-        .collect();
+    let texts: String =
+        (0..200u32).map(|n| format!("{{\"prompt\":\"{:x} {:x}\"}}\n", n.wrapping_mul(0x9e37_79b9), n.pow(3))).collect();
     add(r#"{"type":"reverse-text","path":"t.jsonl"}"#, &texts);
     all
 }

@@ -43,10 +43,7 @@ impl Both {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self {
-            low: self.low + other.low,
-            high: self.high + other.high,
-        }
+        Self { low: self.low + other.low, high: self.high + other.high }
     }
 }
 
@@ -54,11 +51,7 @@ impl LossSums {
     /// Of tokens that are not compared with any sampling.
     pub(crate) fn of_entropy(entropy: &[f32]) -> Self {
         let sum = entropy.iter().map(|&x| f64::from(x)).sum();
-        Self {
-            entropy: sum,
-            tokens: entropy.len() as f64,
-            ..Self::default()
-        }
+        Self { entropy: sum, tokens: entropy.len() as f64, ..Self::default() }
     }
 
     /// Mean entropy per token.
@@ -69,8 +62,8 @@ impl LossSums {
     /// Entropy, distance from the engine, and importance weights of one sequence.
     pub(super) fn add_drift(&mut self, sequence: &Sequence, weights: &[f64], loss: &Loss) {
         for (index, &weight) in weights.iter().enumerate() {
-            let [new, old, behaviour] = [sequence.logprob, sequence.old, sequence.behaviour]
-                .map(|list| f64::from(list[index]));
+            let [new, old, behaviour] =
+                [sequence.logprob, sequence.old, sequence.behaviour].map(|list| f64::from(list[index]));
             let log_ratio = (new - behaviour).clamp(-super::LOG_RATIO_MAX, super::LOG_RATIO_MAX);
             let ratio = log_ratio.exp();
             self.entropy += f64::from(sequence.entropy[index]);
@@ -113,11 +106,7 @@ impl LossSums {
         let (low, high) = (open.low / tokens, open.high / tokens);
         self.clipped_low_min = Some(self.clipped_low_min.map_or(low, |x| x.min(low)));
         self.clipped_high_max = Some(self.clipped_high_max.map_or(high, |x| x.max(high)));
-        let counted = if self.per_sequence {
-            Both { low, high }
-        } else {
-            open
-        };
+        let counted = if self.per_sequence { Both { low, high } } else { open };
         self.clipped = self.clipped.plus(counted);
         self.tokens += tokens;
         self.sequences += 1.0;
@@ -162,35 +151,16 @@ impl LossSums {
             ("policy_loss", self.policy_loss),
             ("entropy", self.mean_entropy()),
             ("mismatch_kl", self.mismatch_kl / tokens),
-            (
-                "is_masked",
-                (self.masked.sum() + self.corrected_away) / tokens,
-            ),
-            (
-                "sampling/sampling_logp_difference/mean",
-                self.difference / tokens,
-            ),
+            ("is_masked", (self.masked.sum() + self.corrected_away) / tokens),
+            ("sampling/sampling_logp_difference/mean", self.difference / tokens),
             ("sampling/sampling_logp_difference/max", self.difference_max),
-            (
-                "sampling/importance_sampling_ratio/min",
-                self.ratio_min.unwrap_or(0.0),
-            ),
-            (
-                "sampling/importance_sampling_ratio/mean",
-                self.ratio / self.ratio_count.max(1.0),
-            ),
-            (
-                "sampling/importance_sampling_ratio/max",
-                self.ratio_max.unwrap_or(0.0),
-            ),
+            ("sampling/importance_sampling_ratio/min", self.ratio_min.unwrap_or(0.0)),
+            ("sampling/importance_sampling_ratio/mean", self.ratio / self.ratio_count.max(1.0)),
+            ("sampling/importance_sampling_ratio/max", self.ratio_max.unwrap_or(0.0)),
         ]);
         match loss.objective {
             Objective::Clipped { .. } | Objective::SequenceClipped { .. } => {
-                let count = if self.per_sequence {
-                    self.sequences.max(1.0)
-                } else {
-                    tokens
-                };
+                let count = if self.per_sequence { self.sequences.max(1.0) } else { tokens };
                 out.extend([
                     ("clip_ratio/low_mean", self.clipped.low / count),
                     ("clip_ratio/high_mean", self.clipped.high / count),

@@ -9,9 +9,7 @@ mod metrics;
 mod preset;
 
 pub use metrics::LossSums;
-pub use preset::{
-    Average, Correction, CorrectionMode, Loss, LossConfig, Objective, OldPolicy, Preset,
-};
+pub use preset::{Average, Correction, CorrectionMode, Loss, LossConfig, Objective, OldPolicy, Preset};
 
 use crate::error::{Result, TrainError};
 
@@ -104,23 +102,15 @@ impl Loss {
         match self.objective {
             Objective::Clipped { low, high, delta } => {
                 let clip = Clip { low, high, delta };
-                per_token(sequence, &weights, output, |t| {
-                    clip.token(t.ratio_to_old(), t.advantage)
-                });
+                per_token(sequence, &weights, output, |t| clip.token(t.ratio_to_old(), t.advantage));
             }
             Objective::SequenceClipped { low, high } => {
-                let clip = Clip {
-                    low,
-                    high,
-                    delta: None,
-                };
+                let clip = Clip { low, high, delta: None };
                 sequence_level(sequence, &weights, output, clip);
             }
             Objective::Capped { cap } => per_token(sequence, &weights, output, |t| capped(t, cap)),
             Objective::ProbabilityGap { low, high, kl_tau } => {
-                per_token(sequence, &weights, output, |t| {
-                    probability_gap(t, low, high, kl_tau)
-                });
+                per_token(sequence, &weights, output, |t| probability_gap(t, low, high, kl_tau));
             }
         }
         output.sums.end_sequence(sequence.logprob.len());
@@ -133,9 +123,9 @@ impl Average {
         match self {
             Self::Sequences => 1.0 / (totals.sequences as f64 * length as f64),
             Self::Tokens => 1.0 / totals.tokens as f64,
-            Self::Constant {
-                max_completion_tokens,
-            } => 1.0 / (totals.sequences as f64 * f64::from(max_completion_tokens)),
+            Self::Constant { max_completion_tokens } => {
+                1.0 / (totals.sequences as f64 * f64::from(max_completion_tokens))
+            }
         }
     }
 }
@@ -143,24 +133,14 @@ impl Average {
 impl Correction {
     /// `w_t`, `[tokens]`: `old / behaviour` per token, or its product over the sequence, bounded.
     fn weights(&self, sequence: &Sequence) -> Vec<f64> {
-        let log_weight = sequence
-            .old
-            .iter()
-            .zip(sequence.behaviour)
-            .map(|(&o, &b)| f64::from(o) - f64::from(b));
+        let log_weight = sequence.old.iter().zip(sequence.behaviour).map(|(&o, &b)| f64::from(o) - f64::from(b));
         let exp = |x: f64| x.clamp(-LOG_RATIO_MAX, LOG_RATIO_MAX).exp();
         let masked = |w: f64| {
-            if (self.min..=self.max).contains(&w) {
-                w
-            } else {
-                0.0
-            }
+            if (self.min..=self.max).contains(&w) { w } else { 0.0 }
         };
         match self.mode {
             CorrectionMode::None => vec![1.0; sequence.old.len()],
-            CorrectionMode::TokenTruncate => log_weight
-                .map(|x| exp(x).clamp(self.min, self.max))
-                .collect(),
+            CorrectionMode::TokenTruncate => log_weight.map(|x| exp(x).clamp(self.min, self.max)).collect(),
             CorrectionMode::TokenMask => log_weight.map(|x| masked(exp(x))).collect(),
             CorrectionMode::SequenceTruncate => {
                 vec![exp(log_weight.sum()).clamp(self.min, self.max); sequence.old.len()]
@@ -207,11 +187,7 @@ impl LogRatio {
     fn new(log: f64) -> Self {
         let slope = if log.abs() <= LOG_RATIO_MAX { 1.0 } else { 0.0 };
         let log = log.clamp(-LOG_RATIO_MAX, LOG_RATIO_MAX);
-        Self {
-            log,
-            ratio: log.exp(),
-            slope,
-        }
+        Self { log, ratio: log.exp(), slope }
     }
 }
 
@@ -246,11 +222,7 @@ impl Clip {
         let bounded = self.delta.map_or(r.ratio, |delta| r.ratio.min(delta));
         let clipped = r.ratio.clamp(1.0 - self.low, 1.0 + self.high);
         let slope_if = |same: bool| {
-            if same {
-                r.ratio * advantage * r.slope
-            } else {
-                0.0
-            }
+            if same { r.ratio * advantage * r.slope } else { 0.0 }
         };
         let (free, held) = (bounded * advantage, clipped * advantage);
         let (free_slope, held_slope) = (slope_if(bounded == r.ratio), slope_if(clipped == r.ratio));
@@ -264,11 +236,7 @@ impl Clip {
             (_, true) if advantage > 0.0 => Event::ClippedHigh,
             _ => Event::Free,
         };
-        TokenLoss {
-            value: -free.min(held),
-            slope: -slope,
-            event,
-        }
+        TokenLoss { value: -free.min(held), slope: -slope, event }
     }
 }
 
@@ -276,16 +244,8 @@ impl Clip {
 fn capped(token: &Token, cap: f64) -> TokenLoss {
     let ratio = token.ratio_to_old().ratio;
     let slope = -ratio.min(cap) * token.advantage;
-    let event = if ratio > cap && token.advantage > 0.0 {
-        Event::ClippedHigh
-    } else {
-        Event::Free
-    };
-    TokenLoss {
-        value: slope * token.logprob,
-        slope,
-        event,
-    }
+    let event = if ratio > cap && token.advantage > 0.0 { Event::ClippedHigh } else { Event::Free };
+    TokenLoss { value: slope * token.logprob, slope, event }
 }
 
 /// `ℓ = -keep·A·r + kl_tau·(log r)²`, `r` against the engine.
@@ -297,25 +257,12 @@ fn probability_gap(token: &Token, low: f64, high: f64, kl_tau: f64) -> TokenLoss
         a if a <= 0.0 && gap < -low => Event::MaskedLow,
         _ => Event::Free,
     };
-    let gain = if event == Event::Free {
-        token.advantage * r.ratio
-    } else {
-        0.0
-    };
+    let gain = if event == Event::Free { token.advantage * r.ratio } else { 0.0 };
     let slope = (2.0 * kl_tau * r.log - gain) * r.slope;
-    TokenLoss {
-        value: kl_tau * r.log * r.log - gain,
-        slope,
-        event,
-    }
+    TokenLoss { value: kl_tau * r.log * r.log - gain, slope, event }
 }
 
-fn per_token(
-    sequence: &Sequence,
-    weights: &[f64],
-    output: &mut LossOutput,
-    loss: impl Fn(&Token) -> TokenLoss,
-) {
+fn per_token(sequence: &Sequence, weights: &[f64], output: &mut LossOutput, loss: impl Fn(&Token) -> TokenLoss) {
     for (index, &weight) in weights.iter().enumerate() {
         let token = loss(&Token {
             logprob: sequence.logprob[index].into(),
@@ -333,21 +280,12 @@ fn per_token(
 /// One ratio for all tokens: `s = exp((1/n) Σ_t log r_t)`, so `∂log s/∂logprob_t = 1/n`. GSPO, eq. 7.
 fn sequence_level(sequence: &Sequence, weights: &[f64], output: &mut LossOutput, clip: Clip) {
     let count = weights.len() as f64;
-    let drift: f64 = sequence
-        .logprob
-        .iter()
-        .zip(sequence.old)
-        .map(|(&l, &o)| f64::from(l) - f64::from(o))
-        .sum();
+    let drift: f64 = sequence.logprob.iter().zip(sequence.old).map(|(&l, &o)| f64::from(l) - f64::from(o)).sum();
     let loss = clip.token(LogRatio::new(drift / count), sequence.advantage);
     let scale = sequence.share * weights.iter().sum::<f64>();
     output.loss += scale * loss.value;
-    output
-        .grad_logprob
-        .extend(weights.iter().map(|_| scale * loss.slope / count));
-    weights
-        .iter()
-        .for_each(|_| output.sums.add_event(loss.event, sequence.advantage));
+    output.grad_logprob.extend(weights.iter().map(|_| scale * loss.slope / count));
+    weights.iter().for_each(|_| output.sums.add_event(loss.event, sequence.advantage));
     output.sums.per_sequence = true;
 }
 
@@ -360,27 +298,13 @@ fn check(input: &LossInput) -> Result<()> {
         ("entropy", input.entropy.len(), tokens),
         ("advantage", input.advantage.len(), input.lengths.len()),
     ];
-    if let Some(&(what, given, expected)) =
-        lists.iter().find(|(_, given, expected)| given != expected)
-    {
-        return Err(TrainError::Length {
-            what,
-            expected,
-            given,
-        });
+    if let Some(&(what, given, expected)) = lists.iter().find(|(_, given, expected)| given != expected) {
+        return Err(TrainError::Length { what, expected, given });
     }
     // A NaN would hide behind min and max, which prefer the other number.
-    for (what, list) in [
-        ("logprob", input.logprob),
-        ("old", input.old),
-        ("entropy", input.entropy),
-    ] {
+    for (what, list) in [("logprob", input.logprob), ("old", input.old), ("entropy", input.entropy)] {
         if let Some(index) = list.iter().position(|x| !x.is_finite()) {
-            return Err(TrainError::NotFinite {
-                what,
-                index,
-                given: list[index].into(),
-            });
+            return Err(TrainError::NotFinite { what, index, given: list[index].into() });
         }
     }
     if input.lengths.contains(&0) || input.totals.tokens == 0 || input.totals.sequences == 0 {

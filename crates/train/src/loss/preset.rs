@@ -89,23 +89,11 @@ pub struct Correction {
 
 impl Correction {
     /// No weight at all.
-    pub const NONE: Self = Self {
-        mode: CorrectionMode::None,
-        max: 3.0,
-        min: 0.0,
-    };
+    pub const NONE: Self = Self { mode: CorrectionMode::None, max: 3.0, min: 0.0 };
     /// TRL's default: whole sequences whose product of ratios exceeds 3 are dropped.
-    pub const TRL: Self = Self {
-        mode: CorrectionMode::SequenceMask,
-        max: 3.0,
-        min: 0.0,
-    };
+    pub const TRL: Self = Self { mode: CorrectionMode::SequenceMask, max: 3.0, min: 0.0 };
     /// AReaL's default: tokens whose ratio exceeds 5 are dropped.
-    pub const AREAL: Self = Self {
-        mode: CorrectionMode::TokenMask,
-        max: 5.0,
-        min: 0.0,
-    };
+    pub const AREAL: Self = Self { mode: CorrectionMode::TokenMask, max: 5.0, min: 0.0 };
 
     fn default_max() -> f64 {
         Self::TRL.max
@@ -265,17 +253,8 @@ impl Loss {
 }
 
 fn objective(config: &LossConfig) -> Objective {
-    let clip = |low: f64, high: f64| {
-        (
-            config.clip_low.unwrap_or(low),
-            config.clip_high.unwrap_or(high),
-        )
-    };
-    let clipped = |(low, high), delta: Option<f64>| Objective::Clipped {
-        low,
-        high,
-        delta: config.delta.or(delta),
-    };
+    let clip = |low: f64, high: f64| (config.clip_low.unwrap_or(low), config.clip_high.unwrap_or(high));
+    let clipped = |(low, high), delta: Option<f64>| Objective::Clipped { low, high, delta: config.delta.or(delta) };
     match config.preset {
         Preset::Grpo | Preset::DrGrpo | Preset::Decoupled => clipped(clip(0.2, 0.2), None),
         Preset::Dapo => clipped(clip(0.2, 0.28), None),
@@ -284,9 +263,7 @@ fn objective(config: &LossConfig) -> Objective {
             let (low, high) = clip(3e-4, 4e-4);
             Objective::SequenceClipped { low, high }
         }
-        Preset::Cispo => Objective::Capped {
-            cap: config.ratio_cap.unwrap_or(5.0),
-        },
+        Preset::Cispo => Objective::Capped { cap: config.ratio_cap.unwrap_or(5.0) },
         Preset::Dppo => Objective::ProbabilityGap {
             low: config.mask_low.unwrap_or(0.2),
             high: config.mask_high.unwrap_or(0.2),
@@ -300,13 +277,8 @@ fn average(config: &LossConfig) -> Result<Average> {
     Ok(match preset {
         Preset::Grpo | Preset::Gspo => Average::Sequences,
         Preset::DrGrpo => {
-            let missing = TrainError::MissingSetting {
-                preset,
-                setting: "max_completion_tokens",
-            };
-            Average::Constant {
-                max_completion_tokens: config.max_completion_tokens.ok_or(missing)?,
-            }
+            let missing = TrainError::MissingSetting { preset, setting: "max_completion_tokens" };
+            Average::Constant { max_completion_tokens: config.max_completion_tokens.ok_or(missing)? }
         }
         _ => Average::Tokens,
     })
@@ -341,16 +313,8 @@ fn refuse_unused(config: &LossConfig) -> Result<()> {
         ("mask_low", config.mask_low.is_some(), preset == Dppo),
         ("mask_high", config.mask_high.is_some(), preset == Dppo),
         ("kl_tau", config.kl_tau.is_some(), preset == Dppo),
-        (
-            "max_completion_tokens",
-            config.max_completion_tokens.is_some(),
-            preset == DrGrpo,
-        ),
-        (
-            "old",
-            config.old == Some(OldPolicy::Recomputed),
-            preset != Dppo,
-        ),
+        ("max_completion_tokens", config.max_completion_tokens.is_some(), preset == DrGrpo),
+        ("old", config.old == Some(OldPolicy::Recomputed), preset != Dppo),
     ];
     match given.into_iter().find(|&(_, set, used)| set && !used) {
         Some((setting, ..)) => Err(TrainError::UnusedSetting { preset, setting }),
@@ -364,52 +328,18 @@ fn check_ranges(config: &LossConfig) -> Result<()> {
         ("clip_low", config.clip_low, 0.0, 1.0, "within 0 and 1"),
         ("clip_high", config.clip_high, 0.0, f64::MAX, "at least 0"),
         ("delta", config.delta, 1.0, f64::MAX, "at least 1"),
-        (
-            "ratio_cap",
-            config.ratio_cap,
-            f64::MIN_POSITIVE,
-            f64::MAX,
-            "above 0",
-        ),
+        ("ratio_cap", config.ratio_cap, f64::MIN_POSITIVE, f64::MAX, "above 0"),
         ("mask_low", config.mask_low, 0.0, 1.0, "within 0 and 1"),
         ("mask_high", config.mask_high, 0.0, 1.0, "within 0 and 1"),
         ("kl_tau", config.kl_tau, 0.0, f64::MAX, "at least 0"),
-        (
-            "max_completion_tokens",
-            config.max_completion_tokens.map(f64::from),
-            1.0,
-            f64::MAX,
-            "at least 1",
-        ),
-        (
-            "entropy_coef",
-            Some(config.entropy_coef),
-            f64::MIN,
-            f64::MAX,
-            "finite",
-        ),
-        (
-            "correction.min",
-            Some(bounds.min),
-            0.0,
-            f64::MAX,
-            "at least 0",
-        ),
-        (
-            "correction.max",
-            Some(bounds.max),
-            bounds.min.max(f64::MIN_POSITIVE),
-            f64::MAX,
-            "above correction.min",
-        ),
+        ("max_completion_tokens", config.max_completion_tokens.map(f64::from), 1.0, f64::MAX, "at least 1"),
+        ("entropy_coef", Some(config.entropy_coef), f64::MIN, f64::MAX, "finite"),
+        ("correction.min", Some(bounds.min), 0.0, f64::MAX, "at least 0"),
+        ("correction.max", Some(bounds.max), bounds.min.max(f64::MIN_POSITIVE), f64::MAX, "above correction.min"),
     ];
     for (setting, value, least, most, expected) in checks {
         if let Some(given) = value.filter(|given| !(least..=most).contains(given)) {
-            return Err(TrainError::OutOfRange {
-                setting,
-                expected,
-                given,
-            });
+            return Err(TrainError::OutOfRange { setting, expected, given });
         }
     }
     Ok(())
@@ -421,33 +351,17 @@ mod tests {
 
     #[test]
     fn a_setting_that_the_preset_does_not_use_is_named() {
-        let config = LossConfig {
-            kl_tau: Some(0.1),
-            ..LossConfig::new(Preset::Dapo)
-        };
+        let config = LossConfig { kl_tau: Some(0.1), ..LossConfig::new(Preset::Dapo) };
         let error = Loss::new(&config).unwrap_err();
         assert_eq!(error.to_string(), "loss preset dapo does not use `kl_tau`");
     }
 
     #[test]
     fn a_correction_without_a_recomputed_old_policy_is_refused() {
-        let config = LossConfig {
-            correction: Some(Correction::TRL),
-            ..LossConfig::new(Preset::Grpo)
-        };
-        assert!(
-            Loss::new(&config)
-                .unwrap_err()
-                .to_string()
-                .contains("recomputed")
-        );
+        let config = LossConfig { correction: Some(Correction::TRL), ..LossConfig::new(Preset::Grpo) };
+        assert!(Loss::new(&config).unwrap_err().to_string().contains("recomputed"));
         assert_eq!(
-            Loss::new(&LossConfig {
-                old: Some(OldPolicy::Recomputed),
-                ..config
-            })
-            .unwrap()
-            .correction,
+            Loss::new(&LossConfig { old: Some(OldPolicy::Recomputed), ..config }).unwrap().correction,
             Correction::TRL
         );
     }
@@ -456,39 +370,17 @@ mod tests {
     fn dr_grpo_asks_for_its_constant_and_dapo_clips_higher() {
         assert!(matches!(
             Loss::new(&LossConfig::new(Preset::DrGrpo)),
-            Err(TrainError::MissingSetting {
-                setting: "max_completion_tokens",
-                ..
-            })
+            Err(TrainError::MissingSetting { setting: "max_completion_tokens", .. })
         ));
         let dapo = Loss::new(&LossConfig::new(Preset::Dapo)).unwrap();
-        assert_eq!(
-            dapo.objective,
-            Objective::Clipped {
-                low: 0.2,
-                high: 0.28,
-                delta: None
-            }
-        );
+        assert_eq!(dapo.objective, Objective::Clipped { low: 0.2, high: 0.28, delta: None });
     }
 
     #[test]
     fn numbers_out_of_range_and_nan_are_refused() {
         for bad in [-0.1, 1.5, f64::NAN] {
-            let config = LossConfig {
-                clip_low: Some(bad),
-                ..LossConfig::new(Preset::Grpo)
-            };
-            assert!(
-                matches!(
-                    Loss::new(&config),
-                    Err(TrainError::OutOfRange {
-                        setting: "clip_low",
-                        ..
-                    })
-                ),
-                "{bad}"
-            );
+            let config = LossConfig { clip_low: Some(bad), ..LossConfig::new(Preset::Grpo) };
+            assert!(matches!(Loss::new(&config), Err(TrainError::OutOfRange { setting: "clip_low", .. })), "{bad}");
         }
     }
 }

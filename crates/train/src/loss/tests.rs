@@ -14,20 +14,14 @@ fn one_token(preset: Preset, ratio: f32, advantage: f32) -> LossOutput {
             behaviour: &behaviour,
             entropy: &[0.5],
             advantage: &[advantage],
-            totals: Totals {
-                sequences: 1,
-                tokens: 1,
-            },
+            totals: Totals { sequences: 1, tokens: 1 },
         })
         .unwrap()
 }
 
 #[track_caller]
 fn assert_near(given: f64, expected: f64) {
-    assert!(
-        (given - expected).abs() < 1e-6,
-        "{given} instead of {expected}"
-    );
+    assert!((given - expected).abs() < 1e-6, "{given} instead of {expected}");
 }
 
 #[test]
@@ -73,14 +67,7 @@ fn dppo_drops_a_good_token_that_rose_by_more_than_a_fifth() {
 
 #[test]
 fn on_the_policy_that_sampled_the_gradient_is_plain_policy_gradient() {
-    for preset in [
-        Preset::Grpo,
-        Preset::Dapo,
-        Preset::GrpoPlus,
-        Preset::Gspo,
-        Preset::Cispo,
-        Preset::Dppo,
-    ] {
+    for preset in [Preset::Grpo, Preset::Dapo, Preset::GrpoPlus, Preset::Gspo, Preset::Cispo, Preset::Dppo] {
         let output = one_token(preset, 1.0, 0.7);
         assert_near(output.grad_logprob[0], -0.7);
     }
@@ -97,10 +84,7 @@ fn an_absurd_behaviour_logprob_gives_a_finite_loss() {
             behaviour: &[-1e30],
             entropy: &[0.0],
             advantage: &[-1.0],
-            totals: Totals {
-                sequences: 1,
-                tokens: 1,
-            },
+            totals: Totals { sequences: 1, tokens: 1 },
         })
         .unwrap();
     assert_near(output.loss / 20f64.exp(), 1.0);
@@ -117,17 +101,7 @@ fn lists_that_do_not_fit_are_named() {
         behaviour: &[-1.0],
         entropy: &[0.0, 0.0],
         advantage: &[1.0],
-        totals: Totals {
-            sequences: 1,
-            tokens: 2,
-        },
+        totals: Totals { sequences: 1, tokens: 2 },
     });
-    assert!(matches!(
-        error,
-        Err(TrainError::Length {
-            what: "behaviour",
-            expected: 2,
-            given: 1
-        })
-    ));
+    assert!(matches!(error, Err(TrainError::Length { what: "behaviour", expected: 2, given: 1 })));
 }

@@ -29,33 +29,21 @@ fn assert_near(what: &str, given: &[f32], expected: &[f64]) {
     assert_eq!(given.len(), expected.len());
     for (given, expected) in given.iter().zip(expected) {
         let error = (f64::from(*given) - expected).abs();
-        assert!(
-            error <= TOLERANCE * expected.abs().max(1.0),
-            "{what}: {given} instead of {expected}"
-        );
+        assert!(error <= TOLERANCE * expected.abs().max(1.0), "{what}: {given} instead of {expected}");
     }
 }
 
 #[test]
 fn ten_clipped_updates_follow_torch() {
-    let file: Trajectory =
-        serde_json::from_str(include_str!("../fixtures/adamw.json")).expect("a committed fixture");
+    let file: Trajectory = serde_json::from_str(include_str!("../fixtures/adamw.json")).expect("a committed fixture");
     let device = DeviceSpec::Cpu.open().expect("the CPU is always there");
     let count = file.start.len();
     let tensor = |values: Vec<f32>| host::from_vec(values, [count], &device);
-    let (mut weights, mut m, mut v) = (
-        tensor(file.start),
-        tensor(vec![0.0; count]),
-        tensor(vec![0.0; count]),
-    );
+    let (mut weights, mut m, mut v) = (tensor(file.start), tensor(vec![0.0; count]), tensor(vec![0.0; count]));
     for (index, step) in file.steps.into_iter().enumerate() {
         let grad = tensor(step.grad);
         let norm = sum_of_squares(&grad).sqrt();
-        assert!(
-            (norm - step.norm).abs() < TOLERANCE * step.norm,
-            "norm {norm} instead of {}",
-            step.norm
-        );
+        assert!((norm - step.norm).abs() < TOLERANCE * step.norm, "norm {norm} instead of {}", step.norm);
         let numbers = AdamWStep {
             lr: file.lr,
             beta1: 0.9,

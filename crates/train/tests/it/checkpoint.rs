@@ -19,10 +19,7 @@ fn a_resumed_trainer_ends_with_the_same_bits_as_one_that_never_stopped() {
     assert_eq!((resumed.version(), resumed.updates()), (2, 2));
     let metrics = [0, 1].map(|_| resumed.step(&batch()).expect("trained"))[1].clone();
     assert_eq!(bits(&resumed), bits(&straight));
-    assert_eq!(
-        metrics.get("num_tokens"),
-        Some(4.0 * batch().iter().map(|r| r.tokens.len() as f64).sum::<f64>())
-    );
+    assert_eq!(metrics.get("num_tokens"), Some(4.0 * batch().iter().map(|r| r.tokens.len() as f64).sum::<f64>()));
 }
 
 #[test]
@@ -39,33 +36,21 @@ fn a_damaged_file_is_named_and_changes_nothing() {
     let mut other = Trainer::new(model(2), config(Preset::Dapo)).expect("a valid configuration");
     let untouched = bits(&other);
     let error = other.load(&at).unwrap_err();
-    assert!(
-        matches!(&error, TrainError::Damaged { path, .. } if *path == file),
-        "{error}"
-    );
+    assert!(matches!(&error, TrainError::Damaged { path, .. } if *path == file), "{error}");
     assert_eq!((bits(&other), other.version()), (untouched, 0));
 }
 
 #[test]
 fn a_checkpoint_is_never_written_over_another() {
     let folder = tempfile::tempdir().expect("a writable disk");
-    let error = trainer(config(Preset::Dapo))
-        .save(folder.path())
-        .unwrap_err();
+    let error = trainer(config(Preset::Dapo)).save(folder.path()).unwrap_err();
     assert!(matches!(error, TrainError::TargetExists { .. }));
-    let names: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("it exists")
-        .collect();
+    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("it exists").collect();
     assert!(names.is_empty());
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let error = trainer(config(Preset::Dapo))
-        .load(std::path::Path::new("/no/such/place"))
-        .unwrap_err();
-    assert!(
-        error.to_string().starts_with("/no/such/place/trainer.json"),
-        "{error}"
-    );
+    let error = trainer(config(Preset::Dapo)).load(std::path::Path::new("/no/such/place")).unwrap_err();
+    assert!(error.to_string().starts_with("/no/such/place/trainer.json"), "{error}");
 }

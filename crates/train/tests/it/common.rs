@@ -50,13 +50,9 @@ pub(crate) fn batch() -> Vec<TrainRollout> {
     let rollout = |index: usize| {
         let (prompt_len, completion) = (2 + index % 3, 2 + (index * 5) % 7);
         TrainRollout {
-            tokens: (0..prompt_len + completion)
-                .map(|t| ((index * 7 + t * t * 3 + t) % VOCABULARY) as u32)
-                .collect(),
+            tokens: (0..prompt_len + completion).map(|t| ((index * 7 + t * t * 3 + t) % VOCABULARY) as u32).collect(),
             prompt_len,
-            behaviour_logprobs: (0..completion)
-                .map(|t| -2.0 - 0.1 * ((index + t) % 5) as f32)
-                .collect(),
+            behaviour_logprobs: (0..completion).map(|t| -2.0 - 0.1 * ((index + t) % 5) as f32).collect(),
             weight_versions: vec![0; completion],
             advantage: advantages[index],
             temperature: 0.9,
@@ -78,13 +74,7 @@ pub(crate) fn on_policy_batch(trainer: &Trainer) -> Vec<TrainRollout> {
 }
 
 pub(crate) fn bits(trainer: &Trainer) -> Vec<u32> {
-    trainer
-        .snapshot()
-        .values()
-        .iter()
-        .flatten()
-        .map(|x| x.to_bits())
-        .collect()
+    trainer.snapshot().values().iter().flatten().map(|x| x.to_bits()).collect()
 }
 
 pub(crate) fn largest_difference(a: &Trainer, b: &Trainer) -> f32 {

@@ -12,19 +12,11 @@ const TOLERANCE: f64 = 2e-2;
 fn trainer(weights: Vec<Vec<f32>>, config: &TrainConfig) -> Trainer {
     let plain = model(1);
     let snapshot = ModelSnapshot::new(plain.config().clone(), weights).expect("the right lengths");
-    Trainer::new(
-        Transformer::from_snapshot(&snapshot, &plain.device()),
-        config.clone(),
-    )
-    .expect("a valid configuration")
+    Trainer::new(Transformer::from_snapshot(&snapshot, &plain.device()), config.clone()).expect("a valid configuration")
 }
 
 fn loss(weights: Vec<Vec<f32>>, config: &TrainConfig) -> f64 {
-    trainer(weights, config)
-        .step(&batch())
-        .expect("trained")
-        .get("loss")
-        .expect("a loss")
+    trainer(weights, config).step(&batch()).expect("trained").get("loss").expect("a loss")
 }
 
 /// After one unclipped update from zero, AdamW's first moment is `(1 - β1)·gradient`.
@@ -37,53 +29,25 @@ fn gradient(weights: Vec<Vec<f32>>, config: &TrainConfig) -> Vec<Vec<f64>> {
     let bytes = std::fs::read(at.join("moment1.safetensors")).expect("saved above");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("saved above");
     let share = 1.0 - config.optimizer.beta1;
-    let number = |bytes: &[u8]| {
-        f64::from(f32::from_le_bytes(
-            bytes.try_into().expect("chunks of four"),
-        )) / share
-    };
-    let read = |param: &model::Param| {
-        file.tensor(&param.name)
-            .expect("saved above")
-            .data()
-            .chunks(4)
-            .map(number)
-            .collect()
-    };
+    let number = |bytes: &[u8]| f64::from(f32::from_le_bytes(bytes.try_into().expect("chunks of four"))) / share;
+    let read =
+        |param: &model::Param| file.tensor(&param.name).expect("saved above").data().chunks(4).map(number).collect();
     trainer.model().params().list.iter().map(read).collect()
 }
 
 #[test]
 fn every_differentiable_preset_sends_the_weights_the_slope_of_its_loss() {
     // Not cispo and decoupled: parts of their losses are constants for the gradient, so that is no slope, by design.
-    let plain = [
-        Preset::Grpo,
-        Preset::Dapo,
-        Preset::DrGrpo,
-        Preset::GrpoPlus,
-        Preset::Gspo,
-        Preset::Dppo,
-    ];
+    let plain = [Preset::Grpo, Preset::Dapo, Preset::DrGrpo, Preset::GrpoPlus, Preset::Gspo, Preset::Dppo];
     let mut configs: Vec<TrainConfig> = plain.into_iter().map(config).collect();
-    let rewarded = LossConfig {
-        entropy_coef: 0.3,
-        ..LossConfig::new(Preset::Dapo)
-    };
-    configs.push(TrainConfig {
-        loss: rewarded,
-        ..config(Preset::Dapo)
-    });
+    let rewarded = LossConfig { entropy_coef: 0.3, ..LossConfig::new(Preset::Dapo) };
+    configs.push(TrainConfig { loss: rewarded, ..config(Preset::Dapo) });
     let weights = model(1).snapshot().values().to_vec();
     let mut compared = 0;
     for mut config in configs {
         config.optimizer.max_grad_norm = 0.0;
-        for (tensor, slopes) in gradient(weights.clone(), &config)
-            .iter()
-            .enumerate()
-            .step_by(5)
-        {
-            let steepest =
-                (0..slopes.len()).max_by(|&a, &b| slopes[a].abs().total_cmp(&slopes[b].abs()));
+        for (tensor, slopes) in gradient(weights.clone(), &config).iter().enumerate().step_by(5) {
+            let steepest = (0..slopes.len()).max_by(|&a, &b| slopes[a].abs().total_cmp(&slopes[b].abs()));
             let index = steepest.expect("no parameter is empty");
             let [low, high] = [-STRIDE, STRIDE].map(|stride| {
                 let mut moved = weights.clone();
@@ -92,11 +56,7 @@ fn every_differentiable_preset_sends_the_weights_the_slope_of_its_loss() {
             });
             let (expected, given) = ((high - low) / (2.0 * f64::from(STRIDE)), slopes[index]);
             let bound = TOLERANCE * expected.abs() + 1e-4;
-            assert!(
-                (given - expected).abs() < bound,
-                "{:?} tensor {tensor}: {given}, slope {expected}",
-                config.loss
-            );
+            assert!((given - expected).abs() < bound, "{:?} tensor {tensor}: {given}, slope {expected}", config.loss);
             compared += usize::from(expected.abs() > 1e-3);
         }
     }

@@ -41,27 +41,20 @@ impl LossCase {
             behaviour: &self.behaviour,
             entropy: &self.entropy,
             advantage: &self.advantage,
-            totals: Totals {
-                sequences: self.lengths.len(),
-                tokens: self.new.len(),
-            },
+            totals: Totals { sequences: self.lengths.len(), tokens: self.new.len() },
         }
     }
 }
 
 fn loss_cases() -> Vec<LossCase> {
-    let file: LossFile =
-        serde_json::from_str(include_str!("../fixtures/losses.json")).expect("a committed fixture");
+    let file: LossFile = serde_json::from_str(include_str!("../fixtures/losses.json")).expect("a committed fixture");
     file.cases
 }
 
 #[track_caller]
 fn assert_near(what: &str, given: f64, expected: f64) {
     let bound = TOLERANCE_F64 * expected.abs().max(1.0);
-    assert!(
-        (given - expected).abs() <= bound,
-        "{what}: {given} instead of {expected}"
-    );
+    assert!((given - expected).abs() <= bound, "{what}: {given} instead of {expected}");
 }
 
 #[test]
@@ -72,30 +65,14 @@ fn every_preset_has_the_loss_and_gradient_of_trl_and_of_the_float64_reference() 
         let output = loss.evaluate(&case.input()).expect("fixtures are valid");
         assert_near(&case.name, output.loss, case.loss);
         assert_eq!(output.grad_logprob.len(), case.grad_logprob.len());
-        for (index, (given, expected)) in output
-            .grad_logprob
-            .iter()
-            .zip(&case.grad_logprob)
-            .enumerate()
-        {
-            assert_near(
-                &format!("{} gradient at {index}", case.name),
-                *given,
-                *expected,
-            );
+        for (index, (given, expected)) in output.grad_logprob.iter().zip(&case.grad_logprob).enumerate() {
+            assert_near(&format!("{} gradient at {index}", case.name), *given, *expected);
         }
         for expected in &case.grad_entropy {
-            assert_near(
-                &format!("{} entropy gradient", case.name),
-                output.grad_entropy,
-                *expected,
-            );
+            assert_near(&format!("{} entropy gradient", case.name), output.grad_entropy, *expected);
         }
     }
-    let presets: std::collections::BTreeSet<String> = cases
-        .iter()
-        .map(|case| case.config.preset.to_string())
-        .collect();
+    let presets: std::collections::BTreeSet<String> = cases.iter().map(|case| case.config.preset.to_string()).collect();
     assert_eq!(presets.len(), 8, "a preset has no case: {presets:?}");
 }
 
@@ -104,15 +81,9 @@ fn metrics_have_the_values_that_trl_logs() {
     let mut compared = 0;
     for case in loss_cases() {
         let loss = Loss::new(&case.config).expect("fixtures are valid");
-        let metrics = loss
-            .evaluate(&case.input())
-            .expect("fixtures are valid")
-            .sums
-            .metrics(&loss);
+        let metrics = loss.evaluate(&case.input()).expect("fixtures are valid").sums.metrics(&loss);
         for (name, &expected) in &case.metrics {
-            let given = metrics
-                .get(name.as_str())
-                .unwrap_or_else(|| panic!("{}: no metric {name}", case.name));
+            let given = metrics.get(name.as_str()).unwrap_or_else(|| panic!("{}: no metric {name}", case.name));
             let near = (given - expected).abs() <= TOLERANCE_METRIC * expected.abs().max(1.0);
             assert!(near, "{} {name}: {given} instead of {expected}", case.name);
             compared += 1;
@@ -153,11 +124,7 @@ fn micro_batches_add_up_to_the_batch() {
         assert_eq!(gradient, whole.grad_logprob, "{}", case.name);
         let sums = sums.expect("three parts");
         for (name, expected) in whole.sums.metrics(&loss) {
-            assert_near(
-                &format!("{} {name}", case.name),
-                sums.metrics(&loss)[name],
-                expected,
-            );
+            assert_near(&format!("{} {name}", case.name), sums.metrics(&loss)[name], expected);
         }
     }
 }
@@ -181,19 +148,14 @@ struct AdvantageCase {
 
 #[test]
 fn advantages_are_those_of_trl() {
-    let file: AdvantageFile = serde_json::from_str(include_str!("../fixtures/advantages.json"))
-        .expect("a committed fixture");
+    let file: AdvantageFile =
+        serde_json::from_str(include_str!("../fixtures/advantages.json")).expect("a committed fixture");
     assert_eq!(file.cases.len(), 3);
     for case in file.cases {
-        let given = group_advantages(&case.rewards, &case.group_sizes, case.scale)
-            .expect("fixtures are valid");
+        let given = group_advantages(&case.rewards, &case.group_sizes, case.scale).expect("fixtures are valid");
         for (given, expected) in given.iter().zip(&case.advantages) {
             // The result is rounded to f32.
-            assert!(
-                (f64::from(*given) - expected).abs() < 1e-7 * expected.abs().max(1.0),
-                "{:?}",
-                case.scale
-            );
+            assert!((f64::from(*given) - expected).abs() < 1e-7 * expected.abs().max(1.0), "{:?}", case.scale);
         }
     }
 }
@@ -207,26 +169,13 @@ struct ScheduleFile {
 
 #[test]
 fn schedules_are_those_of_transformers_but_for_the_warm_up_that_starts_one_step_later() {
-    let file: ScheduleFile = serde_json::from_str(include_str!("../fixtures/schedules.json"))
-        .expect("a committed fixture");
-    for (name, shape) in [
-        ("constant", Shape::Constant),
-        ("linear", Shape::Linear),
-        ("cosine", Shape::Cosine),
-    ] {
-        let schedule = Schedule {
-            shape,
-            warmup_steps: file.warmup_steps,
-            total_steps: file.total_steps,
-            floor: 0.0,
-        };
+    let file: ScheduleFile =
+        serde_json::from_str(include_str!("../fixtures/schedules.json")).expect("a committed fixture");
+    for (name, shape) in [("constant", Shape::Constant), ("linear", Shape::Linear), ("cosine", Shape::Cosine)] {
+        let schedule = Schedule { shape, warmup_steps: file.warmup_steps, total_steps: file.total_steps, floor: 0.0 };
         let theirs = &file.factors[name];
         for step in 0..file.total_steps {
-            let matching = if step < file.warmup_steps {
-                step + 1
-            } else {
-                step
-            };
+            let matching = if step < file.warmup_steps { step + 1 } else { step };
             assert_near(name, schedule.factor(step), theirs[matching as usize]);
         }
     }

@@ -1,9 +1,7 @@
 //! What a step promises, on a real (tiny) model.
 
 use crate::common::{batch, bits, config, largest_difference, model, on_policy_batch, trainer};
-use train::{
-    CorrectionMode, LossConfig, OldPolicy, Preset, SftExample, TrainConfig, TrainError, Trainer,
-};
+use train::{CorrectionMode, LossConfig, OldPolicy, Preset, SftExample, TrainConfig, TrainError, Trainer};
 
 /// The loss adds the same f32 slopes in another order. Seen: 6e-8 relative on losses of about 0.3.
 const LOSS_TOLERANCE: f64 = 1e-6;
@@ -31,18 +29,12 @@ const PRESETS: [Preset; 8] = [
 fn many_small_micro_batches_give_the_loss_and_weights_of_one_large_one() {
     for preset in PRESETS {
         let (whole, one) = stepped(config(preset));
-        let (parts, many) = stepped(TrainConfig {
-            micro_batch_tokens: 12,
-            ..config(preset)
-        });
+        let (parts, many) = stepped(TrainConfig { micro_batch_tokens: 12, ..config(preset) });
         assert_eq!(one.get("batch/micro_batches"), Some(1.0));
         assert!(many.get("batch/micro_batches") > Some(3.0));
         for name in ["loss", "optim/grad_norm", "entropy", "mismatch_kl"] {
             let (a, b) = (one.get(name).expect(name), many.get(name).expect(name));
-            assert!(
-                (a - b).abs() <= LOSS_TOLERANCE * a.abs().max(1.0),
-                "{preset} {name}: {a} and {b}"
-            );
+            assert!((a - b).abs() <= LOSS_TOLERANCE * a.abs().max(1.0), "{preset} {name}: {a} and {b}");
         }
         let difference = largest_difference(&whole, &parts);
         assert!(difference < WEIGHT_TOLERANCE, "{preset}: {difference}");
@@ -54,50 +46,28 @@ fn a_packed_sequence_is_scored_as_if_it_were_alone() {
     let trainer = trainer(config(Preset::Grpo));
     let example = |index: usize| {
         let rollout = &batch()[index];
-        SftExample {
-            tokens: rollout.tokens.clone(),
-            prompt_len: rollout.prompt_len,
-        }
+        SftExample { tokens: rollout.tokens.clone(), prompt_len: rollout.prompt_len }
     };
-    let alone: Vec<f64> = (0..8)
-        .map(|index| trainer.sft_loss(&[example(index)]).expect("scored"))
-        .collect();
-    let tokens: Vec<f64> = (0..8)
-        .map(|index| (example(index).tokens.len() - example(index).prompt_len) as f64)
-        .collect();
-    let mean =
-        alone.iter().zip(&tokens).map(|(l, n)| l * n).sum::<f64>() / tokens.iter().sum::<f64>();
-    let packed = trainer
-        .sft_loss(&(0..8).map(example).collect::<Vec<_>>())
-        .expect("scored");
-    assert!(
-        (packed - mean).abs() < LOSS_TOLERANCE,
-        "{packed} and {mean}"
-    );
+    let alone: Vec<f64> = (0..8).map(|index| trainer.sft_loss(&[example(index)]).expect("scored")).collect();
+    let tokens: Vec<f64> =
+        (0..8).map(|index| (example(index).tokens.len() - example(index).prompt_len) as f64).collect();
+    let mean = alone.iter().zip(&tokens).map(|(l, n)| l * n).sum::<f64>() / tokens.iter().sum::<f64>();
+    let packed = trainer.sft_loss(&(0..8).map(example).collect::<Vec<_>>()).expect("scored");
+    assert!((packed - mean).abs() < LOSS_TOLERANCE, "{packed} and {mean}");
 }
 
 #[test]
 fn micro_batches_side_by_side_change_no_bit() {
-    let small = TrainConfig {
-        micro_batch_tokens: 12,
-        ..config(Preset::Dapo)
-    };
+    let small = TrainConfig { micro_batch_tokens: 12, ..config(Preset::Dapo) };
     let (serial, _) = stepped(small.clone());
-    let (parallel, _) = stepped(TrainConfig {
-        parallel_micro_batches: 2,
-        ..small
-    });
+    let (parallel, _) = stepped(TrainConfig { parallel_micro_batches: 2, ..small });
     assert_eq!(bits(&serial), bits(&parallel));
 }
 
 #[test]
 fn the_same_batches_give_the_same_bits() {
     let run = || {
-        let mut trainer = trainer(TrainConfig {
-            micro_batch_tokens: 20,
-            updates_per_batch: 2,
-            ..config(Preset::Dppo)
-        });
+        let mut trainer = trainer(TrainConfig { micro_batch_tokens: 20, updates_per_batch: 2, ..config(Preset::Dppo) });
         (0..3).for_each(|_| drop(trainer.step(&batch()).expect("trained")));
         bits(&trainer)
     };
@@ -111,18 +81,9 @@ fn on_fresh_rollouts_the_loss_is_zero_and_the_gradient_is_not() {
     let fresh = on_policy_batch(&trainer);
     let before = bits(&trainer);
     let metrics = trainer.step(&fresh).expect("trained");
-    assert!(
-        metrics.get("loss").expect("a loss").abs() < LOSS_TOLERANCE,
-        "{metrics:?}"
-    );
+    assert!(metrics.get("loss").expect("a loss").abs() < LOSS_TOLERANCE, "{metrics:?}");
     assert!(metrics.get("optim/grad_norm") > Some(0.01), "{metrics:?}");
-    assert!(
-        metrics
-            .get("mismatch_kl")
-            .expect("against the engine")
-            .abs()
-            < LOSS_TOLERANCE
-    );
+    assert!(metrics.get("mismatch_kl").expect("against the engine").abs() < LOSS_TOLERANCE);
     assert_ne!(bits(&trainer), before);
 }
 
@@ -132,77 +93,42 @@ fn a_nan_in_the_weights_is_an_error_and_moves_nothing() {
     trainer.step(&batch()).expect("trained");
     let mut broken = model(1).snapshot().values().to_vec();
     broken[0][0] = f32::NAN;
-    let broken =
-        model::ModelSnapshot::new(model(1).config().clone(), broken).expect("the right lengths");
+    let broken = model::ModelSnapshot::new(model(1).config().clone(), broken).expect("the right lengths");
     let device = model(1).device();
     let model = model::Transformer::from_snapshot(&broken, &device);
     let mut sick = Trainer::new(model, config(Preset::Grpo)).expect("a valid configuration");
     let before = bits(&sick);
     let error = sick.step(&batch()).unwrap_err();
-    assert!(
-        matches!(error, TrainError::NonFiniteLoss { update: 1, .. }),
-        "{error}"
-    );
-    assert_eq!(
-        (bits(&sick), sick.version(), sick.updates()),
-        (before, 0, 0)
-    );
+    assert!(matches!(error, TrainError::NonFiniteLoss { update: 1, .. }), "{error}");
+    assert_eq!((bits(&sick), sick.version(), sick.updates()), (before, 0, 0));
 }
 
 #[test]
 fn several_updates_on_one_batch_measure_against_the_weights_before_it() {
-    let loss = LossConfig {
-        old: Some(OldPolicy::Recomputed),
-        ..LossConfig::new(Preset::Grpo)
-    };
-    let many = TrainConfig {
-        loss,
-        updates_per_batch: 2,
-        ..config(Preset::Grpo)
-    };
+    let loss = LossConfig { old: Some(OldPolicy::Recomputed), ..LossConfig::new(Preset::Grpo) };
+    let many = TrainConfig { loss, updates_per_batch: 2, ..config(Preset::Grpo) };
     let mut trainer = trainer(many);
     let metrics = trainer.step(&on_policy_batch(&trainer)).expect("trained");
     assert_eq!(trainer.loss().correction.mode, CorrectionMode::SequenceMask);
     assert_eq!((trainer.updates(), trainer.version()), (2, 1));
     // The engine agreed with the weights before the batch, so every weight is 1, although the second update moved on.
-    let ratio = metrics
-        .get("sampling/importance_sampling_ratio/max")
-        .expect("a ratio");
+    let ratio = metrics.get("sampling/importance_sampling_ratio/max").expect("a ratio");
     assert!((ratio - 1.0).abs() < 1e-5, "{ratio}");
-    assert!(
-        metrics.get("mismatch_kl") > Some(1e-6),
-        "the second update sees moved weights: {metrics:?}"
-    );
+    assert!(metrics.get("mismatch_kl") > Some(1e-6), "the second update sees moved weights: {metrics:?}");
 }
 
 #[test]
 fn sft_learns_a_completion_and_nothing_else() {
-    let example = SftExample {
-        tokens: vec![1, 2, 3, 4, 5, 6],
-        prompt_len: 3,
-    };
+    let example = SftExample { tokens: vec![1, 2, 3, 4, 5, 6], prompt_len: 3 };
     let mut trainer = trainer(config(Preset::Dapo));
-    let first = trainer
-        .sft_step(std::slice::from_ref(&example))
-        .expect("trained")
-        .get("loss")
-        .expect("a loss");
+    let first = trainer.sft_step(std::slice::from_ref(&example)).expect("trained").get("loss").expect("a loss");
     for _ in 0..60 {
-        trainer
-            .sft_step(std::slice::from_ref(&example))
-            .expect("trained");
+        trainer.sft_step(std::slice::from_ref(&example)).expect("trained");
     }
-    let last = trainer
-        .sft_loss(std::slice::from_ref(&example))
-        .expect("scored");
+    let last = trainer.sft_loss(std::slice::from_ref(&example)).expect("scored");
     assert!(first > 1.5 && last < 0.1, "from {first} to {last}");
     // Prompt tokens were never targets: the model has not learnt to say 2 after 1.
-    let prompt = trainer
-        .sft_loss(&[SftExample {
-            tokens: vec![1, 2],
-            prompt_len: 1,
-        }])
-        .expect("scored");
+    let prompt = trainer.sft_loss(&[SftExample { tokens: vec![1, 2], prompt_len: 1 }]).expect("scored");
     assert!(prompt > 1.0, "{prompt}");
 }
 
@@ -214,17 +140,8 @@ fn rollouts_that_earned_more_become_likelier() {
         trainer.step(&fresh).expect("trained");
     }
     let gain = |index: usize| {
-        let now: f32 = trainer
-            .logprobs(&fresh[index])
-            .expect("a valid rollout")
-            .iter()
-            .sum();
+        let now: f32 = trainer.logprobs(&fresh[index]).expect("a valid rollout").iter().sum();
         now - fresh[index].behaviour_logprobs.iter().sum::<f32>()
     };
-    assert!(
-        gain(0) > 0.0 && gain(7) < 0.0,
-        "best {}, worst {}",
-        gain(0),
-        gain(7)
-    );
+    assert!(gain(0) > 0.0 && gain(7) < 0.0, "best {}, worst {}", gain(0), gain(7));
 }

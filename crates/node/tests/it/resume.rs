@@ -1,0 +1,158 @@
+//! A run that is killed at any moment goes on as if nothing had happened.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use node::events::Event;
+use node::run_dir;
+use node::store::{EventLog, StoreError};
+use serde_json::Value;
+
+const SMALL: &[&str] = &[
+    "model.random.hidden=32",
+    "model.random.layers=1",
+    "model.random.ff=64",
+    "sft.steps=4",
+    "sft.batch_size=16",
+    "rollout.prompts_per_step=4",
+    "rollout.group_size=4",
+    "eval.interval=0",
+    "eval.items=8",
+    "checkpoint.interval_steps=7",
+    "stop.steps=30",
+    "train.loss.entropy_coef=0.05",
+];
+
+fn essaim(arguments: &[&str], sets: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_essaim"));
+    command.arg("run").args(sets.iter().flat_map(|set| ["--set", set])).args(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn weights(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("model/model.safetensors")).unwrap()
+}
+
+fn events(folder: &Path) -> Vec<Event> {
+    let mut events = Vec::new();
+    let log = EventLog::open_to_read(&run_dir::events_path(folder)).unwrap();
+    log.replay(1, |recorded| {
+        events.push(recorded.event);
+        Ok::<(), StoreError>(())
+    })
+    .unwrap();
+    events
+}
+
+/// Starts a run and kills it once its log has `event_count` events; false if it ended before that.
+fn killed_after(folder: &Path, sets: &[&str], event_count: u64) -> bool {
+    let mut child = essaim(&["--out", folder.to_str().unwrap()], sets).spawn().unwrap();
+    let path = run_dir::events_path(folder);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        let seen = EventLog::open_to_read(&path).map_or(0, |log| log.last_seq());
+        if seen >= event_count {
+            child.kill().unwrap(); // SIGKILL
+            return child.wait().unwrap().code().is_none();
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    panic!("the run did not reach {event_count} events within a minute");
+}
+
+fn resume(folder: &Path) {
+    let status = essaim(&["--resume", folder.to_str().unwrap()], &[]).status().unwrap();
+    assert!(status.success(), "resuming {} ended with {status}", folder.display());
+}
+
+/// Leases whose group came back, and leases whose fate the log tells: trained or dropped.
+fn leases(events: &[Event]) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    let (mut back, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match event {
+            Event::GroupAccepted(group) => drop(back.insert(group.lease)),
+            Event::StepTrained(step) => ended.extend(&step.leases),
+            Event::GroupDropped { lease, .. } => drop(ended.insert(*lease)),
+            _ => {}
+        }
+    }
+    (back, ended)
+}
+
+#[test]
+fn a_sequential_run_killed_anywhere_ends_with_the_weights_of_an_uninterrupted_one() {
+    let place = tempfile::tempdir().unwrap();
+    let sets: Vec<&str> = SMALL.iter().copied().chain(["run.mode=sequential"]).collect();
+    let whole = place.path().join("whole");
+    assert!(essaim(&["--out", whole.to_str().unwrap()], &sets).status().unwrap().success());
+    let expected = weights(&whole);
+    let last = EventLog::open_to_read(&run_dir::events_path(&whole)).unwrap().last_seq();
+    let mut killed = 0;
+    for (index, tenth) in [2, 5, 8].into_iter().enumerate() {
+        let folder = place.path().join(format!("killed-{index}"));
+        if !killed_after(&folder, &sets, last * tenth / 10) {
+            continue; // it was quicker than we are
+        }
+        killed += 1;
+        resume(&folder);
+        assert!(weights(&folder) == expected, "killed after {tenth} tenths, the weights differ");
+        let (back, ended) = leases(&events(&folder));
+        assert!(back.is_subset(&ended), "lost: {:?}", back.difference(&ended));
+    }
+    assert!(killed > 0, "no run was slow enough to be killed");
+}
+
+#[test]
+fn an_asynchronous_run_that_was_killed_loses_no_group_and_trains_every_step_once() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("async");
+    let sets: Vec<&str> = SMALL.iter().copied().chain(["run.mode=async", "stop.steps=60"]).collect();
+    assert!(killed_after(&folder, &sets, 300), "the run ended before it was killed");
+    let before: BTreeSet<u64> = leases(&events(&folder)).0;
+    resume(&folder);
+    let events = events(&folder);
+    let (back, ended) = leases(&events);
+    assert!(
+        before.is_subset(&ended),
+        "groups that were back before the kill were lost: {:?}",
+        before.difference(&ended)
+    );
+    assert!(back.is_subset(&ended), "lost: {:?}", back.difference(&ended));
+    let summary: Value = serde_json::from_slice(&std::fs::read(folder.join("summary.json")).unwrap()).unwrap();
+    assert_eq!((&summary["steps"], &summary["resumed_count"]), (&60.into(), &1.into()), "{summary}");
+    assert!(summary["staleness"]["max"].as_f64().unwrap() <= 2.0, "{summary}");
+}
+
+#[test]
+fn a_finished_run_resumed_stays_finished() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("done");
+    let sets: Vec<&str> = SMALL.iter().copied().chain(["stop.steps=3"]).collect();
+    assert!(essaim(&["--out", folder.to_str().unwrap()], &sets).status().unwrap().success());
+    let weights_before = weights(&folder);
+    resume(&folder);
+    assert!(weights(&folder) == weights_before);
+}
+
+#[test]
+fn settings_that_the_rules_began_with_cannot_be_changed_on_resume() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("fixed");
+    let sets: Vec<&str> = SMALL.iter().copied().chain(["stop.steps=2"]).collect();
+    assert!(essaim(&["--out", folder.to_str().unwrap()], &sets).status().unwrap().success());
+    let output = Command::new(env!("CARGO_BIN_EXE_essaim"))
+        .args(["run", "--set", "rollout.group_size=8", "--resume", folder.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("settings") && said.contains("changed"), "{said}");
+}
