@@ -13,7 +13,7 @@ pub mod events;
 pub mod machine;
 pub mod metrics;
 pub mod report;
-mod run;
+pub mod run;
 pub mod run_dir;
 pub mod signal;
 pub mod store;

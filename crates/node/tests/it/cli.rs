@@ -38,7 +38,7 @@ fn a_dry_run_prints_settings_that_resolve_to_the_same_settings_and_touches_nothi
 fn wrong_usage_ends_with_2_and_names_the_nearest() {
     let dir = here();
     for (words, hint) in [
-        (&["rnu"][..], "'run'"),
+        (&["evla"][..], "'eval'"),
         (&["run", "--dry-rnu"], "'--dry-run'"),
         (&["run", "--set", "train.lrr=1"], "did you mean `lr`?"),
         (&["run", "nowhere.toml"], "nowhere.toml"),
