@@ -151,12 +151,15 @@ fn a_prompt_computed_half_before_a_swap_is_not_shared_after_it() {
     engine.step().unwrap();
     engine.swap_weights(weights(2), 2).unwrap();
     finish(&mut engine);
-    engine.submit(ask(2)).unwrap();
-    let done = finish(&mut engine);
     let mut fresh = Engine::new(weights(2), 2, ROOMY, None).unwrap();
-    fresh.submit(ask(2)).unwrap();
-    assert_eq!(finish(&mut fresh), done);
-    assert_eq!(engine.stats().shared_tokens, 0);
+    // The second computes the prompt anew and makes its first block findable; the third follows
+    // that block to the next ones, which must not be those of mixed weights.
+    for (id, shared) in [(2, 0), (3, 12)] {
+        engine.submit(ask(id)).unwrap();
+        fresh.submit(ask(id)).unwrap();
+        assert_eq!(finish(&mut fresh), finish(&mut engine), "request {id}");
+        assert_eq!(engine.stats().shared_tokens, shared);
+    }
 }
 
 /// Weights whose logits are not numbers.

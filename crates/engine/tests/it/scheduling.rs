@@ -41,7 +41,7 @@ fn config() -> impl Strategy<Value = EngineConfig> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn every_sample_is_refused_or_finished_exactly_once(

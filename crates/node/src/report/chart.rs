@@ -247,7 +247,7 @@ fn ticks(low: f64, high: f64, wanted: u32) -> Vec<f64> {
 /// A number in as few characters as it needs.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
-    if value == 0.0 || (size < 1e-12) {
+    if value == 0.0 {
         "0".to_owned()
     } else if size >= 1e4 {
         crate::summary::count(value)

@@ -109,7 +109,7 @@ pub fn evaluate(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<EvalSample>> {
     let model = InferenceModel::from_snapshot(snapshot, setup.dtype, &setup.device);
-    let mut engine = Engine::new(model, version, setup.engine.clone(), None)?;
+    let mut engine = Engine::new(model, version, setup.engine, None)?;
     let asked = chosen_items(setup)?;
     for (id, (task, item)) in asked.iter().enumerate() {
         let seeds = (0..setup.samples).map(|sample| eval_seed(setup, *task, item.index, sample)).collect();

@@ -73,7 +73,7 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     fn new(setup: WorkerSetup, news: &'a Sender<News>) -> Result<Self> {
         let model = InferenceModel::from_snapshot(&setup.snapshot, setup.dtype, &setup.device);
-        let engine = Engine::new(model, setup.version, setup.engine.clone(), detokenizer(&setup))?;
+        let engine = Engine::new(model, setup.version, setup.engine, detokenizer(&setup))?;
         Ok(Self { setup, engine, pending: BTreeMap::new(), news })
     }
 

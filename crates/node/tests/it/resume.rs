@@ -65,6 +65,7 @@ fn killed_after(folder: &Path, sets: &[&str], event_count: u64) -> bool {
         sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
+    child.wait().unwrap();
     panic!("the run did not reach {event_count} events within a minute");
 }
 

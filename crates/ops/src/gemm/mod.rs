@@ -41,12 +41,12 @@ pub const AMX_RELATIVE_ERROR: f64 = 3.0 / (1 << 16) as f64;
 /// - `a` is `[m, k]`, `b` is `[k, n]`, any strides
 /// - panics if the shapes do not fit together
 pub fn gemm(c: &mut [f32], a: MatRef, b: MatRef, accumulate: bool) {
-    gemm_with(kernel::current(), &mut MatMut::new(c, a.rows(), b.cols()), a, b, accumulate);
+    gemm_with(current(), &mut MatMut::new(c, a.rows(), b.cols()), a, b, accumulate);
 }
 
 /// [`gemm`] into a matrix whose rows may lie apart.
 pub fn gemm_into(c: &mut MatMut, a: MatRef, b: MatRef, accumulate: bool) {
-    gemm_with(kernel::current(), c, a, b, accumulate);
+    gemm_with(current(), c, a, b, accumulate);
 }
 
 /// [`gemm_into`] with a stated kernel. Panics if this machine cannot run it.
