@@ -59,6 +59,13 @@ impl Screen {
         }
     }
 
+    /// One more line of the result, for people.
+    pub fn tell(&mut self, label: &str, text: &str) {
+        if !matches!(self, Self::Json) {
+            say(&format!("  {label:<16} {text}"));
+        }
+    }
+
     /// Tells who waits on whom; empty for nobody.
     pub fn waits(&mut self, waits: &str) {
         if let Self::Live(live) = self {

@@ -58,6 +58,12 @@ impl Views {
             write(&self.dir, &self.view)?;
         }
         self.screen.show(&self.view, recorded);
+        if let Event::RunFinished(finished) = &recorded.event {
+            self.screen.tell("report", &run_dir::report_path(&self.dir).display().to_string());
+            if let Some(model) = &finished.model_path {
+                self.screen.tell("model", &self.dir.join(model).display().to_string());
+            }
+        }
         Ok(())
     }
 

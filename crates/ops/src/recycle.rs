@@ -2,12 +2,14 @@
 //!
 //! Promise: a buffer is initialised memory of at least the length asked for, aligned to a
 //! cache line; what stands in it is unspecified. At most [`RETAINED_BYTES_MAX`] bytes wait
-//! for reuse; what is beyond goes back to the allocator.
+//! for reuse; when more come, those that waited longest go back to the allocator.
 //! Why: a training step makes and drops the same few large tensors again and again. Fresh
 //! memory must be cleared page by page by the kernel; memory that comes back need not be.
 
+use std::collections::VecDeque;
 use std::mem::MaybeUninit;
-use std::sync::Mutex;
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard};
 
 use burn::tensor::{DType, Shape};
 use burn_flex::{FlexTensor, Layout};
@@ -16,21 +18,46 @@ use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProper
 /// Bytes that may wait for reuse.
 pub const RETAINED_BYTES_MAX: usize = 1 << 30;
 
-/// Buffers below this many cache lines (16 KiB) are left to the allocator.
-const LINES_MIN: usize = 256;
+/// Buffers of fewer (16 KiB) or more (128 MiB) cache lines are left to the allocator.
+const LINES_RECYCLED: RangeInclusive<usize> = 256..=2 << 20;
 const LINE_FLOATS: usize = 16;
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 struct Line([f32; LINE_FLOATS]);
 
-/// Buffers that wait, with their sizes in lines; the newest, warmest one is last.
+/// Buffers that wait, and the lines they have together; the newest, warmest one is last.
 struct Shelf {
-    waiting: Vec<Vec<Line>>,
+    waiting: VecDeque<Vec<Line>>,
     lines: usize,
 }
 
-static SHELF: Mutex<Shelf> = Mutex::new(Shelf { waiting: Vec::new(), lines: 0 });
+impl Shelf {
+    const EMPTY: Self = Self { waiting: VecDeque::new(), lines: 0 };
+
+    /// The newest buffer of just that many lines.
+    fn take(&mut self, count: usize) -> Option<Vec<Line>> {
+        let at = self.waiting.iter().rposition(|lines| lines.len() == count)?;
+        self.lines -= count;
+        self.waiting.remove(at)
+    }
+
+    /// Puts a buffer up; gives those that no longer fit under the limit, oldest first.
+    fn put(&mut self, lines: Vec<Line>, lines_max: usize) -> Vec<Vec<Line>> {
+        self.lines += lines.len();
+        self.waiting.push_back(lines);
+        let mut leaving = Vec::new();
+        while self.lines > lines_max
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.lines -= oldest.len();
+            leaving.push(oldest);
+        }
+        leaving
+    }
+}
+
+static SHELF: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
 
 /// A buffer of `len` floats that returns to the shelf when dropped.
 pub(crate) struct Buffer {
@@ -42,15 +69,19 @@ impl Buffer {
     /// `len` floats of unspecified value.
     pub(crate) fn new(len: usize) -> Self {
         let count = rounded_lines(len.div_ceil(LINE_FLOATS));
-        let lines = reuse(count).unwrap_or_else(|| vec![Line([0.0; LINE_FLOATS]); count]);
+        let lines = reuse(count).unwrap_or_else(|| bytemuck::zeroed_vec(count));
         Self { lines, len }
     }
 
     /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
-        let mut buffer = Self::new(len);
-        buffer.fill(0.0);
-        buffer
+        let count = rounded_lines(len.div_ceil(LINE_FLOATS));
+        let used = reuse(count).map(|mut lines| {
+            lines.fill(Line([0.0; LINE_FLOATS]));
+            lines
+        });
+        let lines = used.unwrap_or_else(|| bytemuck::zeroed_vec(count));
+        Self { lines, len }
     }
 
     /// The buffer as a tensor; it returns to the shelf when the last tensor lets go of it.
@@ -67,32 +98,27 @@ impl Buffer {
     }
 }
 
-/// Rounds up so that only a quarter is wasted and sizes repeat.
+/// Rounds up by a quarter at most, and 1 MiB at most, so that sizes repeat.
 fn rounded_lines(lines: usize) -> usize {
-    let step = (lines.next_power_of_two() / 8).max(1);
+    let step = (lines.next_power_of_two() / 8).clamp(1, (1 << 20) / size_of::<Line>());
     lines.next_multiple_of(step)
 }
 
+fn shelf() -> MutexGuard<'static, Shelf> {
+    SHELF.lock().expect("no code panics while it holds the shelf")
+}
+
 fn reuse(count: usize) -> Option<Vec<Line>> {
-    if count < LINES_MIN {
-        return None;
-    }
-    let mut shelf = SHELF.lock().expect("no code panics while it holds the shelf");
-    let at = shelf.waiting.iter().rposition(|lines| lines.len() == count)?;
-    shelf.lines -= count;
-    Some(shelf.waiting.remove(at))
+    let recycled = LINES_RECYCLED.contains(&count);
+    recycled.then(|| shelf().take(count)).flatten()
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
-        if lines.len() < LINES_MIN {
-            return;
-        }
-        let mut shelf = SHELF.lock().expect("no code panics while it holds the shelf");
-        if (shelf.lines + lines.len()) * size_of::<Line>() <= RETAINED_BYTES_MAX {
-            shelf.lines += lines.len();
-            shelf.waiting.push(lines);
+        if LINES_RECYCLED.contains(&lines.len()) {
+            let leaving = shelf().put(lines, RETAINED_BYTES_MAX / size_of::<Line>());
+            drop(leaving); // after the lock was let go, so that nobody waits for it
         }
     }
 }
@@ -155,10 +181,35 @@ mod tests {
     }
 
     #[test]
+    fn a_full_shelf_lets_go_of_what_waited_longest() {
+        let buffer = |count| vec![Line([0.0; LINE_FLOATS]); count];
+        let mut shelf = Shelf::EMPTY;
+        for count in [3, 4, 3] {
+            assert!(shelf.put(buffer(count), 10).is_empty());
+        }
+        let leaving = shelf.put(buffer(5), 10);
+        assert_eq!(leaving.iter().map(Vec::len).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!((shelf.lines, shelf.take(4).is_none()), (8, true));
+        assert_eq!(shelf.take(3).unwrap().len() + shelf.take(5).unwrap().len(), 8);
+        assert_eq!(shelf.lines, 0);
+        assert_eq!(shelf.put(buffer(11), 10).len(), 1, "more than fits at all");
+    }
+
+    #[test]
+    fn a_used_buffer_comes_back_as_zeros_when_zeros_are_asked_for() {
+        let len = 2_345_678; // a size that no other test uses
+        let mut buffer = Buffer::new(len);
+        buffer.fill(7.0);
+        drop(buffer);
+        assert!(Buffer::zeroed(len).iter().all(|&x| x == 0.0));
+    }
+
+    #[test]
     fn rounding_wastes_at_most_a_quarter_and_keeps_sizes_few() {
-        for lines in 1..5000 {
+        for lines in (1..5000).chain([8_508_416]) {
             let rounded = rounded_lines(lines);
             assert!(rounded >= lines && rounded * 4 <= lines * 5 + 4, "{lines} {rounded}");
+            assert!(rounded - lines < 16_384, "1 MiB");
             assert_eq!(rounded_lines(rounded), rounded);
         }
     }

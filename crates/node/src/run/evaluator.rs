@@ -111,20 +111,31 @@ pub fn evaluate(
     let model = InferenceModel::from_snapshot(snapshot, setup.dtype, &setup.device);
     let mut engine = Engine::new(model, version, setup.engine, None)?;
     let asked = chosen_items(setup)?;
-    for (id, (task, item)) in asked.iter().enumerate() {
-        let seeds = (0..setup.samples).map(|sample| eval_seed(setup, *task, item.index, sample)).collect();
-        let prompt = setup.prompting.prompt(*task, item)?;
-        let request = Request { id: id as u64, prompt, seeds, sampling: setup.sampling.clone(), want_hidden: false };
-        engine.submit(request).with_context(|| format!("held-out item {} of task {task}", item.index))?;
-    }
-    let mut done = BTreeMap::new();
-    while !engine.is_idle() {
+    let (mut next, mut done) = (0, BTreeMap::new());
+    while next < asked.len() || !engine.is_idle() {
+        // The engine's queue is bounded, so a large evaluation is handed over bit by bit.
+        while next < asked.len() && waiting(setup, next, done.len()) < setup.engine.max_running {
+            submit(setup, &mut engine, next, &asked[next])?;
+            next += 1;
+        }
         for completion in engine.step()? {
             done.insert((completion.request, completion.sample_index), completion);
             progress(done.len() as u64);
         }
     }
     done.into_values().map(|completion| graded(setup, &asked, completion)).collect()
+}
+
+/// Samples that the engine has and has not answered.
+fn waiting(setup: &EvalSetup, submitted: usize, done: usize) -> usize {
+    submitted * setup.samples as usize - done
+}
+
+fn submit(setup: &EvalSetup, engine: &mut Engine, id: usize, (task, item): &(usize, Item)) -> Result<()> {
+    let seeds = (0..setup.samples).map(|sample| eval_seed(setup, *task, item.index, sample)).collect();
+    let prompt = setup.prompting.prompt(*task, item)?;
+    let request = Request { id: id as u64, prompt, seeds, sampling: setup.sampling.clone(), want_hidden: false };
+    engine.submit(request).with_context(|| format!("held-out item {} of task {task}", item.index))
 }
 
 fn chosen_items(setup: &EvalSetup) -> Result<Vec<(usize, Item)>> {

@@ -218,5 +218,11 @@ pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> 
         beacon_round: 0,
     };
     rules.check()?;
+    let given = in_flight.saturating_mul(config.rollout.group_size);
+    ensure!(
+        given <= engine::QUEUE_LEN_MAX,
+        "rollout.in_flight_max * rollout.group_size: limit {}, given {given}",
+        engine::QUEUE_LEN_MAX
+    );
     Ok(rules)
 }
