@@ -170,6 +170,9 @@ impl Summary {
                     .collect();
             text += &format!("  held-out exact   {}   ({task})\n", parts.join("  →  "));
         }
+        if self.steps == 0 {
+            return text; // a warm-up alone has neither rollouts nor staleness
+        }
         text += &format!(
             "  tokens           {} generated, {} trained on; {} trained tokens/s\n",
             count(self.tokens.generated as f64),
@@ -201,7 +204,7 @@ fn staleness(view: &RunView) -> Staleness {
     let steps = view.steps.len().max(1) as f64;
     let all = || view.steps.values().map(|m| &m.staleness);
     Staleness {
-        mean: all().map(|s| s.mean).sum::<f64>() / steps,
+        mean: all().map(|s| s.mean).fold(0.0, |sum, mean| sum + mean) / steps,
         max: all().map(|s| s.max).fold(0.0, f64::max),
         dropped_groups: view.dropped.get(&crate::events::DropReason::Stale).copied().unwrap_or(0),
     }
