@@ -104,7 +104,12 @@ fn command_faults(root: &Path) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{between, dead_references, root};
+    use super::{between, dead_references, root, run};
+
+    #[test]
+    fn the_documents_name_only_what_exists() {
+        run(true).unwrap();
+    }
 
     #[test]
     fn a_dead_link_is_found_with_its_line_and_a_living_one_is_not() {
