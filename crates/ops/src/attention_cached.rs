@@ -146,7 +146,7 @@ impl KvPool {
 
 /// Writes the new rows of k and v into the pool, then attends over past and new tokens.
 ///
-/// Same formula and, on the CPU, the same bits per row as [`crate::attention`] over the
+/// Same formula and, on the CPU, the same bits per row as [`crate::attention()`] over the
 /// whole sequence. q `[T, H*D]`, k and v `[T, KV*D]`, `T` = new rows of all sequences.
 /// No gradients.
 ///

@@ -1,7 +1,7 @@
 //! Fused tensor operations for transformers, each beside its plain twin and gradient test.
 //!
 //! Promise: on the CPU every operation runs our own kernels, forward and backward; on any
-//! other device it runs the same formula in plain Burn operations ([`reference`]).
+//! other device it runs the same formula in plain Burn operations ([`mod@reference`]).
 //! `T` is the number of tokens of all sequences laid end to end ("packed", no padding).
 //! Shapes that do not fit are our own bugs and panic with a message.
 

@@ -29,19 +29,19 @@ pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
     }
 }
 
-/// See [`crate::embedding`].
+/// See [`crate::embedding()`].
 pub fn embedding(table: &Tensor<2>, ids: &Arc<[u32]>) -> Tensor<2> {
     let rows = host::indices(ids.iter().map(|&id| i64::from(id)), &table.device());
     table.clone().select(0, rows)
 }
 
-/// See [`crate::rms_norm`].
+/// See [`crate::rms_norm()`].
 pub fn rms_norm(x: Tensor<2>, gain: &Tensor<1>, eps: f64) -> Tensor<2> {
     let mean_square = x.clone().powi_scalar(2).mean_dim(1);
     x * (mean_square + eps).sqrt().recip() * gain.clone().unsqueeze::<2>()
 }
 
-/// See [`crate::rotary`].
+/// See [`crate::rotary()`].
 pub fn rotary(x: Tensor<2>, positions: &Arc<[u32]>, table: &RotaryTable, head_dim: usize) -> Tensor<2> {
     let [tokens, width] = x.dims();
     let (heads, half) = (width / head_dim, head_dim / 2);
@@ -63,12 +63,12 @@ pub fn rotary(x: Tensor<2>, positions: &Arc<[u32]>, table: &RotaryTable, head_di
     Tensor::cat(vec![rotated_low, rotated_high], 2).reshape([tokens, width])
 }
 
-/// See [`crate::swiglu`].
+/// See [`crate::swiglu()`].
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     silu(gate) * up
 }
 
-/// See [`crate::attention`].
+/// See [`crate::attention()`].
 pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, segments: &Segments, heads: Heads) -> Tensor<2> {
     let mut outputs = Vec::with_capacity(segments.count());
     for rows in segments.ranges().filter(|rows| !rows.is_empty()) {
@@ -100,7 +100,7 @@ fn attend(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, heads: Heads) -> Tensor<2> {
     softmax(scores, 2).matmul(per_query_head(v)).swap_dims(0, 1).reshape([rows, heads.query_width()])
 }
 
-/// See [`crate::attention_cached`]. The pool must hold tensors ([`KvPool::of_tensors`]).
+/// See [`crate::attention_cached()`]. The pool must hold tensors ([`KvPool::of_tensors`]).
 pub fn attention_cached(
     q: Tensor<2>,
     k: Tensor<2>,
@@ -141,7 +141,7 @@ pub fn attention_cached(
     Tensor::cat(outputs, 0)
 }
 
-/// See [`crate::token_logprobs`]. Holds `[T, V]` when gradients are recorded.
+/// See [`crate::token_logprobs()`]. Holds `[T, V]` when gradients are recorded.
 pub fn token_logprobs(
     hidden: Tensor<2>,
     head: &Matrix,
@@ -169,7 +169,7 @@ pub fn token_logprobs(
     TokenLogprobs { logprob: Tensor::cat(logprobs, 0), entropy: Tensor::cat(entropies, 0) }
 }
 
-/// See [`crate::adamw_step`].
+/// See [`crate::adamw_step()`].
 pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>, step: AdamWStep) {
     let tracked = param.is_require_grad();
     let autodiff = param.is_autodiff();
