@@ -151,24 +151,42 @@ impl Conductor<'_> {
 
     /// Feeds logged events again, after a restart: no action is performed but training itself.
     pub fn replay(&mut self, rules: Vec<Rule>) -> Result<()> {
+        // Versions that may still be published, and the one that the worker is to begin with.
+        let mut made = BTreeMap::from([(self.rounds.steps_trained(), self.snapshot.clone())]);
+        let mut published = None;
         for rule in rules {
             if let Rule::StepTrained { step } = rule {
                 let learnt = self.leases_in_training();
                 self.train_again(step)?;
                 learnt.into_iter().for_each(|lease| drop(self.groups.remove(lease)));
+                made.insert(step, self.snapshot.clone());
             }
-            let actions = self.rounds.on_event(&rule)?;
-            for action in actions {
-                match action {
-                    Action::StartEval { version, .. } => {
-                        drop(self.eval_snapshots.insert(version, self.snapshot.clone()))
-                    }
-                    Action::DropGroup { lease, .. } => drop(self.groups.remove(lease)),
-                    _ => {}
-                }
+            if let Rule::WeightsPublished { version } = rule {
+                made.retain(|made, _| *made >= version);
+                published = made.get(&version).map(|snapshot| (version, snapshot.clone()));
+            }
+            for action in self.rounds.on_event(&rule)? {
+                self.note_replayed(action, published.as_ref().map(|(_, snapshot)| snapshot));
             }
         }
-        Ok(())
+        match published {
+            Some((version, snapshot)) => {
+                self.orders.worker.send(WorkerOrder::Restore { version, snapshot }).map_err(gone)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What a replayed action leaves behind; none is performed. An evaluation scores what was published.
+    fn note_replayed(&mut self, action: Action, published: Option<&ModelSnapshot>) {
+        match action {
+            Action::StartEval { version, .. } => {
+                let snapshot = published.unwrap_or(&self.snapshot).clone();
+                self.eval_snapshots.insert(version, snapshot);
+            }
+            Action::DropGroup { lease, .. } => drop(self.groups.remove(lease)),
+            _ => {}
+        }
     }
 
     fn train_again(&mut self, step: u64) -> Result<()> {

@@ -23,6 +23,13 @@ pub enum WorkerOrder {
         /// The numbers.
         snapshot: ModelSnapshot,
     },
+    /// After a restart: these weights were published before it; no news follows.
+    Restore {
+        /// Their version.
+        version: u64,
+        /// The numbers.
+        snapshot: ModelSnapshot,
+    },
     /// Nobody wants the group any more; no news follows.
     Cancel(LeaseId),
 }

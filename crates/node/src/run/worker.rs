@@ -112,10 +112,10 @@ impl<'a> Worker<'a> {
         match order {
             WorkerOrder::Lease(leased) => self.begin(leased),
             WorkerOrder::Weights { version, snapshot } => {
-                let model = InferenceModel::from_snapshot(&snapshot, self.setup.dtype, &self.setup.device);
-                self.engine.swap_weights(model, version)?;
+                self.use_weights(version, &snapshot)?;
                 self.tell(News::Published { version })
             }
+            WorkerOrder::Restore { version, snapshot } => self.use_weights(version, &snapshot),
             WorkerOrder::Cancel(lease) => {
                 if self.pending.remove(&lease).is_some() {
                     self.engine.cancel(lease);
@@ -123,6 +123,11 @@ impl<'a> Worker<'a> {
                 Ok(())
             }
         }
+    }
+
+    fn use_weights(&mut self, version: u64, snapshot: &ModelSnapshot) -> Result<()> {
+        let model = InferenceModel::from_snapshot(snapshot, self.setup.dtype, &self.setup.device);
+        Ok(self.engine.swap_weights(model, version)?)
     }
 
     fn begin(&mut self, leased: Box<LeasedPrompt>) -> Result<()> {
