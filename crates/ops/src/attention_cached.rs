@@ -183,6 +183,15 @@ struct Layer {
     values: Vec<f32>,
 }
 
+/// Below this many multiplications one thread is faster than waking another.
+const PARALLEL_MULTIPLICATIONS_MIN: usize = 256 * 1024;
+
+/// Multiplications of all scores and weighted sums of a step, at most.
+fn multiplications(view: &CacheView, heads: Heads) -> usize {
+    let scores = |s: &CachedSegment| s.rows.len() * (s.past + s.rows.len());
+    2 * heads.query_width() * view.segments.iter().map(scores).sum::<usize>()
+}
+
 #[derive(Clone, Copy)]
 struct Shape {
     block_size: usize,
@@ -226,11 +235,16 @@ impl Layer {
             filled.flat_map(|segment| (0..shape.heads.key_value).map(move |head| (segment, head))).collect();
         let shared = Shared::new(out);
         let results = Results { out: &shared, log_sums: None };
-        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (segment, kv_head)| {
+        let run = |scratch: &mut Scratch, (segment, kv_head): (&CachedSegment, usize)| {
             let runs = self.runs(segment, kv_head, shape);
             let queries = Queries { all: q, rows: segment.rows.clone(), past: segment.past };
             attend(&queries, &runs, shape.heads, kv_head, &results, scratch);
-        });
+        };
+        if multiplications(view, shape.heads) < PARALLEL_MULTIPLICATIONS_MIN {
+            let scratch = &mut Scratch::default();
+            return tasks.into_iter().for_each(|task| run(scratch, task));
+        }
+        tasks.into_par_iter().for_each_init(Scratch::default, run);
     }
 
     /// The blocks of a sequence, for one head.
