@@ -15,6 +15,7 @@ use protocol::FinishReason;
 use rayon::prelude::*;
 
 use crate::EngineError;
+use crate::lanes::Lanes;
 use crate::request::{Completion, Request, RequestLimits};
 use crate::sample::{Draw, RowStats, draw};
 use crate::schedule::{Chunk, ScheduleLimits, Scheduler};
@@ -89,12 +90,27 @@ pub struct EngineStats {
     pub free_blocks: usize,
 }
 
+/// The rows of a step, or of a part of it.
+pub(crate) struct Input {
+    tokens: Arc<[u32]>,
+    positions: Arc<[u32]>,
+    view: CacheView,
+}
+
+impl Input {
+    /// Post-norm hidden states, `[rows, d]`.
+    pub(crate) fn hidden(&self, model: &InferenceModel, cache: &mut KvPool) -> Tensor<2> {
+        model.hidden_cached(&self.tokens, &self.positions, cache, &self.view)
+    }
+}
+
 /// A model with its cache, its queue and its running sequences.
 pub struct Engine {
     model: InferenceModel,
     version: u64,
     config: EngineConfig,
     cache: KvPool,
+    lanes: Lanes,
     scheduler: Scheduler,
     detokenize: Option<Arc<Detokenize>>,
     /// Samples not yet given back, for each request.
@@ -130,8 +146,10 @@ impl Engine {
             running: config.max_running,
             prefill_tokens: config.prefill_chunk_tokens,
         };
+        let cache = model.kv_pool(config.kv_blocks, config.block_size);
         Ok(Self {
-            cache: model.kv_pool(config.kv_blocks, config.block_size),
+            lanes: Lanes::new(&model, &cache),
+            cache,
             model,
             version,
             config,
@@ -168,6 +186,12 @@ impl Engine {
     ///
     /// Errors: `LogitsNotFinite`; then no token was added, and the step can be tried again.
     pub fn step(&mut self) -> Result<Vec<Completion>, EngineError> {
+        // Inside the thread pool the step's many short parallel parts start without waking anybody;
+        // from outside, each of them would cost two context switches.
+        rayon::scope(|_| self.step_in_pool())
+    }
+
+    fn step_in_pool(&mut self) -> Result<Vec<Completion>, EngineError> {
         let chunks = self.scheduler.plan();
         let mut done = Vec::new();
         if !chunks.is_empty() {
@@ -195,6 +219,17 @@ impl Engine {
 
     /// Hidden states `[rows of all chunks, d]`.
     fn forward(&mut self, chunks: &[Chunk]) -> Tensor<2> {
+        self.stats.steps += 1;
+        self.stats.computed_tokens += chunks.iter().map(|chunk| chunk.count as u64).sum::<u64>();
+        let parts = self.lanes.parts(chunks);
+        let inputs: Vec<Input> = parts.into_iter().map(|part| self.input(part)).collect();
+        if let [input] = inputs.as_slice() {
+            return input.hidden(&self.model, &mut self.cache);
+        }
+        self.lanes.run(&self.model, &self.cache, &inputs)
+    }
+
+    fn input(&mut self, chunks: &[Chunk]) -> Input {
         let row_count = chunks.iter().map(|chunk| chunk.count).sum();
         let mut tokens = Vec::with_capacity(row_count);
         let mut positions = Vec::with_capacity(row_count);
@@ -208,11 +243,7 @@ impl Engine {
             let rows = first..tokens.len();
             segments.push(CachedSegment { rows, past: chunk.past, blocks: sequence.table() });
         }
-        self.stats.steps += 1;
-        self.stats.computed_tokens += row_count as u64;
-        let (tokens, positions) = (Arc::from(tokens), Arc::from(positions));
-        let view = CacheView { segments };
-        self.model.hidden_cached(&tokens, &positions, &mut self.cache, &view)
+        Input { tokens: Arc::from(tokens), positions: Arc::from(positions), view: CacheView { segments } }
     }
 
     fn sampled_rows(&self, chunks: &[Chunk]) -> Vec<SampledRow> {

@@ -10,6 +10,7 @@
 pub mod block_pool;
 mod engine;
 mod error;
+mod lanes;
 mod request;
 mod sample;
 mod schedule;

@@ -2,6 +2,8 @@
 //!
 //! Promise: only the blocks that a view names are read or written.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
@@ -24,8 +26,8 @@ pub struct KvPool {
 }
 
 enum Store {
-    /// Per layer, as the CPU kernels want them.
-    Blocks(Vec<Layer>),
+    /// Per layer, as the CPU kernels want them. Locked, so that two halves of a step can run side by side.
+    Blocks(Arc<[RwLock<Layer>]>),
     /// Per layer keys and values, `[blocks * block_size, kv_width]`.
     Tensors(Vec<(Tensor<2>, Tensor<2>)>),
 }
@@ -37,7 +39,7 @@ impl KvPool {
             return Self::of_tensors(layers, blocks, block_size, kv_width, device);
         }
         let size = blocks * block_size * kv_width;
-        let layer = || Layer { keys: vec![0.0; size], values: vec![0.0; size] };
+        let layer = || RwLock::new(Layer { keys: vec![0.0; size], values: vec![0.0; size] });
         Self { store: Store::Blocks((0..layers).map(|_| layer()).collect()), layers, blocks, block_size, kv_width }
     }
 
@@ -52,6 +54,14 @@ impl KvPool {
             block_size,
             kv_width,
         }
+    }
+
+    /// Another handle to the same blocks, for a step whose sequences are computed on several
+    /// threads; none where the pool is made of tensors.
+    pub fn share(&self) -> Option<Self> {
+        let Store::Blocks(layers) = &self.store else { return None };
+        let store = Store::Blocks(layers.clone());
+        Some(Self { store, ..*self })
     }
 
     /// Tokens per block.
@@ -84,7 +94,8 @@ impl KvPool {
             Store::Blocks(layers) => {
                 let floats = self.block_size * self.kv_width;
                 let source = from * floats..(from + 1) * floats;
-                for layer in layers {
+                for layer in layers.iter() {
+                    let mut layer = layer.write().unwrap_or_else(PoisonError::into_inner);
                     layer.keys.copy_within(source.clone(), to * floats);
                     layer.values.copy_within(source.clone(), to * floats);
                 }
@@ -169,10 +180,11 @@ pub fn attention_cached(
     let [rows, width] = [floats(&q).len() / heads.query_width(), heads.query_width()];
     let mut out = Buffer::new(rows * width);
     let shape = Shape { block_size: pool.block_size, heads };
-    let Store::Blocks(layers) = &mut pool.store else { unreachable!("tensors were handled above") };
-    let layer = &mut layers[layer];
-    layer.write(floats(&k), floats(&v), view, shape);
-    layer.attend(floats(&q), &mut out, view, shape);
+    let Store::Blocks(layers) = &pool.store else { unreachable!("tensors were handled above") };
+    // A panic elsewhere leaves plain floats behind, which the next writer replaces: poison means nothing here.
+    let layer = &layers[layer];
+    layer.write().unwrap_or_else(PoisonError::into_inner).write(floats(&k), floats(&v), view, shape);
+    layer.read().unwrap_or_else(PoisonError::into_inner).attend(floats(&q), &mut out, view, shape);
     tensor(out.into_tensor([rows, width]))
 }
 
@@ -185,6 +197,9 @@ struct Layer {
 
 /// Below this many multiplications one thread is faster than waking another.
 const PARALLEL_MULTIPLICATIONS_MIN: usize = 256 * 1024;
+
+/// Sequences and heads that a thread takes at once: one alone is done in about a microsecond.
+const TASKS_TOGETHER: usize = 8;
 
 /// Multiplications of all scores and weighted sums of a step, at most.
 fn multiplications(view: &CacheView, heads: Heads) -> usize {
@@ -244,7 +259,7 @@ impl Layer {
             let scratch = &mut Scratch::default();
             return tasks.into_iter().for_each(|task| run(scratch, task));
         }
-        tasks.into_par_iter().for_each_init(Scratch::default, run);
+        tasks.into_par_iter().with_min_len(TASKS_TOGETHER).for_each_init(Scratch::default, run);
     }
 
     /// The blocks of a sequence, for one head.

@@ -175,3 +175,19 @@ fn packed_bf16_weights_go_the_same_way() {
     let small = EngineConfig { kv_blocks: 10, prefill_chunk_tokens: 3, max_running: 3, ..ROOMY };
     assert!(run(ROOMY) == run(small));
 }
+
+#[test]
+fn a_large_batch_computed_in_parts_changes_no_bit() {
+    let samples: Vec<u8> = (0..48).collect();
+    let asked = request(0, prompt(0, PROMPT_LEN), &samples, Sampling::new(NEW_TOKENS));
+    let mut together = engine(EngineConfig { max_running: 48, kv_blocks: 48 * 16, ..ROOMY });
+    together.submit(asked.clone()).unwrap();
+    let all = finish(&mut together);
+    assert_eq!(all.len(), 48);
+    for (given, seed) in all.iter().zip(&asked.seeds) {
+        let mut alone = engine(ROOMY);
+        alone.submit(Request { seeds: vec![*seed], ..asked.clone() }).unwrap();
+        let expected = finish(&mut alone).pop().unwrap();
+        assert!(bits(given) == bits(&expected), "sample {} differs", given.sample_index);
+    }
+}
