@@ -1,11 +1,12 @@
 """Peer of `essaim-bench generate`: transformers.generate on the CPU in f32 with random weights.
 
-Usage: hf_generate.py d256|0.5b [--threads N]
+Usage: hf_generate.py d256|0.5b [--rounds N] [--threads N]
 d256: 64 sequences, 32+64 tokens. 0.5b: 16 sequences (two prompts, 8 samples each), 64+32 tokens.
 Prints one JSON line: {"tokens_per_s": ...} (generated tokens over wall time, prefill included).
 """
 import argparse
 import json
+import statistics
 import time
 
 import torch
@@ -23,6 +24,7 @@ SHAPES = {
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("shape", choices=list(SHAPES))
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -34,9 +36,12 @@ def main():
                                       pad_token_id=0, attention_mask=torch.ones_like(x))
     with torch.no_grad():
         run(ids[:2], 4)
-        start = time.perf_counter()
-        run(ids, new_tokens)
-        seconds = time.perf_counter() - start
+        times = []
+        for _ in range(args.rounds):
+            start = time.perf_counter()
+            run(ids, new_tokens)
+            times.append(time.perf_counter() - start)
+        seconds = statistics.median(times)
     print(json.dumps({"tokens_per_s": ids.shape[0] * new_tokens / seconds, "seconds": seconds,
                       "transformers": transformers.__version__}))
 

@@ -30,6 +30,9 @@ pub(crate) struct GenerateArguments {
     /// Number format of the matrices; norms and activations stay f32.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Dtype,
+    /// Timed rounds, each with prompts of its own; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
     /// Where it runs.
     #[arg(long, default_value = "cpu")]
     device: DeviceSpec,
@@ -43,7 +46,7 @@ fn work(shape: Shape) -> (u64, usize, usize, usize) {
     }
 }
 
-/// Generates once to warm up, then measures.
+/// Generates a little to warm up, then measures.
 pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
     let device = arguments.device.open()?;
     let dtype = match arguments.dtype {
@@ -56,10 +59,16 @@ pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
     let mut engine = Engine::new(model, 0, config, None)?;
     let (prompts, samples, prompt_tokens, new_tokens) = work(arguments.shape);
     generate(&mut engine, 0, 1, 2, prompt_tokens, 4)?;
-    let start = Instant::now();
-    let tokens = generate(&mut engine, 1000, prompts, samples, prompt_tokens, new_tokens)?;
-    let seconds = start.elapsed().as_secs_f64();
-    anyhow::ensure!(tokens == prompts as usize * samples * new_tokens, "only {tokens} tokens were generated");
+    let mut seconds = Vec::new();
+    for round in 1..=arguments.rounds as u64 {
+        let start = Instant::now();
+        let tokens = generate(&mut engine, 1000 * round, prompts, samples, prompt_tokens, new_tokens)?;
+        seconds.push(start.elapsed().as_secs_f64());
+        anyhow::ensure!(tokens == prompts as usize * samples * new_tokens, "only {tokens} tokens were generated");
+    }
+    seconds.sort_by(f64::total_cmp);
+    let seconds = seconds[seconds.len() / 2];
+    let tokens = prompts as usize * samples * new_tokens;
     Ok(json!({ "tokens_per_s": tokens as f64 / seconds, "seconds": seconds }))
 }
 

@@ -103,8 +103,8 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "generate-0.5b",
         what: "generation, 0.5B shape, 2 groups of 8, 64+32 tokens",
-        ours: &["generate", "0.5b"],
-        peer: &["hf_generate.py", "0.5b"],
+        ours: &["generate", "0.5b", "--rounds", "1"],
+        peer: &["hf_generate.py", "0.5b", "--rounds", "1"],
         figure: "tokens_per_s",
         unit: "tok/s",
         less: false,
@@ -113,8 +113,8 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "generate-0.5b-bf16",
         what: "the same, bf16 weights (ours only)",
-        ours: &["generate", "0.5b", "--dtype", "bf16"],
-        peer: &["hf_generate.py", "0.5b"],
+        ours: &["generate", "0.5b", "--dtype", "bf16", "--rounds", "1"],
+        peer: &["hf_generate.py", "0.5b", "--rounds", "1"],
         figure: "tokens_per_s",
         unit: "tok/s",
         less: false,
