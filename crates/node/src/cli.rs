@@ -80,7 +80,7 @@ Examples:
   essaim run
   essaim run base.toml mine.toml --set rollout.group_size=8 --set tasks.0.letters_max=5
   essaim run my.toml --dry-run                 print all settings and stop
-  essaim run --resume runs/my-run --set stop.steps=500
+  essaim run --resume runs/my-run              go on where it was stopped or killed
 
 Later files win over earlier ones, --set wins over files. A value is read as TOML
 (3, 0.5, true, [1, 2]); anything else is text. Without a file the embedded default run is used.";
