@@ -1,0 +1,1 @@
+//! One liar per file.

@@ -1,0 +1,10 @@
+//! The whole network in one thread from one seed, with faults and liars.
+//!
+//! Promise: a simulation is a function of its seed and cheat. Rules, desk, workers and validators are
+//! the real ones; the model is a real transformer, only tiny; what is simulated is the network, the
+//! clock, and misfortune.
+//! Takes: [`Options`]. Gives: a [`Report`]: who was caught, by which check, after how many rollouts.
+//! Never: looks at a clock, opens a socket, or lets one simulation touch another.
+#![forbid(unsafe_code)]
+
+pub mod liars;
