@@ -235,6 +235,8 @@ impl Conductor<'_> {
             Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
             Action::PublishWeights { version } => {
                 self.progress.publishing = Some(Instant::now());
+                // The trainer may be a step further by the time these are published and scored.
+                self.eval_snapshots.insert(version, self.snapshot.clone());
                 self.orders
                     .worker
                     .send(WorkerOrder::Weights { version, snapshot: self.snapshot.clone() })
@@ -325,7 +327,9 @@ impl Conductor<'_> {
                     self.progress.since.published_for(start.elapsed());
                     self.journal.record(Event::WeightsPublished { version, seconds: start.elapsed().as_secs_f64() })?;
                 }
-                self.feed(Rule::WeightsPublished { version })
+                self.feed(Rule::WeightsPublished { version })?;
+                self.eval_snapshots.retain(|kept, _| *kept > version);
+                Ok(())
             }
             News::Trained { step, metrics, snapshot, busy } => {
                 self.note_step(step, &metrics, snapshot, busy)?;

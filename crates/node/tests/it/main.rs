@@ -3,5 +3,6 @@
 mod cli;
 mod commands;
 mod resume;
+mod scoring;
 mod support;
 mod texts;

@@ -11,7 +11,7 @@ use node::run_dir;
 use node::store::{EventLog, StoreError};
 use serde_json::Value;
 
-const SMALL: &[&str] = &[
+pub(crate) const SMALL: &[&str] = &[
     "model.random.hidden=32",
     "model.random.layers=1",
     "model.random.ff=64",
@@ -26,7 +26,7 @@ const SMALL: &[&str] = &[
     "train.loss.entropy_coef=0.05",
 ];
 
-fn essaim(arguments: &[&str], sets: &[&str]) -> Command {
+pub(crate) fn essaim(arguments: &[&str], sets: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_essaim"));
     command.arg("run").args(sets.iter().flat_map(|set| ["--set", set])).args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -37,7 +37,7 @@ fn weights(folder: &Path) -> Vec<u8> {
     std::fs::read(folder.join("model/model.safetensors")).unwrap()
 }
 
-fn events(folder: &Path) -> Vec<Event> {
+pub(crate) fn events(folder: &Path) -> Vec<Event> {
     let mut events = Vec::new();
     let log = EventLog::open_to_read(&run_dir::events_path(folder)).unwrap();
     log.replay(1, |recorded| {
