@@ -10,11 +10,16 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::constants::{BYTES_PER_RECORD_MAX, RECORD_FORMAT, SAMPLES_PER_GROUP_MAX, TOKENS_PER_ROLLOUT_MAX};
-use crate::{Group, PromptLease, ProtocolError, Rollout};
+use crate::ProtocolError;
+use crate::constants::RECORD_FORMAT;
 
 /// A record with one byte form.
 pub trait Record: Sized {
+    /// Second byte of the record's bytes. A signed record has the highest bit set.
+    const KIND: u8;
+    /// Most bytes of its encoding.
+    const BYTES_MAX: usize;
+
     /// Checks the record and writes it.
     ///
     /// Errors: those of the record's `check`, `TooManyBytes`.
@@ -22,30 +27,41 @@ pub trait Record: Sized {
 
     /// Reads one whole record and checks it.
     ///
-    /// Errors: `TooManyBytes`, `UnknownFormat`, `WrongKind`, `Malformed`, `TooManyTokens`,
-    /// `TooManySamples`, `TrailingBytes`, `NotCanonical`, and those of the record's `check`.
+    /// Errors: `TooManyBytes`, `UnknownFormat`, `WrongKind`, `Malformed`, `TrailingBytes`, `NotCanonical`,
+    /// `TooMany…` for a list that announces too many entries, and those of the record's `check`.
     fn decode(bytes: &[u8]) -> Result<Self, ProtocolError>;
 }
 
 /// What [`Record`] needs to know of each type; kept inside so that the set of records is closed.
-trait Layout: Serialize + Sized {
-    const KIND: u8;
+pub(crate) trait Layout: Serialize + Sized {
+    const TAG: u8;
+    const LIMIT: usize;
     fn read(reader: &mut Reader<'_>) -> Result<Self, ProtocolError>;
     fn checked(&self) -> Result<(), ProtocolError>;
 }
 
+/// Which kind of record the bytes hold, to compare with [`Record::KIND`].
+///
+/// Errors: `Malformed` if there are fewer than two bytes, `UnknownFormat`.
+pub fn record_kind(bytes: &[u8]) -> Result<u8, ProtocolError> {
+    Reader { rest: bytes, bytes: bytes.len() }.head()
+}
+
 impl<T: Layout> Record for T {
+    const KIND: u8 = T::TAG;
+    const BYTES_MAX: usize = T::LIMIT;
+
     fn encode(&self) -> Result<Vec<u8>, ProtocolError> {
         self.checked()?;
-        let bytes = postcard::to_extend(self, vec![RECORD_FORMAT, T::KIND])
+        let bytes = postcard::to_extend(self, vec![RECORD_FORMAT, T::TAG])
             .expect("plain structs of numbers and lists always serialise into a growing vector");
-        within_bytes(bytes.len())?;
+        within_bytes(T::LIMIT, bytes.len())?;
         Ok(bytes)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ProtocolError> {
-        within_bytes(bytes.len())?;
-        let mut reader = Reader::open(bytes, T::KIND)?;
+        within_bytes(T::LIMIT, bytes.len())?;
+        let mut reader = Reader::open(bytes, T::TAG)?;
         let record = T::read(&mut reader)?;
         if !reader.rest.is_empty() {
             return Err(ProtocolError::TrailingBytes { given: reader.rest.len() });
@@ -57,67 +73,15 @@ impl<T: Layout> Record for T {
     }
 }
 
-fn within_bytes(given: usize) -> Result<(), ProtocolError> {
-    match given > BYTES_PER_RECORD_MAX {
-        true => Err(ProtocolError::TooManyBytes { limit: BYTES_PER_RECORD_MAX, given }),
+fn within_bytes(limit: usize, given: usize) -> Result<(), ProtocolError> {
+    match given > limit {
+        true => Err(ProtocolError::TooManyBytes { limit, given }),
         false => Ok(()),
     }
 }
 
-impl Layout for PromptLease {
-    const KIND: u8 = 1;
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ProtocolError> {
-        reader.take("lease") // fixed size, so nothing is allocated
-    }
-
-    fn checked(&self) -> Result<(), ProtocolError> {
-        self.check()
-    }
-}
-
-impl Layout for Rollout {
-    const KIND: u8 = 2;
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ProtocolError> {
-        Ok(Self {
-            lease: reader.take("lease")?,
-            sample_index: reader.take("sample_index")?,
-            prompt_tokens: reader.take_tokens("prompt_tokens")?,
-            completion_tokens: reader.take_tokens("completion_tokens")?,
-            logprobs: reader.take_tokens("logprobs")?,
-            weight_versions: reader.take_tokens("weight_versions")?,
-            finish: reader.take("finish")?,
-            reward_micro: reader.take("reward_micro")?,
-            exact: reader.take("exact")?,
-        })
-    }
-
-    fn checked(&self) -> Result<(), ProtocolError> {
-        self.check()
-    }
-}
-
-impl Layout for Group {
-    const KIND: u8 = 3;
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ProtocolError> {
-        let lease = PromptLease::read(reader)?;
-        let count = reader.take_count("rollouts", |given| match given > SAMPLES_PER_GROUP_MAX {
-            true => Err(ProtocolError::TooManySamples { limit: SAMPLES_PER_GROUP_MAX, given }),
-            false => Ok(()),
-        })?;
-        let rollouts = (0..count).map(|_| Rollout::read(reader)).collect::<Result<_, _>>()?;
-        Ok(Self { lease, rollouts })
-    }
-
-    fn checked(&self) -> Result<(), ProtocolError> {
-        self.check()
-    }
-}
-
 /// Reads postcard fields one by one, so that a length is seen before its list is made.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     bytes: usize,
 }
@@ -125,25 +89,31 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn open(bytes: &'a [u8], expected: u8) -> Result<Self, ProtocolError> {
         let mut reader = Self { rest: bytes, bytes: bytes.len() };
-        let format: u8 = reader.take("format")?;
-        if format != RECORD_FORMAT {
-            return Err(ProtocolError::UnknownFormat { expected: RECORD_FORMAT, given: format });
-        }
-        let given: u8 = reader.take("kind")?;
+        let given = reader.head()?;
         match given == expected {
             true => Ok(reader),
             false => Err(ProtocolError::WrongKind { expected, given }),
         }
     }
 
-    fn take<T: DeserializeOwned>(&mut self, field: &'static str) -> Result<T, ProtocolError> {
+    /// Reads the format and gives the kind.
+    fn head(&mut self) -> Result<u8, ProtocolError> {
+        let format: u8 = self.take("format")?;
+        match format == RECORD_FORMAT {
+            true => self.take("kind"),
+            false => Err(ProtocolError::UnknownFormat { expected: RECORD_FORMAT, given: format }),
+        }
+    }
+
+    /// Reads a value of bounded size: a number, an enum, or a struct of such.
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, field: &'static str) -> Result<T, ProtocolError> {
         let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|_| self.malformed(field))?;
         self.rest = rest;
         Ok(value)
     }
 
     /// Reads a list length that passes `limit` and for which at least a byte per entry is left.
-    fn take_count(
+    pub(crate) fn take_count(
         &mut self,
         field: &'static str,
         limit: impl Fn(usize) -> Result<(), ProtocolError>,
@@ -157,11 +127,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_tokens<T: DeserializeOwned>(&mut self, field: &'static str) -> Result<Vec<T>, ProtocolError> {
-        let count = self.take_count(field, |given| match given > TOKENS_PER_ROLLOUT_MAX {
-            true => Err(ProtocolError::TooManyTokens { limit: TOKENS_PER_ROLLOUT_MAX, given }),
-            false => Ok(()),
-        })?;
+    /// Reads a list of values of bounded size.
+    pub(crate) fn take_list<T: DeserializeOwned>(
+        &mut self,
+        field: &'static str,
+        limit: impl Fn(usize) -> Result<(), ProtocolError>,
+    ) -> Result<Vec<T>, ProtocolError> {
+        let count = self.take_count(field, limit)?;
         (0..count).map(|_| self.take(field)).collect()
     }
 

@@ -4,7 +4,7 @@
 
 /// First byte of every record. Bump it when the meaning or the layout of any record changes;
 /// logs and checkpoints of the older format are then refused by name.
-pub const RECORD_FORMAT: u8 = 1;
+pub const RECORD_FORMAT: u8 = 2;
 
 /// One whole reward in the integer unit of rewards: `1_000_000` micro = 1.0.
 pub const REWARD_ONE_MICRO: i64 = 1_000_000;
@@ -23,4 +23,46 @@ pub const BYTES_PER_RECORD_MAX: usize = 64 << 20;
 pub const RUN_SEED_CONTEXT: &str = "essaim 2025 run seed v1";
 
 /// Context string of rollout seeds (blake3 `derive_key`). Breaks: every seeded rollout.
-pub const ROLLOUT_SEED_CONTEXT: &str = "essaim 2025 rollout seed v1";
+pub const ROLLOUT_SEED_CONTEXT: &str = "essaim 2025 rollout seed v2";
+
+/// Most bytes of a record without a list, such as a commitment or a seal; the longest takes under 300.
+/// Also what a record that wraps a [`BYTES_PER_RECORD_MAX`] one may add to it. Breaks: nothing today.
+pub const BYTES_PER_NOTE_MAX: usize = 1 << 10;
+
+/// Most bytes of the activation proof of one rollout: 258 for each 32 tokens of the longest rollout.
+/// Breaks: proofs with more values or shorter chunks.
+pub const ACTIVATION_PROOF_BYTES_MAX: usize = TOKENS_PER_ROLLOUT_MAX / 32 * 258;
+
+/// Most numbers in the fingerprint of one rollout: four projections of each token of the longest rollout.
+/// Breaks: fingerprints with more projections.
+pub const FINGERPRINT_ENTRIES_MAX: usize = TOKENS_PER_ROLLOUT_MAX * 4;
+
+/// Most workers, and most validators, of one run. Breaks: larger runs.
+pub const PARTIES_PER_ROLE_MAX: usize = 65_536;
+
+/// Most stop tokens of a run. Breaks: models with more end-of-text tokens.
+pub const STOP_TOKENS_MAX: usize = 256;
+
+/// Most groups in the batch of one update. Breaks: larger batches.
+pub const LEASES_PER_UPDATE_MAX: usize = 65_536;
+
+/// A whole in parts per million.
+pub const PPM_ONE: u32 = 1_000_000;
+
+/// Context string of run ids (blake3 `derive_key`). Breaks: every signature.
+pub const RUN_ID_CONTEXT: &str = "essaim 2026 run id v1";
+
+/// Context string of keys derived for local runs (blake3 `derive_key`). Breaks: resuming local runs.
+pub const IDENTITY_CONTEXT: &str = "essaim 2026 local identity v1";
+
+/// Context string of verdict seals (blake3 `derive_key`). Breaks: seals made before the change.
+pub const SEAL_CONTEXT: &str = "essaim 2026 verdict seal v1";
+
+/// Context string of the leaves of a commitment (blake3 `derive_key`). Breaks: every commitment.
+pub const MERKLE_LEAF_CONTEXT: &str = "essaim 2026 merkle leaf v1";
+
+/// Context string of the inner nodes of a commitment (blake3 `derive_key`). Breaks: every commitment.
+pub const MERKLE_NODE_CONTEXT: &str = "essaim 2026 merkle node v1";
+
+/// Context string of the hash over a batch's roots (blake3 `derive_key`). Breaks: every update record.
+pub const BATCH_CONTEXT: &str = "essaim 2026 batch v1";

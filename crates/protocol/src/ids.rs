@@ -17,8 +17,17 @@ pub type TaskIndex = u32;
 /// Number of a worker within the run, from 0.
 pub type WorkerId = u32;
 
-/// Round of the randomness beacon that a lease is bound to; 0 where a run has no beacon.
+/// Round of the randomness beacon that a lease is bound to; 0 where no beacon is needed.
 pub type BeaconRound = u64;
+
+/// Number of a validator within the run, from 0.
+pub type ValidatorId = u32;
+
+/// A blake3 hash.
+pub type Hash = [u8; 32];
+
+/// Hash of the run's terms; every signature is bound to it. See [`crate::RunTerms::id`].
+pub type RunId = Hash;
 
 /// The 32 bytes from which all randomness of a run follows. See [`crate::run_seed`].
 pub type RunSeed = [u8; 32];

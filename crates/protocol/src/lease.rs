@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::SAMPLES_PER_GROUP_MAX;
-use crate::{BeaconRound, Domain, LeaseId, ProtocolError, RunSeed, TaskIndex, WeightVersion, WorkerId, rollout_seed};
+use crate::{
+    BeaconPoint, Domain, Hash, LeaseId, ProtocolError, RunSeed, Signable, TaskIndex, WeightVersion, WorkerId,
+    rollout_seed,
+};
 
 /// One prompt handed to one worker, to be answered `group_size` times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,16 +19,23 @@ pub struct PromptLease {
     pub task: TaskIndex,
     /// Index of the item within the task's training items.
     pub item: u64,
-    /// The weights to be used: newer ones may finish the work, older ones may not begin it.
+    /// The weights that make every token of the group.
     pub weight_version: WeightVersion,
+    /// Hash of those weights.
+    pub weights: Hash,
     /// Rollouts asked for.
     pub group_size: u32,
     /// The run's randomness.
     pub run_seed: RunSeed,
     /// Who may do the work.
     pub worker: WorkerId,
-    /// Beacon round that the randomness is bound to.
-    pub beacon_round: BeaconRound,
+    /// Beacon point that the randomness is bound to.
+    pub beacon: BeaconPoint,
+}
+
+impl Signable for PromptLease {
+    const CONTEXT: &'static str = "essaim 2026 prompt lease v1";
+    const NAME: &'static str = "prompt lease";
 }
 
 impl PromptLease {
@@ -34,7 +44,7 @@ impl PromptLease {
         rollout_seed(
             domain.as_str(),
             &self.run_seed,
-            self.beacon_round,
+            &self.beacon,
             self.weight_version,
             self.worker,
             self.lease,

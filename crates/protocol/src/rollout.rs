@@ -1,12 +1,12 @@
-//! One answer to a lease, and the group of all answers to it.
+//! One answer to a lease.
 //!
 //! Promise: a checked record is consistent: every completion token has its log-probability and the
-//! version of the weights that made it, and a group holds distinct samples of one prompt.
+//! version of the weights that made it, and no list is longer than its limit.
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::TOKENS_PER_ROLLOUT_MAX;
-use crate::{LeaseId, PromptLease, ProtocolError, WeightVersion};
+use crate::constants::{ACTIVATION_PROOF_BYTES_MAX, FINGERPRINT_ENTRIES_MAX, TOKENS_PER_ROLLOUT_MAX};
+use crate::{LeaseId, ProtocolError, WeightVersion};
 
 /// Why a rollout ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +45,10 @@ pub struct Rollout {
     pub reward_micro: i64,
     /// Whether the grader found the answer exactly right.
     pub exact: bool,
+    /// Activation proofs of the completion, joined, as `proof::toploc` writes them; empty where nobody checks.
+    pub activation_proof: Vec<u8>,
+    /// Projections of the activations, as `proof::fingerprint` lays them out; empty where nobody checks.
+    pub fingerprint: Vec<i16>,
 }
 
 impl Rollout {
@@ -53,7 +57,7 @@ impl Rollout {
         self.weight_versions.iter().copied().min()
     }
 
-    /// Errors: `TooManyTokens`, `LengthMismatch`, `LogprobNotFinite`.
+    /// Errors: `TooManyTokens`, `LengthMismatch`, `ProofTooLong`, `FingerprintTooLong`, `LogprobNotFinite`.
     pub fn check(&self) -> Result<(), ProtocolError> {
         let completion = self.completion_tokens.len();
         let given = self.prompt_tokens.len().saturating_add(completion);
@@ -66,6 +70,8 @@ impl Rollout {
                 return Err(ProtocolError::LengthMismatch { field, expected: completion, given });
             }
         }
+        check_proof_bytes(self.activation_proof.len())?;
+        check_fingerprint_entries(self.fingerprint.len())?;
         match self.logprobs.iter().position(|logprob| !logprob.is_finite()) {
             Some(index) => Err(ProtocolError::LogprobNotFinite { index }),
             None => Ok(()),
@@ -73,43 +79,16 @@ impl Rollout {
     }
 }
 
-/// All rollouts of one lease, in the order of their sample index. Samples that failed are absent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Group {
-    /// What was asked for.
-    pub lease: PromptLease,
-    /// What came back.
-    pub rollouts: Vec<Rollout>,
+pub(crate) fn check_proof_bytes(given: usize) -> Result<(), ProtocolError> {
+    match given > ACTIVATION_PROOF_BYTES_MAX {
+        true => Err(ProtocolError::ProofTooLong { limit: ACTIVATION_PROOF_BYTES_MAX, given }),
+        false => Ok(()),
+    }
 }
 
-impl Group {
-    /// Checks the lease, every rollout, and that they belong together.
-    ///
-    /// Errors: those of [`PromptLease::check`] and [`Rollout::check`], `ForeignRollout`,
-    /// `SampleIndex`, `PromptMismatch`.
-    pub fn check(&self) -> Result<(), ProtocolError> {
-        self.lease.check()?;
-        let mut lowest_allowed = 0;
-        for rollout in &self.rollouts {
-            self.check_member(rollout, lowest_allowed)?;
-            lowest_allowed = rollout.sample_index + 1; // below group_size, so it cannot overflow
-        }
-        Ok(())
-    }
-
-    fn check_member(&self, rollout: &Rollout, lowest_allowed: u32) -> Result<(), ProtocolError> {
-        rollout.check()?;
-        let PromptLease { lease, group_size, .. } = self.lease;
-        let sample_index = rollout.sample_index;
-        if rollout.lease != lease {
-            return Err(ProtocolError::ForeignRollout { expected: lease, given: rollout.lease });
-        }
-        if sample_index < lowest_allowed || sample_index >= group_size {
-            return Err(ProtocolError::SampleIndex { group_size, given: sample_index });
-        }
-        if rollout.prompt_tokens != self.rollouts[0].prompt_tokens {
-            return Err(ProtocolError::PromptMismatch { lease, sample_index });
-        }
-        Ok(())
+pub(crate) fn check_fingerprint_entries(given: usize) -> Result<(), ProtocolError> {
+    match given > FINGERPRINT_ENTRIES_MAX {
+        true => Err(ProtocolError::FingerprintTooLong { limit: FINGERPRINT_ENTRIES_MAX, given }),
+        false => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 //! Never: draws from a stream that is shared with another rollout.
 
 use crate::constants::{ROLLOUT_SEED_CONTEXT, RUN_SEED_CONTEXT};
-use crate::{BeaconRound, LeaseId, RunSeed, WeightVersion, WorkerId};
+use crate::{BeaconPoint, LeaseId, RunSeed, WeightVersion, WorkerId};
 
 /// What a rollout is for. Two uses of one lease number never share noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,30 +36,34 @@ pub fn run_seed(seed: u64) -> RunSeed {
     blake3::derive_key(RUN_SEED_CONTEXT, &seed.to_le_bytes())
 }
 
-/// The seed of one rollout: `blake3_derive_key(context, field_1 ‖ … ‖ field_7)`.
+/// The seed of one rollout: `blake3_derive_key(context, field_1 ‖ … ‖ field_8)`.
 ///
 /// Each field is `length as u32 little-endian ‖ bytes`; numbers are little-endian in their own
-/// width. The order is domain, run, beacon round, weight version, worker, lease, sample index.
+/// width. The order is domain, run, beacon round, beacon randomness, weight
+/// version, worker, lease, sample index. Nobody knows the randomness before the beacon's round, so nobody
+/// can try leases until one suits.
 ///
 /// ```
 /// let run = protocol::run_seed(7);
-/// let a = protocol::rollout_seed("train", &run, 0, 3, 0, 41, 0);
-/// assert_ne!(a, protocol::rollout_seed("train", &run, 0, 3, 0, 41, 1));
+/// let beacon = protocol::BeaconPoint::NONE;
+/// let a = protocol::rollout_seed("train", &run, &beacon, 3, 0, 41, 0);
+/// assert_ne!(a, protocol::rollout_seed("train", &run, &beacon, 3, 0, 41, 1));
 /// ```
 pub fn rollout_seed(
     domain: &str,
     run: &RunSeed,
-    beacon_round: BeaconRound,
+    beacon: &BeaconPoint,
     weight_version: WeightVersion,
     worker: WorkerId,
     lease: LeaseId,
     sample_index: u32,
 ) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(ROLLOUT_SEED_CONTEXT);
-    let fields: [&[u8]; 7] = [
+    let fields: [&[u8]; 8] = [
         domain.as_bytes(),
         run,
-        &beacon_round.to_le_bytes(),
+        &beacon.round.to_le_bytes(),
+        &beacon.randomness,
         &weight_version.to_le_bytes(),
         &worker.to_le_bytes(),
         &lease.to_le_bytes(),
