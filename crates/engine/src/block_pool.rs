@@ -9,15 +9,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-/// Names the tokens of a block and of everything before it; equal keys mean equal prefixes.
+/// Names the tokens of a block and of everything before it, and the weights that they are computed
+/// with; equal keys mean equal prefixes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PrefixKey([u8; 32]);
 
 impl PrefixKey {
     /// Keys of the full blocks of a prompt: `key_i = blake3(key_{i-1} ‖ tokens of block i)`.
+    /// `key_{-1}` is `version + 1` as a number of 32 bytes, or 0 for the newest weights, whichever.
     #[must_use]
-    pub fn chain(prompt: &[u32], block_size: usize) -> Vec<Self> {
+    pub fn chain(prompt: &[u32], block_size: usize, version: Option<u64>) -> Vec<Self> {
         let mut parent = [0u8; 32];
+        if let Some(version) = version {
+            parent[..16].copy_from_slice(&(u128::from(version) + 1).to_le_bytes());
+        }
         let link = |tokens: &[u32]| {
             let mut hasher = blake3::Hasher::new_keyed(&parent);
             for token in tokens {
@@ -215,11 +220,12 @@ mod tests {
 
     #[test]
     fn equal_keys_mean_equal_prefixes() {
-        let chain = PrefixKey::chain(&[1, 2, 3, 4, 5], 2);
+        let chain = PrefixKey::chain(&[1, 2, 3, 4, 5], 2, None);
         assert_eq!(chain.len(), 2, "the last block is not full");
-        assert_eq!(chain[0], PrefixKey::chain(&[1, 2], 2)[0]);
-        assert_ne!(chain[1], PrefixKey::chain(&[9, 2, 3, 4], 2)[1], "same block, other past");
-        assert_ne!(chain[1], PrefixKey::chain(&[3, 4], 2)[0]);
+        assert_eq!(chain[0], PrefixKey::chain(&[1, 2], 2, None)[0]);
+        assert_ne!(chain[1], PrefixKey::chain(&[9, 2, 3, 4], 2, None)[1], "same block, other past");
+        assert_ne!(chain[1], PrefixKey::chain(&[3, 4], 2, None)[0]);
+        assert_ne!(chain[0], PrefixKey::chain(&[1, 2], 2, Some(0))[0], "other weights");
     }
 
     #[derive(Clone, Debug)]

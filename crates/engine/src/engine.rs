@@ -1,11 +1,10 @@
 //! Runs the model over what the scheduler planned and samples the next tokens.
 //!
-//! Promise: one forward pass per step over all sequences, prompts and single tokens mixed; every
-//! request that [`Engine::submit`] takes comes back as one completion per seed. A step that fails
+//! Promise: one forward pass per step over all sequences, prompts and single tokens mixed, or one for
+//! each version of the weights that some of them are pinned to; every request that [`Engine::submit`] takes comes back as one completion per seed. A step that fails
 //! leaves everything as it was, so it can be tried again after new weights or a cancellation.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData};
@@ -16,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::EngineError;
 use crate::lanes::Lanes;
+use crate::models::Models;
 use crate::request::{Completion, Request, RequestLimits};
 use crate::sample::{Draw, RowStats, draw};
 use crate::schedule::{Chunk, ScheduleLimits, Scheduler};
@@ -106,8 +106,7 @@ impl Input {
 
 /// A model with its cache, its queue and its running sequences.
 pub struct Engine {
-    model: InferenceModel,
-    version: u64,
+    models: Models,
     config: EngineConfig,
     cache: KvPool,
     lanes: Lanes,
@@ -127,6 +126,16 @@ struct SampledRow {
     row: usize,
     /// Waiting samples that start from it.
     forks: Vec<u64>,
+}
+
+/// What the weights of one version gave in a step.
+struct Computed {
+    version: u64,
+    rows: Vec<SampledRow>,
+    /// For each row the draws of the sequence itself, then of its forks.
+    draws: Vec<Vec<Draw>>,
+    /// `[rows, d]`, if anybody wants it.
+    hidden: Option<Vec<f32>>,
 }
 
 impl Engine {
@@ -150,8 +159,7 @@ impl Engine {
         Ok(Self {
             lanes: Lanes::new(&model, &cache),
             cache,
-            model,
-            version,
+            models: Models::new(model, version),
             config,
             scheduler: Scheduler::new(limits),
             detokenize,
@@ -163,19 +171,22 @@ impl Engine {
 
     /// Takes a request into the queue, or refuses it and keeps nothing of it.
     ///
-    /// Errors: `DuplicateRequest`, and those that name what is wrong with the request.
+    /// Errors: `DuplicateRequest`, `UnknownVersion`, and those that name what is wrong with the request.
     pub fn submit(&mut self, request: Request) -> Result<(), EngineError> {
         if self.live.contains_key(&request.id) {
             return Err(EngineError::DuplicateRequest { request: request.id });
         }
         request.check(&RequestLimits {
             context: self.config.max_context,
-            vocabulary: self.model.config().vocab_size,
+            vocabulary: self.models.newest().config().vocab_size,
             blocks: self.config.kv_blocks,
             block_size: self.config.block_size,
             queue_room: QUEUE_LEN_MAX.saturating_sub(self.scheduler.waiting_count()),
             has_text: self.detokenize.is_some(),
         })?;
+        if let Some(version) = request.weight_version.filter(|version| !self.holds(*version)) {
+            return Err(EngineError::UnknownVersion { request: request.id, version });
+        }
         let job = Job::new(&request, self.config.max_context, self.config.block_size);
         self.scheduler.enqueue(job, &request.seeds);
         self.live.insert(request.id, request.seeds.len());
@@ -195,18 +206,46 @@ impl Engine {
         let chunks = self.scheduler.plan();
         let mut done = Vec::new();
         if !chunks.is_empty() {
-            let hidden = self.forward(&chunks);
-            let rows = self.sampled_rows(&chunks);
-            let hidden = last_rows(hidden, &rows);
-            let draws = self.draw_rows(&hidden, &rows)?;
-            let wanted = self.hidden_if_wanted(&hidden, &rows);
-            done = self.commit(&chunks, &rows, &draws, wanted.as_deref());
+            let mut claimed = BTreeSet::new();
+            let computed: Result<Vec<_>, _> = self
+                .by_version(&chunks)
+                .into_iter()
+                .map(|(version, chunks)| self.compute(version, &chunks, &mut claimed))
+                .collect();
+            done = self.commit(&chunks, &computed?);
         }
         done.append(&mut self.cancelled);
         for completion in &done {
             self.count_down(completion.request);
         }
+        if !done.is_empty() {
+            self.models.keep(self.scheduler.pinned_versions());
+        }
         Ok(done)
+    }
+
+    /// The chunks of a step by the weights that compute them.
+    fn by_version(&self, chunks: &[Chunk]) -> BTreeMap<u64, Vec<Chunk>> {
+        let mut parts: BTreeMap<u64, Vec<Chunk>> = BTreeMap::new();
+        for chunk in chunks {
+            let version = self.scheduler.running[chunk.slot].job.weight_version;
+            parts.entry(version.unwrap_or(self.version())).or_default().push(*chunk);
+        }
+        parts
+    }
+
+    fn compute(
+        &mut self,
+        version: u64,
+        chunks: &[Chunk],
+        claimed: &mut BTreeSet<u64>,
+    ) -> Result<Computed, EngineError> {
+        let hidden = self.forward(version, chunks);
+        let rows = self.sampled_rows(chunks, claimed);
+        let hidden = last_rows(hidden, &rows);
+        let draws = self.draw_rows(version, &hidden, &rows)?;
+        let hidden = self.hidden_if_wanted(&hidden, &rows);
+        Ok(Computed { version, rows, draws, hidden })
     }
 
     fn count_down(&mut self, request: u64) {
@@ -218,15 +257,15 @@ impl Engine {
     }
 
     /// Hidden states `[rows of all chunks, d]`.
-    fn forward(&mut self, chunks: &[Chunk]) -> Tensor<2> {
+    fn forward(&mut self, version: u64, chunks: &[Chunk]) -> Tensor<2> {
         self.stats.steps += 1;
         self.stats.computed_tokens += chunks.iter().map(|chunk| chunk.count as u64).sum::<u64>();
         let parts = self.lanes.parts(chunks);
         let inputs: Vec<Input> = parts.into_iter().map(|part| self.input(part)).collect();
         if let [input] = inputs.as_slice() {
-            return input.hidden(&self.model, &mut self.cache);
+            return input.hidden(self.models.get(version), &mut self.cache);
         }
-        self.lanes.run(&self.model, &self.cache, &inputs)
+        self.lanes.run(self.models.get(version), &self.cache, &inputs)
     }
 
     fn input(&mut self, chunks: &[Chunk]) -> Input {
@@ -246,14 +285,14 @@ impl Engine {
         Input { tokens: Arc::from(tokens), positions: Arc::from(positions), view: CacheView { segments } }
     }
 
-    fn sampled_rows(&self, chunks: &[Chunk]) -> Vec<SampledRow> {
-        let mut claimed = BTreeSet::new();
+    /// `claimed` holds the waiting samples that already start from another row of this step.
+    fn sampled_rows(&self, chunks: &[Chunk], claimed: &mut BTreeSet<u64>) -> Vec<SampledRow> {
         let mut end = 0;
         let mut rows = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             end += chunk.count;
             if chunk.samples {
-                let forks = self.scheduler.forks_of(chunk, &mut claimed);
+                let forks = self.scheduler.forks_of(chunk, claimed);
                 rows.push(SampledRow { slot: chunk.slot, row: end - 1, forks });
             }
         }
@@ -261,25 +300,31 @@ impl Engine {
     }
 
     /// One list of draws per row: the sequence's own, then those of its forks.
-    fn draw_rows(&self, hidden: &Tensor<2>, rows: &[SampledRow]) -> Result<Vec<Vec<Draw>>, EngineError> {
-        let vocabulary = self.model.config().vocab_size;
+    fn draw_rows(
+        &self,
+        version: u64,
+        hidden: &Tensor<2>,
+        rows: &[SampledRow],
+    ) -> Result<Vec<Vec<Draw>>, EngineError> {
+        let model = self.models.get(version);
+        let vocabulary = model.config().vocab_size;
         let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * vocabulary)).max(1);
         let mut draws = Vec::with_capacity(rows.len());
         for (part, rows) in rows.chunks(rows_max).enumerate() {
             let first = part * rows_max;
             let part = hidden.clone().narrow(0, first, rows.len());
-            let logits = host::to_vec_f32(&self.model.logits(part));
+            let logits = host::to_vec_f32(&model.logits(part));
             let drawn: Result<Vec<_>, _> = rows
                 .par_iter()
                 .zip(logits.par_chunks_exact(vocabulary))
-                .map(|(row, logits)| self.draw_row(row, logits))
+                .map(|(row, logits)| self.draw_row(version, row, logits))
                 .collect();
             draws.extend(drawn?);
         }
         Ok(draws)
     }
 
-    fn draw_row(&self, row: &SampledRow, logits: &[f32]) -> Result<Vec<Draw>, EngineError> {
+    fn draw_row(&self, version: u64, row: &SampledRow, logits: &[f32]) -> Result<Vec<Draw>, EngineError> {
         let leader = &self.scheduler.running[row.slot];
         let forks = row.forks.iter().map(|age| self.scheduler.waiting(*age));
         let mut known: Option<(f32, RowStats)> = None;
@@ -294,7 +339,7 @@ impl Engine {
                         request: sequence.job.id,
                         sample_index: sequence.sample_index,
                         position,
-                        version: self.version,
+                        version,
                     })?,
                 };
                 known = Some((sampling.temperature, stats));
@@ -312,19 +357,20 @@ impl Engine {
     }
 
     /// Writes the outcome of a step down. Nothing in here can fail.
-    fn commit(
-        &mut self,
-        chunks: &[Chunk],
-        rows: &[SampledRow],
-        draws: &[Vec<Draw>],
-        hidden: Option<&[f32]>,
-    ) -> Vec<Completion> {
+    fn commit(&mut self, chunks: &[Chunk], computed: &[Computed]) -> Vec<Completion> {
         for chunk in chunks {
             self.scheduler.advance(chunk);
         }
-        let width = self.model.config().hidden_size;
         let mut finished = Vec::new();
-        for (index, (row, draws)) in rows.iter().zip(draws).enumerate() {
+        for part in computed {
+            self.commit_part(part, &mut finished);
+        }
+        self.complete(finished)
+    }
+
+    fn commit_part(&mut self, part: &Computed, finished: &mut Vec<(usize, FinishReason)>) {
+        let width = self.models.newest().config().hidden_size;
+        for (index, (row, draws)) in part.rows.iter().zip(&part.draws).enumerate() {
             let mut slots = vec![row.slot];
             for age in &row.forks {
                 if let Some((from, to)) = self.scheduler.fork(row.slot, *age) {
@@ -332,23 +378,18 @@ impl Engine {
                 }
                 slots.push(self.scheduler.running.len() - 1);
             }
-            let hidden = hidden.map(|all| &all[index * width..(index + 1) * width]);
+            let hidden = part.hidden.as_ref().map(|all| &all[index * width..(index + 1) * width]);
             for (slot, draw) in slots.into_iter().zip(draws) {
-                let reason = self.push(slot, draw, hidden);
+                let reason = self.push(slot, draw, part.version, hidden);
                 finished.extend(reason.map(|reason| (slot, reason)));
             }
         }
-        self.complete(finished)
     }
 
-    fn push(&mut self, slot: usize, draw: &Draw, hidden: Option<&[f32]>) -> Option<FinishReason> {
+    fn push(&mut self, slot: usize, draw: &Draw, version: u64, hidden: Option<&[f32]>) -> Option<FinishReason> {
         let sequence = &mut self.scheduler.running[slot];
-        sequence.push(Sampled {
-            token: draw.token,
-            logprob: draw.logprob,
-            version: self.version,
-            hidden: hidden.filter(|_| sequence.job.want_hidden),
-        });
+        let hidden = hidden.filter(|_| sequence.job.want_hidden);
+        sequence.push(Sampled { token: draw.token, logprob: draw.logprob, version, hidden });
         self.stats.sampled_tokens += 1;
         finish_reason(sequence, self.detokenize.as_deref())
     }
@@ -371,24 +412,32 @@ impl Engine {
         count
     }
 
-    /// Goes on with other weights of the same shape. Running sequences keep their cache; their next
-    /// tokens carry `version`. Prompts computed before are not shared with later requests.
+    /// Goes on with other weights of the same shape. Running sequences that are not pinned keep their
+    /// cache; their next tokens carry `version`. Prompts computed before are not shared with later
+    /// requests. The weights that were newest until now stay, and so do those that anybody is pinned
+    /// to. A version names one set of weights: given again, they take the place of the old ones.
     ///
     /// Errors: `OtherModel`; then the old weights stay.
     pub fn swap_weights(&mut self, model: InferenceModel, version: u64) -> Result<(), EngineError> {
-        if model.config() != self.model.config() {
+        if model.config() != self.models.newest().config() {
             return Err(EngineError::OtherModel { version });
         }
-        self.model = model;
-        self.version = version;
+        self.models.push(model, version);
+        self.models.keep(self.scheduler.pinned_versions());
         self.scheduler.forget_prefixes();
         Ok(())
     }
 
-    /// Version of the weights that the next token will carry.
+    /// Version of the weights that the next token of a sequence carries that is not pinned.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.version
+        self.models.newest_version()
+    }
+
+    /// Whether a request may name this version.
+    #[must_use]
+    pub fn holds(&self, version: u64) -> bool {
+        self.models.holds(version)
     }
 
     /// Whether there is nothing to compute and nothing to give back.

@@ -149,6 +149,14 @@ pub enum EngineError {
         /// Weights that gave them.
         version: u64,
     },
+    /// The request names weights that are not, or no longer, held.
+    #[error("request {request}: weights of version {version} are not held")]
+    UnknownVersion {
+        /// Its id.
+        request: u64,
+        /// The version.
+        version: u64,
+    },
     /// New weights are of another shape.
     #[error("weights of version {version} have another configuration than the running model")]
     OtherModel {

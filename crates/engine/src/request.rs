@@ -60,6 +60,8 @@ pub struct Request {
     pub sampling: Sampling,
     /// Whether the post-norm hidden state behind each token is wanted.
     pub want_hidden: bool,
+    /// The weights that make every token; `None` takes the newest ones at each token.
+    pub weight_version: Option<u64>,
 }
 
 /// What the engine can take.

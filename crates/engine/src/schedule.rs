@@ -284,8 +284,13 @@ impl Scheduler {
     pub(crate) fn forget_prefixes(&mut self) {
         self.pool.forget_prefixes();
         for sequence in &mut self.running {
-            sequence.clean = sequence.computed == 0;
+            sequence.clean = sequence.computed == 0 || sequence.job.weight_version.is_some();
         }
+    }
+
+    /// The versions that sequences are pinned to.
+    pub(crate) fn pinned_versions(&self) -> impl Iterator<Item = u64> {
+        self.running.iter().chain(self.waiting.values()).filter_map(|sequence| sequence.job.weight_version)
     }
 
     /// Checks the pool, and that the sequences and the pool agree on who holds what.

@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) keys: Vec<PrefixKey>,
     pub(crate) sampling: Sampling,
     pub(crate) want_hidden: bool,
+    /// The weights it is pinned to.
+    pub(crate) weight_version: Option<u64>,
     /// Prompt and completion together never get longer.
     pub(crate) length_max: usize,
 }
@@ -28,9 +30,10 @@ impl Job {
         Self {
             id: request.id,
             prompt: request.prompt.clone(),
-            keys: PrefixKey::chain(&request.prompt, block_size),
+            keys: PrefixKey::chain(&request.prompt, block_size, request.weight_version),
             sampling: request.sampling.clone(),
             want_hidden: request.want_hidden,
+            weight_version: request.weight_version,
             length_max: request.length_max(context),
         }
     }
@@ -55,7 +58,7 @@ pub(crate) struct Sequence {
     pub(crate) tokens: Vec<u32>,
     pub(crate) computed: usize,
     pub(crate) blocks: Vec<u32>,
-    /// Whether all that is in the cache came from the present weights.
+    /// Whether all that is in the cache came from the weights that the next token comes from.
     pub(crate) clean: bool,
     table: Arc<[u32]>,
     logprobs: Vec<f32>,
@@ -90,8 +93,10 @@ impl Sequence {
         self.tokens.len() == self.job.prompt.len()
     }
 
+    /// Whether its prompt is computed to the same keys and values.
     pub(crate) fn has_prompt_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.job, &other.job) || self.job.prompt == other.job.prompt
+        let (own, other) = (&self.job, &other.job);
+        Arc::ptr_eq(own, other) || own.weight_version == other.weight_version && own.prompt == other.prompt
     }
 
     pub(crate) fn completion(&self) -> &[u32] {

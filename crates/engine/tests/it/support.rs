@@ -53,7 +53,7 @@ pub(crate) fn prompt(number: u32, length: u32) -> Arc<[u32]> {
 
 pub(crate) fn request(id: u64, prompt: Arc<[u32]>, seeds: &[u8], sampling: Sampling) -> Request {
     let seeds = seeds.iter().map(|&number| seed(number)).collect();
-    Request { id, prompt, seeds, sampling, want_hidden: true }
+    Request { id, prompt, seeds, sampling, want_hidden: true, weight_version: None }
 }
 
 /// Steps until nothing is left, checking the invariants; completions by request and sample.

@@ -258,6 +258,7 @@ impl Talk {
             seeds: vec![self.completer.seed(self.turns, 0)],
             sampling: Sampling { max_new_tokens: count, stop_strings: Vec::new(), ..self.completer.sampling().clone() },
             want_hidden: false,
+            weight_version: None,
         })?;
         while !self.engine.is_idle() {
             if self.stop.is_requested() {

@@ -53,6 +53,7 @@ pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending>
             seeds: (0..args.samples).map(|sample| completer.seed(id, sample)).collect(),
             sampling: completer.sampling().clone(),
             want_hidden: false,
+            weight_version: None,
         })?;
     }
     let mut progress = Progress::new("tokens", None, context.global.quiet);

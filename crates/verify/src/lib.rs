@@ -1,0 +1,22 @@
+//! Makes rollouts that can be checked, and checks those of others.
+//!
+//! Promise: what an honest [`Worker`] sends, an honest validator finds valid, on whatever machine
+//! and in whatever batch either of them computes.
+//! Takes: signed leases, weights, and the bytes of messages. Gives: the bytes of the answers.
+//! Never: opens a socket, looks at the clock, or decides who pays.
+
+#![forbid(unsafe_code)]
+
+mod actor;
+mod error;
+mod prefill;
+mod prove;
+mod weights;
+mod worker;
+
+pub use actor::{Answer, Prompts, ValidatorActor, WorkerActor};
+pub use error::VerifyError;
+pub use prefill::{Recomputed, Row, prefill};
+pub use prove::{Evidence, fingerprint, hidden_bits, prove};
+pub use weights::weights_hash;
+pub use worker::{Finished, Work, Worker, WorkerSetup};

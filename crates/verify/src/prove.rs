@@ -1,0 +1,88 @@
+//! Evidence that a rollout's hidden states came from the weights that the lease names.
+//!
+//! Promise: a function of the hidden states and the seed; worker and validator run this same code,
+//! each over its own hidden states, and compare.
+//! Takes: post-norm hidden states, one row per completion token. Gives: the evidence of a rollout.
+//! Never: looks at tokens or logits.
+
+use half::bf16;
+use half::slice::HalfFloatSliceExt;
+use ops::vmath::vectorized;
+use proof::{fingerprint as agreed, toploc};
+use protocol::Hash;
+
+use crate::VerifyError;
+
+/// Steps of a fingerprint number per unit.
+const FINGERPRINT_STEPS: f64 = 2048.0;
+
+/// What a worker adds to a rollout so that one prefill can check it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Joined TOPLOC proofs, one per [`toploc::CHUNK_TOKENS`] tokens.
+    pub activation_proof: Vec<u8>,
+    /// `[tokens · PROJECTIONS]`, see [`fingerprint`].
+    pub fingerprint: Vec<i16>,
+}
+
+/// Evidence over hidden states `[tokens, width]`.
+///
+/// Errors: `NotWholeRows`, `Proof`.
+pub fn prove(hidden: &[f32], width: usize, seed: &Hash) -> Result<Evidence, VerifyError> {
+    let fingerprint = fingerprint(hidden, width, seed)?;
+    let bits = hidden_bits(hidden);
+    let activation_proof = toploc::build_proofs(&bits, width, toploc::CHUNK_TOKENS, toploc::TOP_K)
+        .map_err(|error| VerifyError::Proof(error.to_string()))?;
+    Ok(Evidence { activation_proof, fingerprint })
+}
+
+/// Hidden states as bf16 bit patterns, rounded to nearest, ties to even.
+pub fn hidden_bits(hidden: &[f32]) -> Vec<u16> {
+    let mut rounded = vec![bf16::ZERO; hidden.len()];
+    rounded.convert_from_f32_slice(hidden);
+    rounded.into_iter().map(bf16::to_bits).collect()
+}
+
+/// A few numbers per token that move when many activations move a little, as quantised weights make
+/// them do. Source of the idea: Activation-DiFR, arXiv:2511.20621.
+///
+/// `f[t, j] = round(2048 · Σ_i s[j, i] · h[t, i] / ‖h[t]‖)`, held within i16, with the signs
+/// `s = ±1` of [`proof::fingerprint::signs`]. The sum has mean 0 and variance 1 over signs, whatever the model's
+/// scale, so nothing is lost at the ends (±16 standard deviations). Sums are in f64.
+///
+/// Errors: `NotWholeRows`.
+pub fn fingerprint(hidden: &[f32], width: usize, seed: &Hash) -> Result<Vec<i16>, VerifyError> {
+    if width == 0 || !hidden.len().is_multiple_of(width) {
+        return Err(VerifyError::NotWholeRows { width, given: hidden.len() });
+    }
+    let signs: Vec<f32> = agreed::signs(seed, width).into_iter().map(f32::from).collect();
+    let number = |row: &[f32], length: f64, signs: &[f32]| {
+        // A float turned into an integer is held within its ends; 0/0 becomes 0.
+        (dot(row, signs) / length * FINGERPRINT_STEPS).round_ties_even() as i16
+    };
+    let numbers = hidden.chunks_exact(width).flat_map(|row| {
+        let length = dot(row, row).sqrt();
+        signs.chunks_exact(width).map(move |signs| number(row, length, signs))
+    });
+    Ok(numbers.collect())
+}
+
+/// `Σ a_i · b_i` in f64, in an order that depends on the length alone.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    vectorized(
+        #[inline(always)]
+        || {
+            let (groups, rest) = a.as_chunks::<LANES>();
+            let (other_groups, other_rest) = b.as_chunks::<LANES>();
+            let mut lanes = [0f64; LANES];
+            for (group, other) in groups.iter().zip(other_groups) {
+                for ((lane, &a), &b) in lanes.iter_mut().zip(group).zip(other) {
+                    *lane += f64::from(a) * f64::from(b);
+                }
+            }
+            let rest = rest.iter().zip(other_rest).map(|(&a, &b)| f64::from(a) * f64::from(b));
+            lanes.into_iter().chain(rest).sum()
+        },
+    )
+}

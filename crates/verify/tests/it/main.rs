@@ -1,0 +1,3 @@
+//! Worker, prefill and validator against each other on a tiny model.
+
+mod prefill;
