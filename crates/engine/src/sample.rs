@@ -158,38 +158,6 @@ pub(crate) fn draw(logits: &[f32], stats: &RowStats, sampling: &Sampling, seed: 
     Draw { token, logprob: stats.logprob(logits[token as usize]) }
 }
 
-/// What a row of logits says of a token that is said to be drawn from it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TokenScore {
-    /// By how much the token falls short of the winner, in units of 2⁻³² of a nat: 0 for the winner.
-    pub margin: i64,
-    /// Natural log of the token's probability, as in [`crate::Completion::logprobs`].
-    pub logprob: f32,
-}
-
-/// Judges a token by the rule that draws tokens without top-k and top-p. At temperature 0 there is no
-/// noise, and the margin is that of the logits themselves.
-///
-/// `None` if the logits are not finite, or if the token is outside the vocabulary.
-#[must_use]
-pub fn score(logits: &[f32], temperature: f32, seed: &[u8; 32], position: u32, token: u32) -> Option<TokenScore> {
-    let logit = *logits.get(token as usize)?;
-    let stats = RowStats::of(logits, temperature)?;
-    let logprob = stats.logprob(logit);
-    if temperature == 0.0 {
-        let margin = scaled_logit(stats.max, 1.0) - scaled_logit(logit, 1.0);
-        return Some(TokenScore { margin, logprob });
-    }
-    let noise = Noise::new(seed, position);
-    let tempered = TemperedLogits { logits, temperature };
-    let best = vectorized(
-        #[inline(always)]
-        || winner(&tempered, &noise),
-    )?;
-    let own = tempered.at(token).saturating_add(noise.gumbel(token));
-    Some(TokenScore { margin: best.score.saturating_sub(own), logprob })
-}
-
 fn first_at_least(logits: &[f32], max: f32) -> u32 {
     let index = logits.iter().position(|&logit| logit >= max);
     index.expect("the maximum of a row is in it") as u32

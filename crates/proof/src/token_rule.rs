@@ -112,6 +112,7 @@ pub fn winner_plain<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise) -> Opti
 ///
 /// `None` if `token` is excluded or outside the vocabulary: such a token has no score.
 #[must_use]
+#[inline(always)]
 pub fn margin<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise, token: u32) -> Option<i64> {
     if token >= scaled.token_count() || scaled.at(token) == EXCLUDED {
         return None;
@@ -120,6 +121,7 @@ pub fn margin<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise, token: u32) -
     Some(best.score.saturating_sub(score(scaled, noise, token)))
 }
 
+#[inline(always)]
 fn score<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise, token: u32) -> i64 {
     scaled.at(token).saturating_add(noise.gumbel(token))
 }

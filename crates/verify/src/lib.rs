@@ -8,15 +8,20 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod checks;
 mod error;
+mod held;
 mod prefill;
 mod prove;
+mod validator;
 mod weights;
 mod worker;
 
 pub use actor::{Answer, Prompts, ValidatorActor, WorkerActor};
+pub use checks::CheckSet;
 pub use error::VerifyError;
 pub use prefill::{Recomputed, Row, prefill};
 pub use prove::{Evidence, fingerprint, hidden_bits, prove};
+pub use validator::{VERSIONS_HELD, Validator, ValidatorSetup};
 pub use weights::weights_hash;
 pub use worker::{Finished, Work, Worker, WorkerSetup};

@@ -8,8 +8,8 @@
 
 use proof::ProofError;
 use proof::tolerances::{
-    ACTIVATION_DISTINCT_OWN_PER_CLAIMED_MAX, ACTIVATION_EXPONENT_MISMATCHES_MAX, ACTIVATION_MANTISSA_MEAN_MAX_MILLI,
-    ACTIVATION_MANTISSA_MEDIAN_MAX_MILLI, ACTIVATION_SIGN_MISMATCHES_MAX,
+    DISTINCT_SHARE, EXPONENT_MISMATCHES_MAX, MANTISSA_MEAN_MILLI_MAX, MANTISSA_MEDIAN_MILLI_MAX, SIGN_MISMATCHES_MAX,
+    scaled_limit,
 };
 use proof::toploc::{self, CHUNK_TOKENS, ChunkProof, Comparison, TOP_K};
 use protocol::{Check, Rollout, UncheckedCause};
@@ -58,24 +58,20 @@ pub(crate) fn compare(case: &Case, rollout: &Rollout, bits: &[u16], width: usize
 ///
 /// Errors: `ActivationExponent`, `ActivationSign`, `ActivationMantissa`, `ActivationSpread`.
 pub(crate) fn judge(case: &Case, sample: u32, comparisons: &[Comparison]) -> Result<(), Finding> {
-    for (chunk, comparison) in comparisons.iter().enumerate() {
-        let in_proportion = |limit: u32| limit * comparison.points / TOP_K as u32; // points are at most TOP_K
+    for (chunk, found) in comparisons.iter().enumerate() {
+        let in_proportion = |limit| scaled_limit(limit, found.points);
         let bounds = [
-            (
-                Check::ActivationExponent,
-                in_proportion(ACTIVATION_EXPONENT_MISMATCHES_MAX),
-                comparison.exponent_mismatches,
-            ),
-            (Check::ActivationSign, in_proportion(ACTIVATION_SIGN_MISMATCHES_MAX), comparison.sign_mismatches),
-            (Check::ActivationMantissa, ACTIVATION_MANTISSA_MEAN_MAX_MILLI, comparison.mantissa_mean_milli),
-            (Check::ActivationMantissa, ACTIVATION_MANTISSA_MEDIAN_MAX_MILLI, comparison.mantissa_median_milli),
+            (Check::ActivationExponent, in_proportion(EXPONENT_MISMATCHES_MAX), found.exponent_mismatches),
+            (Check::ActivationSign, in_proportion(SIGN_MISMATCHES_MAX), found.sign_mismatches),
+            (Check::ActivationMantissa, MANTISSA_MEAN_MILLI_MAX, found.mantissa_mean_milli),
+            (Check::ActivationMantissa, MANTISSA_MEDIAN_MILLI_MAX, found.mantissa_median_milli),
         ];
-        let reason = |check, limit: u32, given: u32| at(check, sample, chunk * CHUNK_TOKENS, limit.into(), given.into());
+        let reason =
+            |check, limit: u32, given: u32| at(check, sample, chunk * CHUNK_TOKENS, limit.into(), given.into());
         for (check, limit, given) in bounds {
             case.require(given <= limit, reason(check, limit, given))?;
         }
-        let least = comparison.distinct_own.div_ceil(ACTIVATION_DISTINCT_OWN_PER_CLAIMED_MAX);
-        let given = comparison.distinct_claimed;
+        let (least, given) = (found.distinct_own.div_ceil(DISTINCT_SHARE), found.distinct_claimed);
         case.require(given >= least, reason(Check::ActivationSpread, least, given))?;
     }
     Ok(())
