@@ -1,6 +1,6 @@
 //! Decides how many groups may be leased now.
 //!
-//! Promise: as long as groups come back in the order of their leases and batches are full, no group
+//! Promise: as long as groups pass their checks in the order of their leases and batches are full, no group
 //! has to be dropped for its age; the sweep before each batch is the guarantee in all other cases.
 //! Takes: counts of groups. Gives: a count of groups. Never: looks at what the groups hold.
 
@@ -15,6 +15,8 @@ pub struct Load {
     pub buffered: u64,
     /// Leased and not yet back.
     pub in_flight: u64,
+    /// Back and under check.
+    pub checking: u64,
     /// Most that may be leased and not yet back.
     pub in_flight_max: u64,
     /// Version that a lease given now would use.
@@ -25,8 +27,8 @@ pub struct Load {
 
 /// Groups that may be leased now:
 ///
-/// `min(in_flight_max - in_flight, min(η + version + 1, steps_max)·B - (taken·B + buffered + in_flight))`,
-/// not below 0. Source: AReaL, arXiv:2505.24298 §5.1, with the end of the run added.
+/// `min(in_flight_max - in_flight, min(η + version + 1, steps_max)·B - claimed)`, not below 0, with
+/// `claimed = taken·B + buffered + checking + in_flight`. Source: AReaL, arXiv:2505.24298 §5.1, with the end of the run added.
 ///
 /// Why it bounds staleness: a lease given at version `v` with `x` groups before it satisfies
 /// `taken·B + x < (η + v + 1)·B`. In order, it trains in step `n ≤ taken + ⌊x/B⌋ + 1 ≤ η + v + 1`, so
@@ -35,7 +37,7 @@ pub fn capacity(load: Load, staleness_max: u64) -> u64 {
     let batches = (staleness_max + load.version + 1).min(load.steps_max);
     let allowed = batches.saturating_mul(load.per_batch);
     let taken = load.batches_taken.saturating_mul(load.per_batch);
-    let claimed = taken.saturating_add(load.buffered).saturating_add(load.in_flight);
+    let claimed = [load.buffered, load.checking, load.in_flight].into_iter().fold(taken, u64::saturating_add);
     let slots = load.in_flight_max.saturating_sub(load.in_flight);
     slots.min(allowed.saturating_sub(claimed))
 }
@@ -47,8 +49,9 @@ mod tests {
     const LOAD: Load = Load {
         per_batch: 8,
         batches_taken: 2,
-        buffered: 5,
+        buffered: 3,
         in_flight: 6,
+        checking: 2,
         in_flight_max: 100,
         version: 1,
         steps_max: 50,
@@ -56,7 +59,7 @@ mod tests {
 
     #[test]
     fn capacity_is_worked_by_hand() {
-        // η = 2: (2 + 1 + 1)·8 - (2·8 + 5 + 6) = 32 - 27 = 5.
+        // η = 2: (2 + 1 + 1)·8 - (2·8 + 3 + 2 + 6) = 32 - 27 = 5.
         assert_eq!(capacity(LOAD, 2), 5);
         // η = 1: 24 - 27 is below 0.
         assert_eq!(capacity(LOAD, 1), 0);

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{LeaseId, PromptLease};
+use protocol::{LeaseId, PromptLease, WorkerId};
 
 use crate::admission::{Load, capacity};
 use crate::constants::{EMPTY_BATCHES_MAX, REFILL_WAVES_MAX};
-use crate::machine::{Phase, Wave};
-use crate::{Action, Batch, DropReason, FinishCause, GroupSummary, Mode, Notice, Rounds};
+use crate::machine::{Accepted, Back, Phase, Wave};
+use crate::{Action, Batch, DropReason, FinishCause, GroupSummary, Mode, Notice, Peer, Rounds};
 
 impl GroupSummary {
-    fn weight_version_min(&self) -> u64 {
+    pub(crate) fn weight_version_min(&self) -> u64 {
         let versions = self.rollouts.iter().map(|rollout| rollout.weight_version_min);
         versions.min().expect("a group without rollouts is refused on arrival")
     }
@@ -38,20 +38,22 @@ impl Rounds {
     }
 
     /// Buffers a group that may train, drops any other.
-    pub(crate) fn judge(&mut self, lease: LeaseId, back: Option<GroupSummary>, actions: &mut Vec<Action>) {
-        match self.refusal(back.as_ref()) {
-            Some(reason) => {
+    pub(crate) fn judge(&mut self, back: Back, actions: &mut Vec<Action>) {
+        let Back { lease, worker, held } = back;
+        let held = held.and_then(|group| match self.refusal(&group) {
+            Some(reason) => Err(reason),
+            None => Ok(group),
+        });
+        match held {
+            Ok(group) => self.buffer.push_back(Accepted { worker, group }),
+            Err(reason) => {
                 self.refused += 1;
                 self.drop_group(lease, reason, actions);
             }
-            None => self.buffer.extend(back),
         }
     }
 
-    fn refusal(&self, back: Option<&GroupSummary>) -> Option<DropReason> {
-        let Some(group) = back else {
-            return Some(DropReason::GroupFailed);
-        };
+    fn refusal(&self, group: &GroupSummary) -> Option<DropReason> {
         let stale = self.stale(group.weight_version_min());
         stale.or((!self.config.gate.passes(group)).then_some(DropReason::NoSignal))
     }
@@ -61,23 +63,31 @@ impl Rounds {
             DropReason::Stale { .. } => &mut self.counters.dropped_stale,
             DropReason::NoSignal => &mut self.counters.dropped_no_signal,
             DropReason::GroupFailed => &mut self.counters.dropped_failed,
+            DropReason::WorkerBanned => &mut self.counters.dropped_banned,
+            DropReason::Unchecked => &mut self.counters.dropped_unchecked,
             DropReason::RunEnded => &mut self.counters.dropped_run_ended,
         };
         *count += 1;
+        if let (DropReason::WorkerBanned, Some(wave)) = (reason, &mut self.wave) {
+            wave.lost += 1;
+        }
         actions.push(Action::DropGroup { lease, reason });
     }
 
-    /// Drops whatever has become too old for the next batch, whether it waits or is still out. A
+    /// Drops whatever has become too old for the next batch, whether it waits, is checked or is still out. A
     /// lease that is out counts by its own version, so time in queues counts too. Between two
     /// batches nothing ages, so one sweep after each batch keeps the bound for the next.
     /// Source: prime-rl, which drops at the same two places.
     fn sweep(&mut self, actions: &mut Vec<Action>) {
-        let waiting = self.buffer.iter().map(|group| (group.lease, group.weight_version_min()));
+        let checked = self.panels.values().map(|panel| &panel.group);
+        let back = self.buffer.iter().map(|kept| &kept.group).chain(checked);
+        let back = back.map(|group| (group.lease, group.weight_version_min()));
         let out = self.in_flight.values().map(|lease| (lease.lease, lease.weight_version));
-        let judged = waiting.chain(out);
+        let judged = back.chain(out);
         let old: BTreeMap<LeaseId, DropReason> =
             judged.filter_map(|(lease, version)| Some((lease, self.stale(version)?))).collect();
-        self.buffer.retain(|group| !old.contains_key(&group.lease));
+        self.buffer.retain(|kept| !old.contains_key(&kept.group.lease));
+        self.panels.retain(|lease, _| !old.contains_key(lease));
         self.in_flight.retain(|lease, _| !old.contains_key(lease));
         for (lease, reason) in old {
             self.drop_group(lease, reason, actions);
@@ -88,23 +98,25 @@ impl Rounds {
     /// missing, opens the next wave for exactly those.
     fn close_wave(&mut self, actions: &mut Vec<Action>) {
         let Some(wave) = self.wave.take() else { return };
-        if wave.spent || wave.unissued > 0 || !self.in_flight.is_empty() {
+        let out = self.in_flight.len() + self.panels.len();
+        if wave.spent || wave.unissued > 0 || out > 0 {
             self.wave = Some(wave);
             return;
         }
-        for (lease, back) in wave.arrived {
-            self.judge(lease, back, actions);
+        for back in wave.arrived.into_values() {
+            self.judge(back, actions);
         }
         let missing = self.config.prompts_per_step - self.buffer.len() as u32; // ≤ B by the wave
         if missing > 0 {
-            let spent = wave.number == REFILL_WAVES_MAX;
-            self.wave = Some(Wave {
-                number: wave.number + u32::from(!spent),
-                unissued: if spent { 0 } else { missing },
-                arrived: Default::default(),
-                spent,
-            });
+            let spent = wave.lost == 0 && wave.number == REFILL_WAVES_MAX;
+            let number = wave.number + u32::from(wave.lost == 0 && !spent);
+            let next = self.new_wave(number, if spent { 0 } else { missing });
+            self.wave = Some(Wave { spent, ..next });
         }
+    }
+
+    fn new_wave(&self, number: u32, unissued: u32) -> Wave {
+        Wave { number, unissued, lost: 0, crew: self.crew(), arrived: Default::default(), spent: false }
     }
 
     fn refills_spent(&self) -> bool {
@@ -135,7 +147,7 @@ impl Rounds {
             let notice = Notice::ShortBatch { step, have: have_groups, need };
             actions.push(Action::Notice(notice));
         }
-        let groups: Vec<GroupSummary> = self.buffer.drain(..have).collect();
+        let groups: Vec<GroupSummary> = self.buffer.drain(..have).map(|kept| kept.group).collect();
         let batch = self.make_batch(step, &groups);
         self.empty_batches = 0;
         self.batches_taken = step;
@@ -177,10 +189,61 @@ impl Rounds {
             Mode::Async => capacity(self.load(), self.config.staleness_max),
             Mode::Sequential => self.wave_capacity(),
         };
-        for _ in 0..count {
-            let lease = self.next_lease();
-            actions.push(Action::Lease(lease));
+        match self.config.mode {
+            Mode::Async => self.lease_to_idlest(count, actions),
+            Mode::Sequential => self.lease_in_turn(count, actions),
         }
+    }
+
+    /// Async mode: each lease goes to the worker with the fewest leases out, in turn among equals.
+    fn lease_to_idlest(&mut self, count: u64, actions: &mut Vec<Action>) {
+        if count == 0 {
+            return;
+        }
+        let mut out: BTreeMap<WorkerId, u64> = self.crew().into_iter().map(|worker| (worker, 0)).collect();
+        for lease in self.in_flight.values() {
+            out.entry(lease.worker).and_modify(|count| *count += 1);
+        }
+        for _ in 0..count {
+            let (turn, workers) = (self.turn, self.config.workers);
+            let place = |worker: WorkerId| (worker + workers - turn) % workers;
+            let Some((&worker, leases)) = out.iter_mut().min_by_key(|(worker, leases)| (**leases, place(**worker)))
+            else {
+                return; // every worker was fined, and the run is ending
+            };
+            *leases += 1;
+            self.turn = (worker + 1) % workers;
+            let lease = self.next_lease(worker);
+            actions.push(Action::Lease(self.give(lease)));
+        }
+    }
+
+    /// Sequential mode: the wave's crew takes its leases in turn. One that was to go to a worker
+    /// fined meanwhile is lost like all others of that worker, given or not.
+    fn lease_in_turn(&mut self, count: u64, actions: &mut Vec<Action>) {
+        for _ in 0..count {
+            let worker = self.next_of_crew();
+            let lease = self.next_lease(worker);
+            match self.fined(Peer::Worker(worker)) {
+                None => actions.push(Action::Lease(self.give(lease))),
+                Some(_) => self.drop_group(lease.lease, DropReason::WorkerBanned, actions),
+            }
+        }
+    }
+
+    /// The worker whose turn the next lease is; if it rests, the next one of the crew that can work.
+    fn next_of_crew(&self) -> WorkerId {
+        let crew = &self.wave.as_ref().expect("sequential leases belong to a wave").crew;
+        let first = (self.next_lease % crew.len() as u64) as usize; // a crew has a worker
+        let unfit = |&worker: &WorkerId| {
+            let worker = Peer::Worker(worker);
+            self.fined(worker).is_some() || self.rests(worker)
+        };
+        if !self.rests(Peer::Worker(crew[first])) {
+            return crew[first];
+        }
+        let turns = crew[first..].iter().chain(&crew[..first]);
+        turns.copied().find(|worker| !unfit(worker)).unwrap_or(crew[first])
     }
 
     /// Where all groups are, as [`crate::admission`] counts them.
@@ -190,6 +253,7 @@ impl Rounds {
             batches_taken: self.batches_taken,
             buffered: self.buffer.len() as u64,
             in_flight: self.in_flight.len() as u64,
+            checking: self.panels.len() as u64,
             in_flight_max: self.config.in_flight_groups_max.into(),
             version: self.published,
             steps_max: self.config.steps_max,
@@ -203,31 +267,32 @@ impl Rounds {
         if !idle || self.batches_taken == self.config.steps_max {
             return 0;
         }
-        let wave = self.wave.get_or_insert_with(|| Wave {
-            number: 0,
-            unissued: self.config.prompts_per_step,
-            arrived: Default::default(),
-            spent: false,
-        });
+        let mut wave = self.wave.take().unwrap_or_else(|| self.new_wave(0, self.config.prompts_per_step));
         let slots = u64::from(self.config.in_flight_groups_max) - self.in_flight.len() as u64;
         let count = slots.min(wave.unissued.into());
         wave.unissued -= count as u32; // ≤ unissued
+        self.wave = Some(wave);
         count
     }
 
-    fn next_lease(&mut self) -> PromptLease {
+    fn next_lease(&mut self, worker: WorkerId) -> PromptLease {
         let (task, item) = self.sampler.draw(&self.config.tasks);
-        let lease = PromptLease {
-            lease: self.next_lease,
+        let lease = self.next_lease;
+        self.next_lease += 1;
+        PromptLease {
+            lease,
             task,
             item,
             weight_version: self.published,
+            weights: self.weights,
             group_size: self.config.group_size,
             run_seed: self.config.run_seed,
-            worker: self.config.worker,
-            beacon_round: self.config.beacon_round,
-        };
-        self.next_lease += 1;
+            worker,
+            beacon: self.beacon,
+        }
+    }
+
+    fn give(&mut self, lease: PromptLease) -> PromptLease {
         self.in_flight.insert(lease.lease, lease.clone());
         lease
     }

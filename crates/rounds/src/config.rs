@@ -5,11 +5,14 @@
 use std::num::NonZeroU64;
 
 use protocol::constants::SAMPLES_PER_GROUP_MAX;
-use protocol::{BeaconRound, RunSeed, StepNumber, WorkerId};
+use protocol::{BeaconPoint, Hash, RunSeed, StepNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::RoundsError;
-use crate::constants::{EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, STALENESS_MAX, TASKS_MAX};
+use crate::constants::{
+    EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, OVERDUE_MAX, PPM, STALENESS_MAX, STEPS_MAX, TASKS_MAX,
+    VALIDATORS_MAX, WORKERS_MAX,
+};
 
 /// How generation and training share time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,10 +95,21 @@ pub struct RoundsConfig {
     pub tasks: Vec<TaskShare>,
     /// The run's randomness, copied into each lease.
     pub run_seed: RunSeed,
-    /// Worker that the leases are made out to.
-    pub worker: WorkerId,
-    /// Beacon round that the leases are bound to.
-    pub beacon_round: BeaconRound,
+    /// Workers, numbered from 0.
+    pub workers: u32,
+    /// Validators, numbered from 0.
+    pub validators: u32,
+    /// Share of the groups that two validators check, in millionths.
+    pub second_check_ppm: u32,
+    /// Share of the drawn groups with which a validator is shown a known-bad one, in millionths.
+    pub plant_ppm: u32,
+    /// Unanswered leases, or verdicts, after which a worker or validator rests; each answer makes up
+    /// for one.
+    pub overdue_max: u32,
+    /// Hash of version 0 of the weights.
+    pub weights: Hash,
+    /// Beacon point that the leases of version 0 are bound to.
+    pub beacon: BeaconPoint,
 }
 
 impl RoundsConfig {
@@ -115,7 +129,7 @@ impl RoundsConfig {
     /// gate would refuse every group; `RewardBoundsEmpty`.
     pub fn check(&self) -> Result<(), RoundsError> {
         let samples_max = SAMPLES_PER_GROUP_MAX as u64;
-        within("steps_max", self.steps_max, 1, u64::from(u32::MAX))?;
+        within("steps_max", self.steps_max, 1, STEPS_MAX)?;
         within("prompts_per_step", self.prompts_per_step.into(), 1, GROUPS_PER_STEP_MAX)?;
         within("group_size", self.group_size.into(), 1, samples_max)?;
         within("staleness_max", self.staleness_max, 0, STALENESS_MAX)?;
@@ -125,11 +139,20 @@ impl RoundsConfig {
         for task in &self.tasks {
             within("tasks.weight", task.weight.into(), 1, 1_000_000)?;
         }
+        self.check_parties()?;
         if let Some(eval) = &self.eval {
             within("eval.items", eval.items, 1, u64::from(u32::MAX))?;
             within("eval.samples", eval.samples.into(), 1, EVAL_SAMPLES_MAX)?;
         }
         self.check_gate()
+    }
+
+    fn check_parties(&self) -> Result<(), RoundsError> {
+        within("workers", self.workers.into(), 1, WORKERS_MAX)?;
+        within("validators", self.validators.into(), 1, VALIDATORS_MAX)?;
+        within("second_check_ppm", self.second_check_ppm.into(), 0, PPM)?;
+        within("plant_ppm", self.plant_ppm.into(), 0, PPM)?;
+        within("overdue_max", self.overdue_max.into(), 1, OVERDUE_MAX)
     }
 
     fn check_gate(&self) -> Result<(), RoundsError> {

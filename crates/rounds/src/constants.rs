@@ -3,7 +3,7 @@
 //! Promise: no rule loops or queues without one of these, and none can be overridden.
 
 /// First byte of a saved state. Bump it when the state's layout or meaning changes.
-pub const STATE_FORMAT: u8 = 1;
+pub const STATE_FORMAT: u8 = 2;
 
 /// Most bytes of a saved state, 256 MiB.
 pub const STATE_BYTES_MAX: usize = 256 << 20;
@@ -34,3 +34,31 @@ pub const REFILL_WAVES_MAX: u32 = 4;
 
 /// Consecutive batches without a single usable group after which the run stops (prime-rl's ten).
 pub const EMPTY_BATCHES_MAX: u32 = 10;
+
+/// Most trainer steps of a run.
+pub const STEPS_MAX: u64 = u32::MAX as u64;
+
+/// Most workers in one run.
+pub const WORKERS_MAX: u64 = 4_096;
+
+/// Most validators in one run.
+pub const VALIDATORS_MAX: u64 = 1_024;
+
+/// A whole share in millionths.
+pub const PPM: u64 = 1_000_000;
+
+/// Largest number of unanswered leases that a run may wait for before a worker rests.
+pub const OVERDUE_MAX: u64 = 1_000;
+
+/// Longest rest of a silent worker or validator, in batches. The first rest is 1, and each further
+/// one doubles until something is answered.
+pub const REST_BATCHES_MAX: u64 = 64;
+
+/// Most validators whose votes decide one dispute. With up to this many validators, nobody is fined
+/// without the votes of more than half of all who were never fined; with more of them, those votes
+/// are a lot drawn from all.
+pub const JURY_MAX: usize = 15;
+
+/// How often one validator is asked about one group, as long as it stays silent and nobody else is
+/// left to ask.
+pub const ASKS_MAX: usize = 3;

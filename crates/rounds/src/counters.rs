@@ -24,12 +24,26 @@ pub struct Counters {
     pub dropped_no_signal: u64,
     /// Groups that failed outside.
     pub dropped_failed: u64,
+    /// Groups of fined workers, the lies themselves included.
+    pub dropped_banned: u64,
+    /// Groups that nobody could check, or whose panel ended in a tie.
+    pub dropped_unchecked: u64,
     /// Groups that came too late for the last batch.
     pub dropped_run_ended: u64,
     /// Batches that were taken smaller than asked.
     pub batches_short: u64,
     /// Times that a batch had no usable group and was begun again.
     pub batches_empty: u64,
+    /// Verdicts that were revealed, those that could not check included. Does not count plants.
+    pub verdicts: u64,
+    /// Planted known-bad groups that a validator called invalid.
+    pub plants_caught: u64,
+    /// Leases whose deadline passed. They are in `dropped_failed` too.
+    pub leases_overdue: u64,
+    /// Workers fined.
+    pub workers_fined: u64,
+    /// Validators fined.
+    pub validators_fined: u64,
 }
 
 impl Counters {
@@ -42,8 +56,11 @@ impl Counters {
 
     /// All groups dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
-        [self.dropped_no_signal, self.dropped_failed, self.dropped_run_ended]
+        let others = [self.dropped_no_signal, self.dropped_failed, self.dropped_run_ended];
+        let unproven = [self.dropped_banned, self.dropped_unchecked];
+        others
             .into_iter()
+            .chain(unproven)
             .fold(self.dropped_stale, u64::saturating_add)
     }
 

@@ -42,6 +42,27 @@ pub enum RoundsError {
     /// Published versions rise and never pass the trainer.
     #[error("weights {given} published, expected {min} to {max}")]
     VersionOutOfOrder { min: u64, max: u64, given: u64 },
+    /// No such worker is in the run.
+    #[error("worker {worker} is not in the run, which has {workers}")]
+    WorkerUnknown { worker: u32, workers: u32 },
+    /// The worker was fined before; nothing it does counts any more.
+    #[error("worker {worker} was fined before")]
+    WorkerFined { worker: u32 },
+    /// The group is not back yet, or was judged or dropped before; a late draw or verdict is harmless.
+    #[error("the group of lease {lease} is not under check")]
+    NotChecking { lease: u64 },
+    /// A beacon point is drawn once per group.
+    #[error("the group of lease {lease} has its beacon point already")]
+    DrawnBefore { lease: u64 },
+    /// What is drawn must have been unknown when the group was made.
+    #[error("beacon round {given} was drawn for lease {lease}, which is bound to round {limit} already")]
+    DrawnTooEarly { lease: u64, limit: u64, given: u64 },
+    /// The validator owes no seal or no verdict on this group, or no longer; late answers are harmless.
+    #[error("validator {validator} was not asked for that on lease {lease}, or not any more")]
+    VerdictNotAsked { lease: u64, validator: u32 },
+    /// The plant was answered or forgotten, or was shown to somebody else.
+    #[error("plant {plant} is not open with validator {validator}")]
+    PlantNotOpen { plant: u64, validator: u32 },
     /// Another step, or none, is in training.
     #[error("step {given} reported as trained, in training is {expected:?}")]
     StepNotInTraining { expected: Option<u64>, given: u64 },

@@ -2,11 +2,17 @@
 //!
 //! Promise: an event carries all that decides; feeding the same events gives the same actions.
 
-use protocol::{Group, LeaseId, PromptLease, StepNumber, WeightVersion};
+use protocol::{
+    BeaconPoint, Check, Hash, LeaseId, Outcome, PromptLease, StepNumber, Submission, ValidatorId, WeightVersion,
+    WorkerId,
+};
 use serde::{Deserialize, Serialize};
 
 /// Number of an eval within the run, from 0.
 pub type EvalId = u64;
+
+/// Number of a planted known-bad group within the run, from 0.
+pub type PlantId = u64;
 
 /// What the rules need to know of one rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,20 +30,54 @@ pub struct RolloutSummary {
 pub struct GroupSummary {
     /// The lease it answers.
     pub lease: LeaseId,
+    /// The Merkle root that its worker signed over all rollouts.
+    pub root: Hash,
     /// One entry per rollout that came back.
     pub rollouts: Vec<RolloutSummary>,
 }
 
-impl From<&Group> for GroupSummary {
-    fn from(group: &Group) -> Self {
+impl From<&Submission> for GroupSummary {
+    fn from(submission: &Submission) -> Self {
+        let lease = &submission.lease.body;
         let summary = |rollout: &protocol::Rollout| RolloutSummary {
             reward_micro: rollout.reward_micro,
             // An empty completion was made by the weights of its lease.
-            weight_version_min: rollout.weight_version_min().unwrap_or(group.lease.weight_version),
+            weight_version_min: rollout.weight_version_min().unwrap_or(lease.weight_version),
             tokens: u32::try_from(rollout.completion_tokens.len()).unwrap_or(u32::MAX), // ≤ limit
         };
-        Self { lease: group.lease.lease, rollouts: group.rollouts.iter().map(summary).collect() }
+        let rollouts = submission.rollouts.iter().map(summary).collect();
+        Self { lease: lease.lease, root: submission.commitment.body.root, rollouts }
     }
+}
+
+/// What decides in a validator's verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum OutcomeKind {
+    /// Every check ran and passed.
+    Valid,
+    /// This check ran and failed.
+    Invalid(Check),
+    /// A check could not run on that machine.
+    Unchecked,
+}
+
+impl From<&Outcome> for OutcomeKind {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Valid => Self::Valid,
+            Outcome::Invalid(reason) => Self::Invalid(reason.check),
+            Outcome::Unchecked(_) => Self::Unchecked,
+        }
+    }
+}
+
+/// A worker or a validator, as the one who pays or rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Peer {
+    /// A worker.
+    Worker(WorkerId),
+    /// A validator.
+    Validator(ValidatorId),
 }
 
 /// Something that happened outside.
@@ -45,7 +85,7 @@ impl From<&Group> for GroupSummary {
 pub enum Event {
     /// The process is up: the first event of a run, and the first after each resume.
     Started,
-    /// A group came back and is stored.
+    /// A group came back: decoded, its signatures good, and stored.
     GroupFinished(GroupSummary),
     /// A group will never come back, or what came back was refused.
     GroupFailed {
@@ -54,10 +94,71 @@ pub enum Event {
         /// Why, for people; decides nothing.
         cause: String,
     },
-    /// New rollouts are generated with these weights from now on.
+    /// A lease's deadline has passed without an answer. Nobody pays, but it counts against the worker.
+    LeaseOverdue {
+        /// Which lease.
+        lease: LeaseId,
+    },
+    /// A worker sent something that is a lie by itself, before any validator looked: malformed,
+    /// badly signed, not its own lease.
+    WorkerLied {
+        /// Who.
+        worker: WorkerId,
+        /// The lease it is about, if that can be told.
+        lease: Option<LeaseId>,
+        /// What it failed.
+        check: Check,
+    },
+    /// The beacon has spoken for a group: randomness of a round later than its commitment.
+    Drawn {
+        /// The group's lease.
+        lease: LeaseId,
+        /// The randomness.
+        beacon: BeaconPoint,
+    },
+    /// A validator has committed itself to a verdict that nobody can read yet.
+    VerdictSealed {
+        /// The group's lease.
+        lease: LeaseId,
+        /// Who.
+        validator: ValidatorId,
+    },
+    /// A validator has opened its seal; the verdict is stored.
+    VerdictRevealed {
+        /// The group's lease.
+        lease: LeaseId,
+        /// Who.
+        validator: ValidatorId,
+        /// What it says.
+        outcome: OutcomeKind,
+    },
+    /// No verdict can be had from a validator that was asked for one.
+    VerdictFailed {
+        /// The group's lease.
+        lease: LeaseId,
+        /// Who.
+        validator: ValidatorId,
+        /// None: it is overdue, and nobody pays. Some: it lied, for example with a seal that does
+        /// not open, and pays.
+        check: Option<Check>,
+    },
+    /// A validator's verdict on a planted known-bad group.
+    PlantAnswered {
+        /// Which plant.
+        plant: PlantId,
+        /// Who.
+        validator: ValidatorId,
+        /// Whether it called the group invalid. A validator that could not check it has not answered.
+        caught: bool,
+    },
+    /// Leases given from now on name these weights and this beacon point.
     WeightsPublished {
         /// Their version.
         version: WeightVersion,
+        /// Their hash.
+        weights: Hash,
+        /// The newest beacon point at this time.
+        beacon: BeaconPoint,
     },
     /// The trainer has made version `step`.
     StepTrained {
@@ -83,6 +184,11 @@ pub enum Event {
     },
     /// Somebody wants the run to end soon, cleanly, and to be resumed later.
     StopRequested,
+    /// Somebody wants more steps than were planned. On a run that is over, `Started` goes on then.
+    Extended {
+        /// Trainer steps until the run is done, more than before.
+        steps_max: StepNumber,
+    },
 }
 
 /// A batch in the hands of the trainer.
@@ -112,8 +218,12 @@ pub enum DropReason {
     },
     /// The gate refused it: no reward differs, or the mean is out of bounds.
     NoSignal,
-    /// It failed outside.
+    /// It failed outside, or its deadline passed.
     GroupFailed,
+    /// Its worker was fined: nothing more of that worker is trained on.
+    WorkerBanned,
+    /// No validator is left who could check it or break a tie.
+    Unchecked,
     /// The last batch has been taken.
     RunEnded,
 }
@@ -125,6 +235,10 @@ pub enum FinishCause {
     StepsDone,
     /// Somebody asked; `Started` resumes it.
     Stopped,
+    /// Every worker has been fined.
+    NoWorkers,
+    /// Every validator has been fined.
+    NoValidators,
     /// So many batches in a row had no usable group that going on makes no sense.
     EmptyBatches {
         /// The number of batches, [`crate::constants::EMPTY_BATCHES_MAX`].
@@ -168,8 +282,52 @@ pub enum Notice {
 /// Something to be done outside. Perform them in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Generate a group; answer with `GroupFinished` or `GroupFailed`.
+    /// Have the lease's worker generate a group; answer with `GroupFinished`, `GroupFailed`,
+    /// `LeaseOverdue` or `WorkerLied`.
     Lease(PromptLease),
+    /// Wait for a beacon round later than the group's commitment; answer with `Drawn`.
+    Draw {
+        /// The group's lease.
+        lease: LeaseId,
+    },
+    /// Have a validator check the group; answer with `VerdictSealed` or `VerdictFailed`. Asked again
+    /// of the same validator, it begins anew: seals of before are forgotten.
+    Check {
+        /// The group's lease.
+        lease: LeaseId,
+        /// Who.
+        validator: ValidatorId,
+    },
+    /// Have a validator open its seal, as the whole panel has sealed; answer with `VerdictRevealed`
+    /// or `VerdictFailed`.
+    Reveal {
+        /// The group's lease.
+        lease: LeaseId,
+        /// Who.
+        validator: ValidatorId,
+    },
+    /// Show a validator a known-bad group that looks like any other; answer with `PlantAnswered`, or
+    /// not at all: nothing waits for it.
+    Plant {
+        /// Which plant.
+        plant: PlantId,
+        /// Who.
+        validator: ValidatorId,
+    },
+    /// Take stake from a liar. It is given no further work, and is fined no second time.
+    Fine {
+        /// Who pays.
+        party: Peer,
+        /// The lease the lie is about, if there is one.
+        lease: Option<LeaseId>,
+        /// What the liar failed.
+        check: Check,
+    },
+    /// Tell a silent worker or validator that it rests; later it is asked again.
+    Suspend {
+        /// Who rests.
+        party: Peer,
+    },
     /// Train; answer with `StepTrained`.
     TrainBatch(Batch),
     /// Forget a group. If its lease is still out, cancel the work.

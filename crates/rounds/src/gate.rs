@@ -28,7 +28,7 @@ mod tests {
 
     fn group(rewards: &[i64]) -> GroupSummary {
         let rollout = |&reward_micro| RolloutSummary { reward_micro, weight_version_min: 0, tokens: 1 };
-        GroupSummary { lease: 0, rollouts: rewards.iter().map(rollout).collect() }
+        GroupSummary { lease: 0, root: [0; 32], rollouts: rewards.iter().map(rollout).collect() }
     }
 
     #[test]

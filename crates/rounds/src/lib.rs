@@ -82,25 +82,34 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod admission;
+mod admits;
 mod batches;
 mod config;
 pub mod constants;
 mod counters;
+pub mod desk;
 mod error;
 mod event;
+mod fines;
 mod gate;
 mod invariants;
 mod machine;
+mod members;
 mod milestones;
+mod panel;
 mod sampler;
 mod score;
 mod state;
+mod verdicts;
 mod waiting;
 
 pub use config::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 pub use counters::Counters;
 pub use error::RoundsError;
-pub use event::{Action, Batch, DropReason, EvalId, Event, FinishCause, GroupSummary, Notice, RolloutSummary};
+pub use event::{
+    Action, Batch, DropReason, EvalId, Event, FinishCause, GroupSummary, Notice, OutcomeKind, Peer, PlantId,
+    RolloutSummary,
+};
 pub use machine::Rounds;
 pub use score::{Ratio, avg_at_k, pass_at_k};
 pub use waiting::{Party, Wait, Waiting};

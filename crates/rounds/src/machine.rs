@@ -6,11 +6,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use protocol::{LeaseId, PromptLease, StepNumber, WeightVersion};
+use protocol::{BeaconPoint, Hash, LeaseId, PromptLease, StepNumber, ValidatorId, WeightVersion, WorkerId};
 use serde::{Deserialize, Serialize};
 
+use crate::members::Member;
+use crate::panel::{Panel, SeatState};
 use crate::sampler::Sampler;
-use crate::{Action, Batch, Counters, EvalId, Event, FinishCause, GroupSummary, Mode, RoundsConfig, RoundsError};
+use crate::verdicts::Due;
+use crate::{
+    Action, Batch, Counters, DropReason, EvalId, Event, FinishCause, GroupSummary, Mode, PlantId, RoundsConfig,
+    RoundsError,
+};
 
 /// The orchestrator's rules. Serialise it whole into each checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,14 +28,27 @@ pub struct Rounds {
     pub(crate) events_taken: u64,
     pub(crate) next_lease: LeaseId,
     pub(crate) in_flight: BTreeMap<LeaseId, PromptLease>,
+    /// Groups that are back and not yet judged by validators.
+    pub(crate) panels: BTreeMap<LeaseId, Panel>,
+    pub(crate) workers: Vec<Member>,
+    pub(crate) validators: Vec<Member>,
+    /// The worker whose turn it is among those with equally many leases out.
+    pub(crate) turn: WorkerId,
+    /// The last known-bad group shown to a validator, until it is answered.
+    pub(crate) plants: BTreeMap<ValidatorId, PlantId>,
+    pub(crate) next_plant: PlantId,
     /// Sequential mode only: the leases that are out for the next batch.
     pub(crate) wave: Option<Wave>,
     /// Accepted groups, in training order.
-    pub(crate) buffer: VecDeque<GroupSummary>,
+    pub(crate) buffer: VecDeque<Accepted>,
     pub(crate) training: Option<Batch>,
     pub(crate) batches_taken: u64,
     pub(crate) trained: StepNumber,
     pub(crate) published: WeightVersion,
+    /// Hash of the published weights.
+    pub(crate) weights: Hash,
+    /// Beacon point that new leases are bound to.
+    pub(crate) beacon: BeaconPoint,
     /// Groups that came back in vain since the last batch was taken: failed, without signal, or
     /// made with older weights than leased. Groups that aged in a queue do not count.
     pub(crate) refused: u64,
@@ -58,10 +77,32 @@ pub(crate) struct Wave {
     pub(crate) number: u32,
     /// Leases still to be given when slots are free.
     pub(crate) unissued: u32,
-    /// What came back; `None` is a failure.
-    pub(crate) arrived: BTreeMap<LeaseId, Option<GroupSummary>>,
+    /// Groups lost because their worker was fined. Such a wave does not count as a refill: there
+    /// are no more of them than workers.
+    pub(crate) lost: u32,
+    /// The workers that could work when the wave began; they take its leases in turn, so that who
+    /// gets which lease does not depend on who finished first.
+    pub(crate) crew: Vec<WorkerId>,
+    /// What came back, checked.
+    pub(crate) arrived: BTreeMap<LeaseId, Back>,
     /// All waves are used up; the batch is taken as it is.
     pub(crate) spent: bool,
+}
+
+/// What has become of a lease, before the gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Back {
+    pub(crate) lease: LeaseId,
+    pub(crate) worker: WorkerId,
+    /// The group, found valid, or why there is none.
+    pub(crate) held: Result<GroupSummary, DropReason>,
+}
+
+/// A group that waits for its batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    pub(crate) worker: WorkerId,
+    pub(crate) group: GroupSummary,
 }
 
 impl Rounds {
@@ -74,12 +115,20 @@ impl Rounds {
             events_taken: 0,
             next_lease: 0,
             in_flight: BTreeMap::new(),
+            panels: BTreeMap::new(),
+            workers: vec![Member::default(); config.workers as usize],
+            validators: vec![Member::default(); config.validators as usize],
+            turn: 0,
+            plants: BTreeMap::new(),
+            next_plant: 0,
             wave: None,
             buffer: VecDeque::new(),
             training: None,
             batches_taken: 0,
             trained: 0,
             published: 0,
+            weights: config.weights,
+            beacon: config.beacon,
             refused: 0,
             empty_batches: 0,
             evals: BTreeMap::new(),
@@ -94,8 +143,9 @@ impl Rounds {
     /// Takes one event and says what to do now. Equal states and events give equal actions.
     ///
     /// Errors: a named [`RoundsError`]; the state is then unchanged and the event does not belong
-    /// in the log. `LeaseEnded` is the normal fate of a late answer. When a finished group is
-    /// refused for what it holds, its lease is still out: report `GroupFailed`.
+    /// in the log. `LeaseEnded`, `NotChecking`, `VerdictNotAsked`, `PlantNotOpen` and `WorkerFined` are
+    /// the normal fate of a late answer. When a finished group is refused for what it holds, its lease
+    /// is still out: report `GroupFailed`.
     pub fn on_event(&mut self, event: &Event) -> Result<Vec<Action>, RoundsError> {
         self.admits(event)?;
         let mut actions = Vec::new();
@@ -105,83 +155,28 @@ impl Rounds {
         Ok(actions)
     }
 
-    fn admits(&self, event: &Event) -> Result<(), RoundsError> {
-        match (self.phase, event) {
-            (_, Event::Started) => return Ok(()),
-            (Phase::New, _) => return Err(RoundsError::NotStarted),
-            (Phase::Finished(_), _) => return Err(RoundsError::RunOver),
-            _ => {}
-        }
-        match event {
-            Event::Started | Event::StopRequested => Ok(()),
-            Event::GroupFinished(group) => self.admits_group(group),
-            Event::GroupFailed { lease, .. } => self.leased(*lease).map(drop),
-            Event::WeightsPublished { version } => self.admits_version(*version),
-            Event::StepTrained { step } => {
-                let expected = self.training.as_ref().map(|batch| batch.step);
-                let error = RoundsError::StepNotInTraining { expected, given: *step };
-                (expected == Some(*step)).then_some(()).ok_or(error)
-            }
-            Event::EvalFinished { eval } | Event::EvalFailed { eval, .. } => {
-                let error = RoundsError::EvalNotRunning { eval: *eval };
-                self.evals.contains_key(eval).then_some(()).ok_or(error)
-            }
-            Event::CheckpointSaved { step } => {
-                let expected = self.saving;
-                let error = RoundsError::CheckpointNotAsked { expected, given: *step };
-                (expected == Some(*step)).then_some(()).ok_or(error)
-            }
-        }
-    }
-
-    fn leased(&self, lease: LeaseId) -> Result<&PromptLease, RoundsError> {
-        let unknown = lease >= self.next_lease;
-        self.in_flight.get(&lease).ok_or(match unknown {
-            true => RoundsError::LeaseUnknown { lease, next: self.next_lease },
-            false => RoundsError::LeaseEnded { lease },
-        })
-    }
-
-    fn admits_group(&self, group: &GroupSummary) -> Result<(), RoundsError> {
-        let lease = group.lease;
-        let limit = self.leased(lease)?.group_size;
-        let given = group.rollouts.len();
-        if given == 0 {
-            return Err(RoundsError::NoRollouts { lease });
-        }
-        if given > limit as usize {
-            return Err(RoundsError::TooManyRollouts { lease, limit, given });
-        }
-        let versions = group.rollouts.iter().map(|rollout| rollout.weight_version_min);
-        match versions.max() {
-            Some(given) if given > self.trained => {
-                Err(RoundsError::WeightsFromTheFuture { lease, limit: self.trained, given })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn admits_version(&self, given: WeightVersion) -> Result<(), RoundsError> {
-        let (min, max) = (self.published + 1, self.trained);
-        match (min..=max).contains(&given) {
-            true => Ok(()),
-            false => Err(RoundsError::VersionOutOfOrder { min, max, given }),
-        }
-    }
-
     /// Writes an admitted event into the state.
     fn hear(&mut self, event: &Event, actions: &mut Vec<Action>) {
         match event {
             Event::Started => self.start(actions),
-            Event::GroupFinished(group) => {
-                self.in_flight.remove(&group.lease);
-                self.arrive(group.lease, Some(group.clone()), actions);
-            }
+            Event::Extended { steps_max } => self.extend(*steps_max),
+            Event::GroupFinished(group) => self.open_panel(group, actions),
             Event::GroupFailed { lease, .. } => {
-                self.in_flight.remove(lease);
-                self.arrive(*lease, None, actions);
+                let lease = self.in_flight.remove(lease).expect("admitted only while the lease is out");
+                let held = Err(DropReason::GroupFailed);
+                self.arrive(Back { lease: lease.lease, worker: lease.worker, held }, actions);
             }
-            Event::WeightsPublished { version } => self.publish(*version, actions),
+            Event::LeaseOverdue { lease } => self.overdue(*lease, actions),
+            Event::WorkerLied { worker, lease, check } => self.fine_worker(*worker, *lease, *check, actions),
+            Event::Drawn { .. }
+            | Event::VerdictSealed { .. }
+            | Event::VerdictRevealed { .. }
+            | Event::VerdictFailed { .. }
+            | Event::PlantAnswered { .. } => self.hear_panel(event, actions),
+            Event::WeightsPublished { version, weights, beacon } => {
+                (self.weights, self.beacon) = (*weights, *beacon);
+                self.publish(*version, actions);
+            }
             Event::StepTrained { .. } => self.step_trained(actions),
             Event::EvalFinished { eval } | Event::EvalFailed { eval, .. } => {
                 self.evals.remove(eval);
@@ -194,18 +189,50 @@ impl Rounds {
         }
     }
 
-    /// A group is back: judged now in async mode, with its whole wave in sequential mode.
-    fn arrive(&mut self, lease: LeaseId, back: Option<GroupSummary>, actions: &mut Vec<Action>) {
+    /// Writes what beacon and validators say into the state, and lets the panels go on.
+    fn hear_panel(&mut self, event: &Event, actions: &mut Vec<Action>) {
+        let mut due = Due::new();
+        match event {
+            Event::Drawn { lease, beacon } => {
+                self.draw(*lease, *beacon, actions);
+                due.insert(*lease);
+            }
+            Event::VerdictSealed { lease, validator } => {
+                self.panel_mut(*lease).settle_seat(*validator, SeatState::Sealed);
+                due.insert(*lease);
+            }
+            Event::VerdictRevealed { lease, validator, outcome } => {
+                self.verdict(*lease, *validator, *outcome);
+                due.insert(*lease);
+            }
+            Event::VerdictFailed { lease, validator, check } => {
+                self.verdict_failed(*lease, *validator, *check, &mut due, actions);
+                due.insert(*lease);
+            }
+            Event::PlantAnswered { validator, caught, .. } => {
+                self.plant_answered(*validator, *caught, &mut due, actions);
+            }
+            _ => {} // no other event comes here
+        }
+        self.settle(due, actions);
+    }
+
+    /// A lease has come to its end outside: judged now in async mode, with its whole wave in
+    /// sequential mode.
+    pub(crate) fn arrive(&mut self, back: Back, actions: &mut Vec<Action>) {
         match (self.config.mode, &mut self.wave) {
             (Mode::Sequential, Some(wave)) => {
-                wave.arrived.insert(lease, back);
+                wave.arrived.insert(back.lease, back);
             }
-            _ => self.judge(lease, back, actions),
+            _ => self.judge(back, actions),
         }
     }
 
     /// Lets one event's consequences play out.
     fn advance(&mut self, actions: &mut Vec<Action>) {
+        if let (Phase::Running, Some(cause)) = (self.phase, self.nobody_left()) {
+            self.phase = Phase::Ending(cause);
+        }
         if self.phase == Phase::Running {
             self.fill(actions);
         }

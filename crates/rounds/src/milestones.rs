@@ -7,6 +7,8 @@ use std::num::NonZeroU64;
 
 use crate::constants::EVALS_RUNNING_MAX;
 use crate::machine::{Phase, Rounds};
+use crate::members::Member;
+use crate::panel::Panel;
 use crate::{Action, DropReason, FinishCause, Notice};
 
 impl Rounds {
@@ -21,14 +23,34 @@ impl Rounds {
                 }
             }
             Phase::Running | Phase::Ending(FinishCause::StepsDone) | Phase::Finished(FinishCause::StepsDone) => {
+                self.begin_again();
                 actions.extend(self.outstanding())
             }
             Phase::Ending(_) | Phase::Finished(_) => {
                 self.phase = Phase::Running;
                 self.empty_batches = 0;
+                self.begin_again();
                 actions.extend(self.outstanding());
             }
         }
+    }
+
+    /// A new process: whoever kept silent before may have had no chance to answer, seals that were
+    /// not opened went with the old one, and plants are no longer at hand.
+    fn begin_again(&mut self) {
+        self.workers.iter_mut().chain(&mut self.validators).for_each(Member::wake);
+        self.panels.values_mut().for_each(Panel::forget_seals);
+        self.plants.clear();
+    }
+
+    /// More steps than planned. A run that was done is then merely stopped, for `Started` to go on.
+    pub(crate) fn extend(&mut self, steps_max: u64) {
+        self.config.steps_max = steps_max;
+        self.phase = match self.phase {
+            Phase::Ending(FinishCause::StepsDone) => Phase::Running,
+            Phase::Finished(FinishCause::StepsDone) => Phase::Finished(FinishCause::Stopped),
+            phase => phase,
+        };
     }
 
     pub(crate) fn step_trained(&mut self, actions: &mut Vec<Action>) {
@@ -91,14 +113,17 @@ impl Rounds {
         let save = self.saving.map(|step| Action::SaveCheckpoint { step });
         let train = self.training.clone().map(Action::TrainBatch);
         let leases = self.in_flight.values().cloned().map(Action::Lease);
-        publish.into_iter().chain(evals).chain(save).chain(leases).chain(train).collect()
+        let panels = self.panels.iter().flat_map(|(&lease, panel)| panel.outstanding(lease));
+        publish.into_iter().chain(evals).chain(save).chain(leases).chain(panels).chain(train).collect()
     }
 
     /// The last batch is taken: whatever else is out or waiting is of no use.
     pub(crate) fn withdraw_rest(&mut self, actions: &mut Vec<Action>) {
         let waiting = std::mem::take(&mut self.buffer);
+        let checked = std::mem::take(&mut self.panels);
         let out = std::mem::take(&mut self.in_flight);
-        for lease in waiting.iter().map(|group| group.lease).chain(out.into_keys()) {
+        let waiting = waiting.iter().map(|kept| kept.group.lease);
+        for lease in waiting.chain(checked.into_keys()).chain(out.into_keys()) {
             self.drop_group(lease, DropReason::RunEnded, actions);
         }
     }

@@ -47,7 +47,7 @@ impl Rounds {
 
     /// Accepted groups waiting for their batch, in training order.
     pub fn buffered(&self) -> impl ExactSizeIterator<Item = LeaseId> + '_ {
-        self.buffer.iter().map(|group| group.lease)
+        self.buffer.iter().map(|kept| kept.group.lease)
     }
 
     /// Whether `Finish` has been given.

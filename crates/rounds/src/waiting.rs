@@ -24,7 +24,7 @@ pub enum Party {
 pub enum Waiting {
     /// The first event.
     Start,
-    /// Groups that are leased and not yet back.
+    /// Groups that are leased and not yet back, or back and under check.
     Groups {
         /// Groups at hand; in sequential mode also those still to be judged.
         have: u64,
@@ -32,6 +32,8 @@ pub enum Waiting {
         need: u64,
         /// Groups that are out.
         in_flight: u64,
+        /// Groups under check.
+        checking: u64,
     },
     /// The trainer to finish a step.
     Trainer {
@@ -96,7 +98,7 @@ impl Rounds {
         let load = self.load();
         let arrived = self.wave.as_ref().map_or(0, |wave| wave.arrived.len() as u64);
         let have = load.buffered + arrived;
-        Waiting::Groups { have, need: load.per_batch, in_flight: load.in_flight }
+        Waiting::Groups { have, need: load.per_batch, in_flight: load.in_flight, checking: load.checking }
     }
 
     /// What stands between the trainer's present state and a newer published version.

@@ -1,0 +1,96 @@
+//! Fines, bans and rests: what becomes of those who lied or kept silent.
+//!
+//! Promise: each liar is fined once and gets nothing more to do; nothing of a banned worker is
+//! trained on, unless it is in training already; silence costs a rest, never a fine.
+
+use std::collections::BTreeSet;
+
+use protocol::{Check, LeaseId, ValidatorId, WorkerId};
+
+use crate::machine::{Back, Rounds};
+use crate::members::unfined;
+use crate::verdicts::Due;
+use crate::{Action, DropReason, FinishCause, Peer};
+
+impl Rounds {
+    /// Fines a worker that was not fined before, and drops all it has out, under check or waiting.
+    pub(crate) fn fine_worker(
+        &mut self, worker: WorkerId, lease: Option<LeaseId>, check: Check, actions: &mut Vec<Action>,
+    ) {
+        self.fine(Peer::Worker(worker), lease, check, actions);
+        self.counters.workers_fined += 1;
+        let out = self.in_flight.values().filter(|out| out.worker == worker).map(|out| out.lease);
+        let checking = self.panels.values().filter(|panel| panel.worker == worker).map(|panel| panel.group.lease);
+        let arrived = self.wave.iter().flat_map(|wave| wave.arrived.values());
+        let arrived = arrived.filter(|back| back.worker == worker).map(|back| back.lease);
+        let buffered = self.buffer.iter().filter(|kept| kept.worker == worker).map(|kept| kept.group.lease);
+        let banned: BTreeSet<LeaseId> = out.chain(checking).chain(arrived).chain(buffered).collect();
+        self.in_flight.retain(|lease, _| !banned.contains(lease));
+        self.panels.retain(|lease, _| !banned.contains(lease));
+        self.buffer.retain(|kept| !banned.contains(&kept.group.lease));
+        if let Some(wave) = &mut self.wave {
+            wave.arrived.retain(|lease, _| !banned.contains(lease));
+        }
+        for lease in banned {
+            self.drop_group(lease, DropReason::WorkerBanned, actions);
+        }
+    }
+
+    /// Fines a validator, unless it has been already; its seats on all panels fall vacant.
+    pub(crate) fn fine_validator(
+        &mut self, validator: ValidatorId, lease: Option<LeaseId>, check: Check, due: &mut Due,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.fined(Peer::Validator(validator)).is_some() {
+            return; // two panels found its lies at once
+        }
+        self.fine(Peer::Validator(validator), lease, check, actions);
+        self.counters.validators_fined += 1;
+        self.plants.remove(&validator);
+        let vacant = self.panels.iter_mut().filter_map(|(&lease, panel)| panel.expel(validator).then_some(lease));
+        due.extend(vacant);
+    }
+
+    fn fine(&mut self, party: Peer, lease: Option<LeaseId>, check: Check, actions: &mut Vec<Action>) {
+        let before = self.member_mut(party).fined.replace(check);
+        assert_eq!(before, None, "{party:?} is fined twice");
+        actions.push(Action::Fine { party, lease, check });
+    }
+
+    /// A lease's deadline has passed.
+    pub(crate) fn overdue(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
+        let worker = self.in_flight.remove(&lease).expect("admitted only while the lease is out").worker;
+        self.counters.leases_overdue += 1;
+        self.note_silence(Peer::Worker(worker), actions);
+        self.arrive(Back { lease, worker, held: Err(DropReason::GroupFailed) }, actions);
+    }
+
+    pub(crate) fn note_silence(&mut self, party: Peer, actions: &mut Vec<Action>) {
+        let (overdue_max, batches_taken) = (self.config.overdue_max, self.batches_taken);
+        if self.member_mut(party).silent(overdue_max, batches_taken) {
+            actions.push(Action::Suspend { party });
+        }
+    }
+
+    /// Workers that leases may be made out to: those that do not rest, or, if all rest, all. Empty
+    /// once every worker was fined.
+    pub(crate) fn crew(&self) -> Vec<WorkerId> {
+        let awake: Vec<WorkerId> =
+            unfined(&self.workers).filter(|&worker| !self.rests(Peer::Worker(worker))).collect();
+        match awake.is_empty() {
+            true => unfined(&self.workers).collect(),
+            false => awake,
+        }
+    }
+
+    /// Why the run cannot go on, if nobody is left to work or to check.
+    pub(crate) fn nobody_left(&self) -> Option<FinishCause> {
+        let workers = unfined(&self.workers).next();
+        let validators = unfined(&self.validators).next();
+        match (workers, validators) {
+            (None, _) => Some(FinishCause::NoWorkers),
+            (_, None) => Some(FinishCause::NoValidators),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The validators that judge one group, and how their votes are counted.
+//!
+//! Promise: nobody sees a verdict before all of the panel have sealed theirs; a vote counts once;
+//! whoever was fined has no vote.
+//! Takes: seals, votes and silences. Gives: the votes. Never: decides whom to ask.
+
+use protocol::{BeaconPoint, Check, LeaseId, PromptLease, ValidatorId, WorkerId};
+use serde::{Deserialize, Serialize};
+
+use crate::constants::{ASKS_MAX, JURY_MAX};
+use crate::{Action, GroupSummary, OutcomeKind};
+
+/// A group under check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Panel {
+    /// Who made the group.
+    pub(crate) worker: WorkerId,
+    pub(crate) group: GroupSummary,
+    /// The beacon point of its lease. What is drawn must be later.
+    pub(crate) leased_at: BeaconPoint,
+    /// What decides who checks it, and which of its rollouts.
+    pub(crate) drawn: Option<BeaconPoint>,
+    /// Live seats that it takes to go on.
+    pub(crate) wanted: u32,
+    /// Everybody asked so far, in order; somebody who was silent may sit here twice.
+    pub(crate) seats: Vec<Seat>,
+}
+
+/// One validator asked once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seat {
+    pub(crate) validator: ValidatorId,
+    pub(crate) state: SeatState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SeatState {
+    /// It is to seal a verdict.
+    Asked,
+    /// It has sealed and waits for the others.
+    Sealed,
+    /// It is to open its seal.
+    Opening,
+    /// It found the group valid, or failing a check.
+    Voted(Option<Check>),
+    /// It was overdue, and may be asked again if nobody else is left.
+    Silent,
+    /// It could not check the group, or was fined.
+    Void,
+}
+
+impl SeatState {
+    fn is_live(self) -> bool {
+        !matches!(self, Self::Silent | Self::Void)
+    }
+
+    fn is_open(self) -> bool {
+        matches!(self, Self::Asked | Self::Sealed | Self::Opening)
+    }
+}
+
+/// Votes of a panel whose seats are all settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Votes {
+    pub(crate) valid: usize,
+    pub(crate) invalid: usize,
+}
+
+/// What follows from the votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ruling {
+    /// The group goes on.
+    Accept,
+    /// The group goes on, and whoever called it invalid lied.
+    AcceptAgainstLiars,
+    /// The worker lied, and so did whoever called the group valid.
+    Lie,
+    /// So many more validators are asked.
+    More(u32),
+    /// Nobody is left to ask: the group is dropped and nobody pays.
+    Undecided,
+}
+
+impl Votes {
+    /// The rule of a verdict, given how many validators were never fined and whether nobody is left
+    /// to ask.
+    ///
+    /// - one side only, and it says valid: accept
+    /// - a fine takes a quorum, more than half of all validators never fined (at most
+    ///   [`JURY_MAX`] of them), on one side: as long as liars are fewer than the others, no honest
+    ///   party pays
+    /// - else so many more are asked as the stronger side lacks to a quorum
+    /// - with nobody left to ask the majority decides on the group alone, and a tie drops it
+    pub(crate) fn ruling(self, unfined: usize, nobody_left: bool) -> Ruling {
+        let Self { valid, invalid } = self;
+        let quorum = unfined.min(JURY_MAX) / 2 + 1;
+        if valid > 0 && invalid == 0 {
+            Ruling::Accept
+        } else if invalid >= quorum {
+            Ruling::Lie
+        } else if valid >= quorum {
+            Ruling::AcceptAgainstLiars
+        } else if !nobody_left {
+            Ruling::More((quorum - valid.max(invalid)) as u32) // ≤ JURY_MAX
+        } else if valid > invalid {
+            Ruling::Accept
+        } else {
+            Ruling::Undecided
+        }
+    }
+}
+
+impl Panel {
+    pub(crate) fn new(lease: &PromptLease, group: GroupSummary) -> Self {
+        let (worker, leased_at) = (lease.worker, lease.beacon);
+        Self { worker, group, leased_at, drawn: None, wanted: 1, seats: Vec::new() }
+    }
+
+    pub(crate) fn live(&self) -> u32 {
+        self.seats.iter().filter(|seat| seat.state.is_live()).count() as u32 // ≤ seats, bounded
+    }
+
+    pub(crate) fn any(&self, state: SeatState) -> bool {
+        self.seats.iter().any(|seat| seat.state == state)
+    }
+
+    /// How often a validator was asked.
+    pub(crate) fn asks(&self, validator: ValidatorId) -> usize {
+        self.seats.iter().filter(|seat| seat.validator == validator).count()
+    }
+
+    /// Whether a validator was only ever silent, and not yet too often.
+    pub(crate) fn may_ask_again(&self, validator: ValidatorId) -> bool {
+        let mut own = self.seats.iter().filter(|seat| seat.validator == validator);
+        own.all(|seat| seat.state == SeatState::Silent) && self.asks(validator) < ASKS_MAX
+    }
+
+    pub(crate) fn seat(&mut self, validator: ValidatorId) {
+        self.seats.push(Seat { validator, state: SeatState::Asked });
+    }
+
+    /// The seat of a validator that still owes something.
+    pub(crate) fn open_seat(&self, validator: ValidatorId) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.validator == validator && seat.state.is_open())
+    }
+
+    /// Moves the open seat of a validator on.
+    pub(crate) fn settle_seat(&mut self, validator: ValidatorId, state: SeatState) {
+        let seat = self.seats.iter_mut().find(|seat| seat.validator == validator && seat.state.is_open());
+        seat.expect("admitted only for an open seat").state = state;
+    }
+
+    /// A fined validator loses its seat and its vote. Says whether it had one.
+    pub(crate) fn expel(&mut self, validator: ValidatorId) -> bool {
+        let lost = self.seats.iter_mut().filter(|seat| seat.validator == validator && seat.state.is_live());
+        lost.map(|seat| seat.state = SeatState::Void).count() > 0
+    }
+
+    /// Everybody has sealed: opens all seals and says whose.
+    pub(crate) fn open_seals(&mut self) -> Vec<ValidatorId> {
+        let sealed = self.seats.iter_mut().filter(|seat| seat.state == SeatState::Sealed);
+        let opening = sealed.map(|seat| {
+            seat.state = SeatState::Opening;
+            seat.validator
+        });
+        opening.collect()
+    }
+
+    /// A new process begins: what was sealed and not opened is forgotten, and asked for again.
+    pub(crate) fn forget_seals(&mut self) {
+        let open = self.seats.iter_mut().filter(|seat| seat.state.is_open());
+        open.for_each(|seat| seat.state = SeatState::Asked);
+    }
+
+    /// What was asked for and not yet answered.
+    pub(crate) fn outstanding(&self, lease: LeaseId) -> Vec<Action> {
+        if self.drawn.is_none() {
+            return vec![Action::Draw { lease }];
+        }
+        let owed = self.seats.iter().filter_map(|&Seat { validator, state }| match state {
+            SeatState::Asked => Some(Action::Check { lease, validator }),
+            SeatState::Opening => Some(Action::Reveal { lease, validator }),
+            _ => None,
+        });
+        owed.collect()
+    }
+
+    pub(crate) fn votes(&self) -> Votes {
+        let votes = self.seats.iter().filter(|seat| matches!(seat.state, SeatState::Voted(_))).count();
+        let invalid = self.who_found_fault().count();
+        Votes { valid: votes - invalid, invalid }
+    }
+
+    fn who_found_fault(&self) -> impl Iterator<Item = (ValidatorId, Check)> + '_ {
+        self.seats.iter().filter_map(|seat| match seat.state {
+            SeatState::Voted(Some(check)) => Some((seat.validator, check)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn who_said_invalid(&self) -> Vec<ValidatorId> {
+        self.who_found_fault().map(|(validator, _)| validator).collect()
+    }
+
+    pub(crate) fn who_said_valid(&self) -> Vec<ValidatorId> {
+        let valid = self.seats.iter().filter(|seat| seat.state == SeatState::Voted(None));
+        valid.map(|seat| seat.validator).collect()
+    }
+
+    /// The check that most of those name who found fault; among equals the one named first.
+    pub(crate) fn charge(&self) -> Option<Check> {
+        let named = |check| self.who_found_fault().filter(|&(_, other)| other == check).count();
+        let checks: Vec<Check> = self.who_found_fault().map(|(_, check)| check).collect();
+        checks.into_iter().rev().max_by_key(|&check| named(check))
+    }
+}
+
+impl From<OutcomeKind> for SeatState {
+    fn from(outcome: OutcomeKind) -> Self {
+        match outcome {
+            OutcomeKind::Valid => Self::Voted(None),
+            OutcomeKind::Invalid(check) => Self::Voted(Some(check)),
+            OutcomeKind::Unchecked => Self::Void,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ruling(valid: usize, invalid: usize, unfined: usize, nobody_left: bool) -> Ruling {
+        Votes { valid, invalid }.ruling(unfined, nobody_left)
+    }
+
+    #[test]
+    fn one_validator_alone_accepts_and_convicts() {
+        assert_eq!(ruling(1, 0, 1, true), Ruling::Accept);
+        assert_eq!(ruling(0, 1, 1, true), Ruling::Lie);
+        assert_eq!(ruling(0, 0, 1, true), Ruling::Undecided);
+    }
+
+    #[test]
+    fn three_validators_decide_by_two() {
+        assert_eq!(ruling(0, 1, 3, false), Ruling::More(1), "a lone accusation is not believed yet");
+        assert_eq!(ruling(1, 1, 3, false), Ruling::More(1));
+        assert_eq!(ruling(0, 2, 3, false), Ruling::Lie);
+        assert_eq!(ruling(1, 2, 3, true), Ruling::Lie);
+        assert_eq!(ruling(2, 1, 3, true), Ruling::AcceptAgainstLiars);
+    }
+
+    #[test]
+    fn two_colluders_of_five_can_convict_nobody() {
+        assert_eq!(ruling(0, 2, 5, false), Ruling::More(1));
+        assert_eq!(ruling(1, 2, 5, false), Ruling::More(1));
+        assert_eq!(ruling(2, 2, 5, false), Ruling::More(1));
+        assert_eq!(ruling(3, 2, 5, true), Ruling::AcceptAgainstLiars);
+    }
+
+    #[test]
+    fn without_a_quorum_the_majority_decides_on_the_group_and_nobody_pays() {
+        assert_eq!(ruling(2, 1, 5, true), Ruling::Accept, "two of five are silent");
+        assert_eq!(ruling(1, 2, 5, true), Ruling::Undecided);
+        assert_eq!(ruling(1, 1, 2, true), Ruling::Undecided, "a tie");
+        assert_eq!(ruling(0, 1, 2, true), Ruling::Undecided, "the other one cannot check");
+    }
+
+    #[test]
+    fn large_juries_are_bounded() {
+        assert_eq!(ruling(0, 1, 1000, false), Ruling::More(7));
+        assert_eq!(ruling(0, 8, 1000, false), Ruling::Lie);
+        // Every way to eight of fifteen: as many more as the stronger side lacks never pass fifteen.
+        for (valid, invalid) in (0..8).flat_map(|valid| (1..8).map(move |invalid| (valid, invalid))) {
+            let Ruling::More(more) = ruling(valid, invalid, 1000, false) else { panic!("{valid}, {invalid}") };
+            assert!(valid + invalid + more as usize <= JURY_MAX, "{valid}, {invalid}, {more}");
+        }
+    }
+
+    #[test]
+    fn charge_is_what_most_found() {
+        let seat = |validator, check| Seat { validator, state: SeatState::Voted(check) };
+        let seats = vec![
+            seat(4, Some(Check::Reward)),
+            seat(1, None),
+            seat(2, Some(Check::Fingerprint)),
+            seat(0, Some(Check::Fingerprint)),
+        ];
+        let group = GroupSummary { lease: 0, root: [0; 32], rollouts: Vec::new() };
+        let (leased_at, drawn) = (BeaconPoint::NONE, Some(BeaconPoint::NONE));
+        let mut panel = Panel { worker: 0, group, leased_at, drawn, wanted: 4, seats };
+        assert_eq!(panel.charge(), Some(Check::Fingerprint));
+        assert_eq!((panel.who_said_valid(), panel.who_said_invalid()), (vec![1], vec![4, 2, 0]));
+        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 3 });
+        assert!(panel.expel(0) && !panel.expel(0), "a vote is lost once");
+        assert_eq!(panel.charge(), Some(Check::Reward), "now a tie, and it was named first");
+    }
+}
