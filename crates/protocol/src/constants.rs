@@ -23,7 +23,7 @@ pub const BYTES_PER_RECORD_MAX: usize = 64 << 20;
 pub const RUN_SEED_CONTEXT: &str = "essaim 2025 run seed v1";
 
 /// Context string of rollout seeds (blake3 `derive_key`). Breaks: every seeded rollout.
-pub const ROLLOUT_SEED_CONTEXT: &str = "essaim 2025 rollout seed v2";
+pub const ROLLOUT_SEED_CONTEXT: &str = "essaim 2026 rollout seed v2";
 
 /// Most bytes of a record without a list, such as a commitment or a seal; the longest takes under 300.
 /// Also what a record that wraps a [`BYTES_PER_RECORD_MAX`] one may add to it. Breaks: nothing today.

@@ -1,7 +1,7 @@
 //! One hash over a list, with short proofs of membership.
 //!
 //! Promise: two lists that differ in length, order or content have different roots, and a path proves one
-//! leaf at one index of a list of one length. Shape: RFC 6962 (certificate transparency), section 2.1; a
+//! leaf at one index of a list whose length is known (a commitment signs it beside the root). Shape: RFC 6962 (certificate transparency), section 2.1; a
 //! list of `n` splits at the largest power of two below `n`, so no leaf is ever doubled. Leaves and inner
 //! nodes are hashed in different contexts, so neither can pass for the other.
 
