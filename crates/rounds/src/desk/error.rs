@@ -84,9 +84,9 @@ fn protocol_lie(error: &ProtocolError) -> Check {
         | ProtocolError::TooManySamples { .. }
         | ProtocolError::ProofTooLong { .. }
         | ProtocolError::FingerprintTooLong { .. } => Check::Limits,
-        ProtocolError::WrongSigner { .. }
-        | ProtocolError::BadSignature { .. }
-        | ProtocolError::RootMismatch { .. } => Check::Signature,
+        ProtocolError::WrongSigner { .. } | ProtocolError::BadSignature { .. } | ProtocolError::RootMismatch { .. } => {
+            Check::Signature
+        }
         ProtocolError::ForeignRollout { .. }
         | ProtocolError::ForeignCommitment { .. }
         | ProtocolError::ForeignWorker { .. } => Check::Lease,

@@ -18,12 +18,14 @@
 mod error;
 mod panel;
 mod plant;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::{
-    BeaconPoint, Check, Keypair, LeaseId, PromptLease, ProtocolError, Record, RunId, RunTerms, Signed, Submission,
+    BeaconPoint, Keypair, LeaseId, PromptLease, Record, RunId, RunTerms, Signed, Submission,
     ValidatorId, Verdict, VerdictReveal, VerifiedGroup, WorkerId,
 };
 

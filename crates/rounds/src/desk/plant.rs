@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    BeaconPoint, CheckOrder, Keypair, Outcome, PromptLease, ProtocolError, Record, RevealOrder, Rollout,
-    Signed, Submission, ValidatorId, VerdictReveal, VerdictSeal, WorkerId,
+    BeaconPoint, CheckOrder, Keypair, Outcome, PromptLease, ProtocolError, Record, RevealOrder, Rollout, Signed,
+    Submission, ValidatorId, VerdictReveal, VerdictSeal, WorkerId,
 };
 
 use super::panel::Asked;
@@ -128,4 +128,3 @@ fn turned(rollout: &Rollout) -> Rollout {
     let fingerprint = rollout.fingerprint.iter().map(|&value| !value).collect();
     Rollout { fingerprint, ..rollout.clone() }
 }
-
