@@ -37,6 +37,9 @@ pub const ACTIVATION_PROOF_BYTES_MAX: usize = TOKENS_PER_ROLLOUT_MAX / 32 * 258;
 /// Breaks: fingerprints with more projections.
 pub const FINGERPRINT_ENTRIES_MAX: usize = TOKENS_PER_ROLLOUT_MAX * 4;
 
+/// Largest log-probability of a token: 0 and a little, because engines round. Breaks: engines that round worse.
+pub const LOGPROB_MAX: f32 = 1e-3;
+
 /// Most workers, and most validators, of one run. Breaks: larger runs.
 pub const PARTIES_PER_ROLE_MAX: usize = 65_536;
 

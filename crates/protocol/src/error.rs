@@ -91,6 +91,14 @@ pub enum ProtocolError {
         /// Position in the completion.
         index: usize,
     },
+    /// A log-probability is above 0 by more than rounding.
+    #[error("log-probability of completion token {index} is {}, it must not be above 0", f32::from_bits(*.given_bits))]
+    LogprobTooLarge {
+        /// Position in the completion.
+        index: usize,
+        /// Bits of the value seen.
+        given_bits: u32,
+    },
     /// A rollout sits in the group of another lease.
     #[error("rollout of lease {given} in the group of lease {expected}")]
     ForeignRollout {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{ACTIVATION_PROOF_BYTES_MAX, FINGERPRINT_ENTRIES_MAX, TOKENS_PER_ROLLOUT_MAX};
+use crate::constants::{ACTIVATION_PROOF_BYTES_MAX, FINGERPRINT_ENTRIES_MAX, LOGPROB_MAX, TOKENS_PER_ROLLOUT_MAX};
 use crate::{LeaseId, ProtocolError, WeightVersion};
 
 /// Why a rollout ended.
@@ -57,7 +57,8 @@ impl Rollout {
         self.weight_versions.iter().copied().min()
     }
 
-    /// Errors: `TooManyTokens`, `LengthMismatch`, `ProofTooLong`, `FingerprintTooLong`, `LogprobNotFinite`.
+    /// Errors: `TooManyTokens`, `LengthMismatch`, `ProofTooLong`, `FingerprintTooLong`, `LogprobNotFinite`,
+    /// `LogprobTooLarge`.
     pub fn check(&self) -> Result<(), ProtocolError> {
         let completion = self.completion_tokens.len();
         let given = self.prompt_tokens.len().saturating_add(completion);
@@ -72,10 +73,18 @@ impl Rollout {
         }
         check_proof_bytes(self.activation_proof.len())?;
         check_fingerprint_entries(self.fingerprint.len())?;
-        match self.logprobs.iter().position(|logprob| !logprob.is_finite()) {
-            Some(index) => Err(ProtocolError::LogprobNotFinite { index }),
-            None => Ok(()),
+        check_logprobs(&self.logprobs)
+    }
+}
+
+/// Errors: `LogprobNotFinite`, `LogprobTooLarge`.
+pub(crate) fn check_logprobs(logprobs: &[f32]) -> Result<(), ProtocolError> {
+    match logprobs.iter().position(|logprob| !logprob.is_finite() || *logprob > LOGPROB_MAX) {
+        Some(index) if logprobs[index].is_finite() => {
+            Err(ProtocolError::LogprobTooLarge { index, given_bits: logprobs[index].to_bits() })
         }
+        Some(index) => Err(ProtocolError::LogprobNotFinite { index }),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::constants::{SAMPLES_PER_GROUP_MAX, SEAL_CONTEXT, TOKENS_PER_ROLLOUT_MAX};
+use crate::rollout::check_logprobs;
 use crate::{
     BeaconPoint, Hash, LeaseId, ProtocolError, PublicKey, Record, RejectReason, Signable, Signed, ValidatorId,
     WeightVersion,
@@ -68,16 +69,13 @@ pub struct CheckedRollout {
 }
 
 impl CheckedRollout {
-    /// Errors: `TooManyTokens`, `LogprobNotFinite`.
+    /// Errors: `TooManyTokens`, `LogprobNotFinite`, `LogprobTooLarge`.
     pub fn check(&self) -> Result<(), ProtocolError> {
         let given = self.logprobs.len();
         if given > TOKENS_PER_ROLLOUT_MAX {
             return Err(ProtocolError::TooManyTokens { limit: TOKENS_PER_ROLLOUT_MAX, given });
         }
-        match self.logprobs.iter().position(|logprob| !logprob.is_finite()) {
-            Some(index) => Err(ProtocolError::LogprobNotFinite { index }),
-            None => Ok(()),
-        }
+        check_logprobs(&self.logprobs)
     }
 }
 

@@ -95,6 +95,12 @@ fn inconsistent_rollouts_are_refused() {
     let mut wild = rollout(0);
     wild.logprobs[1] = f32::NEG_INFINITY;
     assert_eq!(wild.encode().unwrap_err(), ProtocolError::LogprobNotFinite { index: 1 });
+    let mut sure = rollout(0);
+    sure.logprobs[1] = 0.001; // rounding
+    sure.encode().unwrap();
+    sure.logprobs[1] = 0.5;
+    let given_bits = 0.5f32.to_bits();
+    assert_eq!(sure.encode().unwrap_err(), ProtocolError::LogprobTooLarge { index: 1, given_bits });
 }
 
 #[test]

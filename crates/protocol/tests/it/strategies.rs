@@ -35,9 +35,13 @@ fn finite() -> impl Strategy<Value = f32> {
     any::<u32>().prop_map(f32::from_bits).prop_filter("finite", |value| value.is_finite())
 }
 
+fn any_logprob() -> impl Strategy<Value = f32> {
+    finite().prop_map(|value| -value.abs())
+}
+
 prop_compose! {
     pub(crate) fn any_rollout(lease: u64, prompt_tokens: Vec<u32>)(
-        per_token in vec((any::<u32>(), finite(), any::<u64>()), 0..40),
+        per_token in vec((any::<u32>(), any_logprob(), any::<u64>()), 0..40),
         (finish, reward_micro, exact) in (any_finish(), any::<i64>(), any::<bool>()),
         sample_index in any::<u32>(),
         activation_proof in vec(any::<u8>(), 0..40),
@@ -100,7 +104,7 @@ prop_compose! {
     fn any_checked()(
         counts in any::<[u32; 6]>(),
         [margin_max_micro, logprob_error_max_micro, logprob_error_mean_micro] in any::<[i64; 3]>(),
-        logprobs in vec(finite(), 0..20),
+        logprobs in vec(any_logprob(), 0..20),
     ) -> CheckedRollout {
         CheckedRollout {
             sample_index: 0,
