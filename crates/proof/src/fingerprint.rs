@@ -82,9 +82,8 @@ mod tests {
         let matrix = signs(&[7; 32], 896);
         assert_eq!(matrix.len(), PROJECTIONS * 896);
         assert!(matrix.iter().all(|&sign| sign == 1 || sign == -1));
-        let correlation = |a: &[i8], b: &[i8]| -> i32 {
-            a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
-        };
+        let correlation =
+            |a: &[i8], b: &[i8]| -> i32 { a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum() };
         let rows: Vec<&[i8]> = matrix.chunks(896).collect();
         let other = signs(&[8; 32], 896);
         // Four standard deviations of a sum of 896 signs are 4·√896 = 120.
@@ -101,5 +100,6 @@ mod tests {
         assert_eq!(signs(&[0; 32], 0), Vec::<i8>::new());
     }
 
-    const GOLDEN: [i8; 16] = [0; 16];
+    // Worked out by golden/lots.py.
+    const GOLDEN: [i8; 16] = [-1, 1, 1, -1, -1, -1, 1, -1, -1, -1, 1, 1, 1, 1, -1, -1];
 }

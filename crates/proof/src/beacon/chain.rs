@@ -82,11 +82,7 @@ impl fmt::Debug for HashChain {
 /// - `known`: the latest verified point, or [`BeaconPoint::NONE`] (round 0) before the first
 /// - errors: `NoSuchRound` for round 0, `Backwards`, `TooFar` past [`STEPS_MAX`] rounds ahead,
 ///   `NotOnChain`
-pub fn verify_chain(
-    anchor: &Hash,
-    point: &BeaconPoint,
-    known: &BeaconPoint,
-) -> Result<(), BeaconError> {
+pub fn verify_chain(anchor: &Hash, point: &BeaconPoint, known: &BeaconPoint) -> Result<(), BeaconError> {
     let (given, from) = (point.round, known.round);
     if given == 0 {
         return Err(BeaconError::NoSuchRound { limit: u64::MAX, given });
@@ -112,6 +108,7 @@ fn step(link: &Hash) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hex_literal::hex;
 
     #[test]
     fn every_point_is_one_hash_from_the_next() {
@@ -165,6 +162,13 @@ mod tests {
         assert_eq!(verify_chain(&anchor, &far, &known), Err(too_far));
         let none = BeaconError::NoSuchRound { limit: u64::MAX, given: 0 };
         assert_eq!(verify_chain(&anchor, &BeaconPoint::NONE, &BeaconPoint::NONE), Err(none));
+    }
+
+    #[test]
+    fn the_anchor_keeps_its_value() {
+        // Worked out by golden/lots.py.
+        let golden = hex!("a09f8fafd2c76418e48860a41d1992e9ee72e05f4442bf3c8d65c02ecb4f58e9");
+        assert_eq!(HashChain::new(&[5; 32], 3).anchor(), golden);
     }
 
     #[test]

@@ -94,12 +94,7 @@ pub fn named(name: &str) -> Option<&'static Chain> {
 ///   of the default chain
 /// - errors: `NoSuchRound` for round 0, `SignatureLength`, `SignaturePoint`, `SignatureWrong`
 /// - takes 3 to 9 ms
-pub fn verify(
-    chain: &Chain,
-    round: u64,
-    signature: &[u8],
-    previous: &[u8],
-) -> Result<BeaconPoint, BeaconError> {
+pub fn verify(chain: &Chain, round: u64, signature: &[u8], previous: &[u8]) -> Result<BeaconPoint, BeaconError> {
     if round == 0 {
         return Err(BeaconError::NoSuchRound { limit: u64::MAX, given: round });
     }
@@ -131,12 +126,7 @@ fn holds<K: Pubkey>(
     key.verify(round, previous, signature)
 }
 
-fn require_length(
-    field: &'static str,
-    round: u64,
-    expected: usize,
-    bytes: &[u8],
-) -> Result<(), BeaconError> {
+fn require_length(field: &'static str, round: u64, expected: usize, bytes: &[u8]) -> Result<(), BeaconError> {
     if bytes.len() == expected {
         return Ok(());
     }

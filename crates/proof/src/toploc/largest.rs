@@ -77,9 +77,16 @@ fn not_finite(block: &[u16], first: usize) -> ProofError {
 }
 
 /// The largest modulus, at most [`PRIME`], under which all positions differ.
+///
+/// - errors: `NoModulus` if a position occurs twice
 pub(super) fn modulus(positions: &[u32]) -> Result<u32, ProofError> {
     let k = positions.len();
-    if positions.iter().all(|&position| position < PRIME) {
+    let mut ascending = positions.to_vec();
+    ascending.sort_unstable();
+    if ascending.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(ProofError::NoModulus { k });
+    }
+    if ascending.last().is_none_or(|&last| last < PRIME) {
         return Ok(PRIME);
     }
     // `seen[r] = m` marks that remainder r is taken under modulus m.
@@ -149,7 +156,7 @@ mod tests {
             signs in prop::collection::vec(any::<bool>(), 600),
             k in 1usize..200,
         ) {
-            let bits: Vec<u16> = bits.iter().zip(signs).map(|(b, s)| b % 97 | u16::from(s) << 15).collect();
+            let bits: Vec<u16> = bits.iter().zip(signs).map(|(b, s)| (b % 97) | (u16::from(s) << 15)).collect();
             let k = k.min(bits.len());
             let mut order: Vec<u32> = (0..bits.len() as u32).collect();
             order.sort_by_key(|&i| (core::cmp::Reverse(bits[i as usize] & MAGNITUDE), i));

@@ -38,12 +38,7 @@ pub const CHUNK_TOKENS: usize = 32;
 /// - a chunk with fewer than `k` values commits to all of them
 /// - no tokens give no bytes
 /// - errors: `Shape`, `ChunkTooSmall` if `k` or `chunk_tokens` is 0, `NotFinite`, `ChunkTooLarge`
-pub fn build_proofs(
-    bits: &[u16],
-    width: usize,
-    chunk_tokens: usize,
-    k: usize,
-) -> Result<Vec<u8>, ProofError> {
+pub fn build_proofs(bits: &[u16], width: usize, chunk_tokens: usize, k: usize) -> Result<Vec<u8>, ProofError> {
     let chunk = chunk_values(bits, width, chunk_tokens, k)?;
     let mut bytes = Vec::with_capacity(joined_len(bits.len(), chunk, k));
     for values in bits.chunks(chunk) {
@@ -83,12 +78,7 @@ pub fn compare(
 }
 
 /// Values in one chunk.
-fn chunk_values(
-    bits: &[u16],
-    width: usize,
-    chunk_tokens: usize,
-    k: usize,
-) -> Result<usize, ProofError> {
+fn chunk_values(bits: &[u16], width: usize, chunk_tokens: usize, k: usize) -> Result<usize, ProofError> {
     let given = bits.len();
     if width == 0 || !given.is_multiple_of(width) {
         return Err(ProofError::Shape { width, given });
