@@ -28,8 +28,8 @@ pub const SIGN_MISMATCHES_MAX: u32 = 4;
 /// The claimed values must have at least one different pattern for this many of one's own.
 ///
 /// Honest claims have as many as one's own, but for rounding. A constant has one; the largest of
-/// 32 × 896 normally distributed values have about 90 of 128, so that a constant is refused there
-/// and accepted only of a model whose largest activations are the same.
+/// 32 × 896 normally distributed values have 61 to 74 among 128 (ten draws), so a constant is
+/// refused there, and accepted only of a model whose largest activations are all the same.
 pub const DISTINCT_SHARE: u32 = 2;
 
 /// A limit for [`TOP_K`] values, for a chunk that has fewer: in proportion, rounded up.
