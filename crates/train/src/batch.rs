@@ -6,30 +6,10 @@
 use std::sync::Arc;
 
 use ops::Segments;
+use protocol::constants::LOGPROB_MAX;
 
+use crate::TrainRollout;
 use crate::error::{Result, SequenceProblem, TrainError};
-
-/// Largest behaviour log-probability accepted: 0 and a little, because engines round.
-pub const LOGPROB_MAX: f32 = 1e-3;
-
-/// A rollout with what the loss needs to know about it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainRollout {
-    /// Prompt and completion.
-    pub tokens: Vec<u32>,
-    /// How many of them are the prompt.
-    pub prompt_len: usize,
-    /// Natural log-probability of each completion token when it was sampled.
-    pub behaviour_logprobs: Vec<f32>,
-    /// Version of the weights that each completion token was sampled with.
-    pub weight_versions: Vec<u64>,
-    /// Advantage of every completion token.
-    pub advantage: f32,
-    /// Temperature it was sampled with; the trainer divides its logits by the same.
-    pub temperature: f32,
-    /// Which group it belongs to.
-    pub group: u64,
-}
 
 /// A prompt with the completion that the model should give.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +172,6 @@ mod tests {
             weight_versions: vec![0, 0],
             advantage: 1.0,
             temperature: 1.0,
-            group: 0,
         }
     }
 

@@ -59,6 +59,14 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: SequenceProblem,
     },
+    /// The validator's log-probabilities were asked for, and no validator recomputed this rollout.
+    #[error("no validator recomputed sample {sample_index} of lease {lease}")]
+    NoValidatorLogprobs {
+        /// The lease.
+        lease: u64,
+        /// The sample.
+        sample_index: u32,
+    },
     /// A number that must be finite is not.
     #[error("{what} at {index} is not finite: {given}")]
     NotFinite {

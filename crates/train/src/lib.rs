@@ -2,8 +2,8 @@
 //!
 //! Promise: the same batches in the same order give the same weights, bit for bit on the CPU; a batch that cannot
 //! be trained on changes nothing.
-//! Takes: token ids, the engine's log-probabilities, advantages. Gives: weights, metrics, checkpoints.
-//! Never: knows where a rollout came from, what a reward means, or what time it is.
+//! Takes: verified rollouts with advantages, or examples. Gives: weights, metrics, checkpoints.
+//! Never: trains on a rollout that nobody verified, knows what a reward means, or what time it is.
 
 mod advantage;
 mod batch;
@@ -13,11 +13,13 @@ mod loss;
 mod metrics;
 mod optimizer;
 mod packing;
+mod rollout;
 mod schedule;
+mod state;
 mod trainer;
 
 pub use advantage::{STD_EPSILON, Scale, group_advantages};
-pub use batch::{LOGPROB_MAX, SftExample, TrainRollout};
+pub use batch::SftExample;
 pub use error::{Result, SequenceProblem, TrainError};
 pub use loss::{
     Average, Correction, CorrectionMode, LOG_RATIO_MAX, Loss, LossConfig, LossInput, LossOutput, LossSums, Objective,
@@ -26,5 +28,6 @@ pub use loss::{
 pub use metrics::StepMetrics;
 pub use optimizer::OptimizerConfig;
 pub use packing::pack;
+pub use rollout::{BehaviourLogprobs, TrainRollout};
 pub use schedule::{Schedule, Shape};
 pub use trainer::{TrainConfig, Trainer};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::batch::TrainRollout;
+use crate::TrainRollout;
 use crate::trainer::Update;
 
 /// Named numbers of one step, in alphabetical order.

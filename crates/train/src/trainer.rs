@@ -8,7 +8,8 @@ use model::{ModelConfig, ModelSnapshot, Transformer};
 use ops::{TokenLogprobs, host, token_logprobs};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Limits, MicroBatch, Sequence, SftExample, TrainRollout, check_examples, check_rollouts};
+use crate::TrainRollout;
+use crate::batch::{Limits, MicroBatch, Sequence, SftExample, check_examples, check_rollouts};
 use crate::error::{Result, TrainError};
 use crate::loss::{Loss, LossConfig, LossInput, LossOutput, LossSums, OldPolicy, Totals};
 use crate::metrics::StepMetrics;

@@ -2,8 +2,12 @@
 
 use model::{Family, ModelConfig, Sizes, Transformer};
 use ops::DeviceSpec;
+use protocol::{
+    BeaconPoint, BeaconTerms, CheckedRollout, DtypeTerm, FinishReason, Keypair, Outcome, PromptLease, Rollout,
+    RunTerms, SamplingTerms, Signed, Submission, Verdict, VerifiedGroup,
+};
 use std::sync::Arc;
-use train::{LossConfig, OptimizerConfig, Preset, Schedule, TrainConfig, TrainRollout, Trainer};
+use train::{BehaviourLogprobs, LossConfig, OptimizerConfig, Preset, Schedule, TrainConfig, TrainRollout, Trainer};
 
 pub(crate) const VOCABULARY: usize = 13;
 
@@ -44,33 +48,118 @@ pub(crate) fn trainer(config: TrainConfig) -> Trainer {
     Trainer::new(model(1), config).expect("a valid configuration")
 }
 
-/// Two groups of four, lengths 4..=11, with advantages that sum to 0 in each group.
+/// Eight rollouts, lengths 4..=11, with advantages that sum to 0 in each half.
 pub(crate) fn batch() -> Vec<TrainRollout> {
-    let advantages = [1.5, -0.5, -0.5, -0.5, 0.75, 0.25, -0.25, -0.75];
-    let rollout = |index: usize| {
-        let (prompt_len, completion) = (2 + index % 3, 2 + (index * 5) % 7);
-        TrainRollout {
-            tokens: (0..prompt_len + completion).map(|t| ((index * 7 + t * t * 3 + t) % VOCABULARY) as u32).collect(),
-            prompt_len,
-            behaviour_logprobs: (0..completion).map(|t| -2.0 - 0.1 * ((index + t) % 5) as f32).collect(),
-            weight_versions: vec![0; completion],
-            advantage: advantages[index],
-            temperature: 0.9,
-            group: (index / 4) as u64,
-        }
-    };
-    (0..8).map(rollout).collect()
+    let claimed =
+        |index: usize| (0..completion_len(index)).map(|t| -2.0 - 0.1 * ((index + t) % 5) as f32).collect::<Vec<f32>>();
+    (0..8).map(|index| rollout(index, claimed(index))).collect()
 }
 
 /// The same rollouts as if the engine had sampled them with exactly the trainer's weights.
 pub(crate) fn on_policy_batch(trainer: &Trainer) -> Vec<TrainRollout> {
-    batch()
-        .into_iter()
-        .map(|rollout| TrainRollout {
-            behaviour_logprobs: trainer.logprobs(&rollout).expect("a valid rollout"),
-            ..rollout
-        })
-        .collect()
+    let own = |rollout| trainer.logprobs(&rollout).expect("a valid rollout");
+    batch().into_iter().map(own).enumerate().map(|(index, logprobs)| rollout(index, logprobs)).collect()
+}
+
+fn completion_len(index: usize) -> usize {
+    2 + (index * 5) % 7
+}
+
+fn rollout(index: usize, logprobs: Vec<f32>) -> TrainRollout {
+    let advantages = [1.5, -0.5, -0.5, -0.5, 0.75, 0.25, -0.25, -0.75];
+    let (prompt_len, completion) = (2 + index % 3, completion_len(index));
+    let token = |t: usize| ((index * 7 + t * t * 3 + t) % VOCABULARY) as u32;
+    let prompt = (0..prompt_len).map(token).collect();
+    let completion = (prompt_len..prompt_len + completion).map(token).collect();
+    let group = verified(prompt, completion, logprobs.clone(), Some(logprobs));
+    let rollout = group.rollouts().next().expect("a group of one");
+    TrainRollout::new(&rollout, advantages[index], 0.9, BehaviourLogprobs::Worker).expect("admitted")
+}
+
+/// A group of one rollout, by a worker and a validator with made-up keys. `own`: what the validator recomputed; none
+/// if it did not draw the rollout.
+pub(crate) fn verified(
+    prompt_tokens: Vec<u32>,
+    completion_tokens: Vec<u32>,
+    logprobs: Vec<f32>,
+    own: Option<Vec<f32>>,
+) -> VerifiedGroup {
+    let keys = |role: &str| Keypair::derive(&[1; 32], role, 0);
+    let terms = terms(keys);
+    let run = terms.id();
+    let lease = PromptLease {
+        lease: 7,
+        task: 0,
+        item: 0,
+        weight_version: 0,
+        weights: [0; 32],
+        group_size: 1,
+        run_seed: terms.run_seed,
+        worker: 0,
+        beacon: BeaconPoint::NONE,
+    };
+    let rollout = Rollout {
+        lease: 7,
+        sample_index: 0,
+        weight_versions: vec![0; completion_tokens.len()],
+        prompt_tokens,
+        completion_tokens,
+        logprobs,
+        finish: FinishReason::Length,
+        reward_micro: 0,
+        exact: false,
+        activation_proof: Vec::new(),
+        fingerprint: Vec::new(),
+    };
+    let lease = Signed::new(lease, &run, &keys("orchestrator")).expect("a valid lease");
+    let submission = Submission::new(&run, lease, vec![rollout], &keys("worker")).expect("a valid group");
+    let verdict = Verdict {
+        lease: 7,
+        root: *submission.root(),
+        validator: 0,
+        draw: BeaconPoint { round: 1, randomness: [0; 32] },
+        checked: own.map(checked).into_iter().collect(),
+        outcome: Outcome::Valid,
+    };
+    let verdict = Signed::new(verdict, &run, &keys("validator")).expect("a valid verdict");
+    VerifiedGroup::new(&terms, submission, vec![verdict]).expect("one valid verdict admits")
+}
+
+fn checked(logprobs: Vec<f32>) -> CheckedRollout {
+    CheckedRollout {
+        sample_index: 0,
+        exponent_mismatches: 0,
+        mantissa_mean_milli: 0,
+        mantissa_median_milli: 0,
+        sign_mismatches: 0,
+        fingerprint_error_ppm: 0,
+        margin_max_micro: 0,
+        tokens_lost: 0,
+        logprob_error_max_micro: 0,
+        logprob_error_mean_micro: 0,
+        logprobs,
+    }
+}
+
+fn terms(keys: impl Fn(&str) -> Keypair) -> RunTerms {
+    RunTerms {
+        run_seed: [2; 32],
+        orchestrator: keys("orchestrator").public(),
+        trainer: keys("trainer").public(),
+        workers: vec![keys("worker").public()],
+        validators: vec![keys("validator").public()],
+        group_size: 1,
+        check_ppm: 1_000_000,
+        sampling: SamplingTerms {
+            temperature: 0.9,
+            max_new_tokens: 16,
+            context_max: 32,
+            vocabulary: VOCABULARY as u32,
+            stop_tokens: Vec::new(),
+            dtype: DtypeTerm::F32,
+        },
+        beacon: BeaconTerms::HashChain { anchor: [3; 32], length: 1 },
+    }
 }
 
 pub(crate) fn bits(trainer: &Trainer) -> Vec<u32> {

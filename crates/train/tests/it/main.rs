@@ -5,4 +5,6 @@ mod checkpoint;
 mod common;
 mod gradient;
 mod reference_numbers;
+mod rollout;
+mod state;
 mod steps;

@@ -46,7 +46,7 @@ fn a_packed_sequence_is_scored_as_if_it_were_alone() {
     let trainer = trainer(config(Preset::Grpo));
     let example = |index: usize| {
         let rollout = &batch()[index];
-        SftExample { tokens: rollout.tokens.clone(), prompt_len: rollout.prompt_len }
+        SftExample { tokens: rollout.tokens().to_vec(), prompt_len: rollout.prompt_len() }
     };
     let alone: Vec<f64> = (0..8).map(|index| trainer.sft_loss(&[example(index)]).expect("scored")).collect();
     let tokens: Vec<f64> =
@@ -141,7 +141,7 @@ fn rollouts_that_earned_more_become_likelier() {
     }
     let gain = |index: usize| {
         let now: f32 = trainer.logprobs(&fresh[index]).expect("a valid rollout").iter().sum();
-        now - fresh[index].behaviour_logprobs.iter().sum::<f32>()
+        now - fresh[index].behaviour_logprobs().iter().sum::<f32>()
     };
     assert!(gain(0) > 0.0 && gain(7) < 0.0, "best {}, worst {}", gain(0), gain(7));
 }
