@@ -97,7 +97,10 @@ impl Rounds {
     }
 
     fn admits_verdict(
-        &self, lease: LeaseId, validator: ValidatorId, owes: impl Fn(SeatState) -> bool,
+        &self,
+        lease: LeaseId,
+        validator: ValidatorId,
+        owes: impl Fn(SeatState) -> bool,
     ) -> Result<(), RoundsError> {
         let seat = self.checking(lease)?.open_seat(validator);
         holds(seat.is_some_and(|seat| owes(seat.state)), RoundsError::VerdictNotAsked { lease, validator })

@@ -20,11 +20,17 @@ impl GroupSummary {
 }
 
 impl Rounds {
+    /// Takes the next batch if it is there, and gives what leases may be given.
     pub(crate) fn fill(&mut self, actions: &mut Vec<Action>) {
-        self.close_wave(actions);
-        self.take_batch(actions);
-        self.sweep(actions);
-        self.lease_groups(actions);
+        loop {
+            self.close_wave(actions);
+            self.take_batch(actions);
+            self.sweep(actions);
+            let lost = self.lease_groups(actions);
+            if lost == 0 {
+                return;
+            } // else slots are free again, or the wave is over; a new wave's crew loses nothing
+        }
     }
 
     /// `max(0, (n - 1) - version)` for the next step `n` to be taken, in versions.
@@ -180,9 +186,10 @@ impl Rounds {
         }
     }
 
-    fn lease_groups(&mut self, actions: &mut Vec<Action>) {
+    /// Gives leases, and says how many were lost as soon as they were given a number.
+    fn lease_groups(&mut self, actions: &mut Vec<Action>) -> u64 {
         if self.phase != Phase::Running {
-            return;
+            return 0;
         }
         let count = match self.config.mode {
             Mode::Async if self.refills_spent() => 0, // the next batch is taken as it is
@@ -190,7 +197,10 @@ impl Rounds {
             Mode::Sequential => self.wave_capacity(),
         };
         match self.config.mode {
-            Mode::Async => self.lease_to_idlest(count, actions),
+            Mode::Async => {
+                self.lease_to_idlest(count, actions);
+                0
+            }
             Mode::Sequential => self.lease_in_turn(count, actions),
         }
     }
@@ -219,16 +229,20 @@ impl Rounds {
     }
 
     /// Sequential mode: the wave's crew takes its leases in turn. One that was to go to a worker
-    /// fined meanwhile is lost like all others of that worker, given or not.
-    fn lease_in_turn(&mut self, count: u64, actions: &mut Vec<Action>) {
+    /// fined meanwhile is lost like all others of that worker, given or not. Says how many were lost.
+    fn lease_in_turn(&mut self, count: u64, actions: &mut Vec<Action>) -> u64 {
+        let mut lost = 0;
         for _ in 0..count {
             let worker = self.next_of_crew();
             let lease = self.next_lease(worker);
-            match self.fined(Peer::Worker(worker)) {
-                None => actions.push(Action::Lease(self.give(lease))),
-                Some(_) => self.drop_group(lease.lease, DropReason::WorkerBanned, actions),
+            if self.fined(Peer::Worker(worker)).is_none() {
+                actions.push(Action::Lease(self.give(lease)));
+            } else {
+                lost += 1;
+                self.drop_group(lease.lease, DropReason::WorkerBanned, actions);
             }
         }
+        lost
     }
 
     /// The worker whose turn the next lease is; if it rests, the next one of the crew that can work.

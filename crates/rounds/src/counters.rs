@@ -58,10 +58,7 @@ impl Counters {
     pub fn dropped(&self) -> u64 {
         let others = [self.dropped_no_signal, self.dropped_failed, self.dropped_run_ended];
         let unproven = [self.dropped_banned, self.dropped_unchecked];
-        others
-            .into_iter()
-            .chain(unproven)
-            .fold(self.dropped_stale, u64::saturating_add)
+        others.into_iter().chain(unproven).fold(self.dropped_stale, u64::saturating_add)
     }
 
     /// Mean staleness of the trained groups in thousandths of a version, rounded down.

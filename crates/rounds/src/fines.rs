@@ -8,14 +8,18 @@ use std::collections::BTreeSet;
 use protocol::{Check, LeaseId, ValidatorId, WorkerId};
 
 use crate::machine::{Back, Rounds};
-use crate::members::unfined;
+use crate::members::{Member, unfined};
 use crate::verdicts::Due;
 use crate::{Action, DropReason, FinishCause, Peer};
 
 impl Rounds {
     /// Fines a worker that was not fined before, and drops all it has out, under check or waiting.
     pub(crate) fn fine_worker(
-        &mut self, worker: WorkerId, lease: Option<LeaseId>, check: Check, actions: &mut Vec<Action>,
+        &mut self,
+        worker: WorkerId,
+        lease: Option<LeaseId>,
+        check: Check,
+        actions: &mut Vec<Action>,
     ) {
         self.fine(Peer::Worker(worker), lease, check, actions);
         self.counters.workers_fined += 1;
@@ -38,7 +42,11 @@ impl Rounds {
 
     /// Fines a validator, unless it has been already; its seats on all panels fall vacant.
     pub(crate) fn fine_validator(
-        &mut self, validator: ValidatorId, lease: Option<LeaseId>, check: Check, due: &mut Due,
+        &mut self,
+        validator: ValidatorId,
+        lease: Option<LeaseId>,
+        check: Check,
+        due: &mut Due,
         actions: &mut Vec<Action>,
     ) {
         if self.fined(Peer::Validator(validator)).is_some() {
@@ -75,22 +83,21 @@ impl Rounds {
     /// Workers that leases may be made out to: those that do not rest, or, if all rest, all. Empty
     /// once every worker was fined.
     pub(crate) fn crew(&self) -> Vec<WorkerId> {
-        let awake: Vec<WorkerId> =
-            unfined(&self.workers).filter(|&worker| !self.rests(Peer::Worker(worker))).collect();
+        let awake: Vec<WorkerId> = unfined(&self.workers).filter(|&worker| !self.rests(Peer::Worker(worker))).collect();
         match awake.is_empty() {
             true => unfined(&self.workers).collect(),
             false => awake,
         }
     }
 
-    /// Why the run cannot go on, if nobody is left to work or to check.
+    /// Why the run cannot take its next batch, if nobody is left to work or to check.
     pub(crate) fn nobody_left(&self) -> Option<FinishCause> {
-        let workers = unfined(&self.workers).next();
-        let validators = unfined(&self.validators).next();
-        match (workers, validators) {
-            (None, _) => Some(FinishCause::NoWorkers),
-            (_, None) => Some(FinishCause::NoValidators),
-            _ => None,
+        let none = |members: &[Member]| unfined(members).next().is_none();
+        match () {
+            () if self.batches_taken == self.config.steps_max => None, // no batch is needed
+            () if none(&self.workers) => Some(FinishCause::NoWorkers),
+            () if none(&self.validators) => Some(FinishCause::NoValidators),
+            () => None,
         }
     }
 }

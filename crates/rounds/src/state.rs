@@ -50,6 +50,16 @@ impl Rounds {
         self.buffer.iter().map(|kept| kept.group.lease)
     }
 
+    /// Leases whose groups are back and not yet judged.
+    pub fn in_check(&self) -> impl ExactSizeIterator<Item = LeaseId> + '_ {
+        self.panels.keys().copied()
+    }
+
+    /// Whether a lease's group is back and not yet judged.
+    pub fn is_in_check(&self, lease: LeaseId) -> bool {
+        self.panels.contains_key(&lease)
+    }
+
     /// Whether `Finish` has been given.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, Phase::Finished(_))

@@ -55,7 +55,11 @@ impl Rounds {
     }
 
     pub(crate) fn plant_answered(
-        &mut self, validator: ValidatorId, caught: bool, due: &mut Due, actions: &mut Vec<Action>,
+        &mut self,
+        validator: ValidatorId,
+        caught: bool,
+        due: &mut Due,
+        actions: &mut Vec<Action>,
     ) {
         self.plants.remove(&validator);
         match caught {
@@ -72,7 +76,11 @@ impl Rounds {
 
     /// A validator that owes a verdict lied about it, or was only silent.
     pub(crate) fn verdict_failed(
-        &mut self, lease: LeaseId, validator: ValidatorId, check: Option<Check>, due: &mut Due,
+        &mut self,
+        lease: LeaseId,
+        validator: ValidatorId,
+        check: Option<Check>,
+        due: &mut Due,
         actions: &mut Vec<Action>,
     ) {
         match check {
@@ -119,12 +127,12 @@ impl Rounds {
     /// Asks validators until enough sit on the panel. Says whether nobody is left to ask.
     fn ask(&mut self, lease: LeaseId, actions: &mut Vec<Action>) -> bool {
         loop {
-            let Some(panel) = self.panels.get(&lease) else { return false };
-            let Some(beacon) = panel.drawn else { return false };
+            let Some(panel) = self.panels.get(&lease) else { return true };
             let candidates = self.candidates(panel);
+            let beacon = panel.drawn.filter(|_| panel.live() < panel.wanted);
             let place = panel.seats.len() as u32; // ≤ validators · ASKS_MAX
-            let drawn = proof::draw::validator(&beacon, &panel.group.root, &candidates, place);
-            let (Some(validator), true) = (drawn, panel.live() < panel.wanted) else {
+            let draw = |beacon| proof::draw::validator(&beacon, &panel.group.root, &candidates, place);
+            let Some(validator) = beacon.and_then(draw) else {
                 return candidates.is_empty();
             };
             self.panel_mut(lease).seat(validator);

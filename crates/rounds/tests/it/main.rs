@@ -1,11 +1,15 @@
 //! The rules under a driver that delays, reorders, fails and dies.
 mod batches;
 mod chaos;
+mod members;
 mod milestones;
+mod panels;
 mod script;
 mod stored;
+mod witness;
 mod world;
 
+use protocol::BeaconPoint;
 use rounds::{Gate, Mode, RoundsConfig, TaskShare};
 
 /// Three steps of two groups of two, sequential, nothing refused.
@@ -22,7 +26,12 @@ fn config() -> RoundsConfig {
         checkpoint_interval_steps: None,
         tasks: vec![TaskShare { weight: 1, items: None }],
         run_seed: [7; 32],
-        worker: 0,
-        beacon_round: 0,
+        workers: 1,
+        validators: 1,
+        second_check_ppm: 0,
+        plant_ppm: 0,
+        overdue_max: 2,
+        weights: [0; 32],
+        beacon: BeaconPoint::NONE,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU64;
 
+use protocol::BeaconPoint;
 use rounds::{
     Action, EvalPlan, Event, FinishCause, GroupSummary, Notice, Party, Rounds, RoundsConfig, RoundsError, Wait, Waiting,
 };
 
 use super::config;
-use super::script::{Run, asynchronous, good, published, trained};
+use super::script::{Run, asynchronous, beacon, good, published, trained};
 
 #[test]
 fn evals_start_on_time_and_hold_up_only_the_end() {
@@ -72,7 +73,7 @@ fn false_reports_are_refused_by_name_and_change_nothing() {
     assert_eq!(run.0.on_event(&trained(1)).unwrap_err(), RoundsError::NotStarted);
     run.hears(Event::Started);
     let before = run.0.clone();
-    let empty = Event::GroupFinished(GroupSummary { lease: 0, rollouts: vec![] });
+    let empty = Event::GroupFinished(GroupSummary { lease: 0, root: [0; 32], rollouts: vec![] });
     let Event::GroupFinished(mut many) = good(0, 0) else { unreachable!("good makes a group") };
     many.rollouts.push(many.rollouts[0]);
     let cases = [
@@ -97,7 +98,7 @@ fn who_waits_on_whom_is_told_at_each_stage() {
     let wait = |who, on| Wait { who, on };
     assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Start)]);
     run.hears(Event::Started);
-    let groups = Waiting::Groups { have: 0, need: 1, in_flight: 1 };
+    let groups = Waiting::Groups { have: 0, need: 1, in_flight: 1, checking: 0 };
     let both = [wait(Party::Trainer, groups), wait(Party::Workers, groups)];
     assert_eq!(run.0.waiting_on(), both);
     run.hears(good(0, 0));
@@ -118,5 +119,10 @@ fn lease_carries_the_run_and_the_item() {
     let actions = rounds.on_event(&Event::Started).unwrap();
     let Action::Lease(lease) = &actions[1] else { panic!("{actions:?}") };
     assert_eq!((lease.lease, lease.task, lease.item, lease.group_size), (1, 0, 1, 2));
-    assert_eq!((lease.run_seed, lease.worker, lease.beacon_round), ([7; 32], 0, 0));
+    assert_eq!((lease.run_seed, lease.worker, lease.beacon, lease.weights), ([7; 32], 0, BeaconPoint::NONE, [0; 32]));
+    let mut run = Run(rounds);
+    run.hears_all([good(0, 0), good(1, 0), trained(1)]);
+    let actions = run.0.on_event(&published(1)).unwrap();
+    let Action::Lease(lease) = &actions[0] else { panic!("{actions:?}") };
+    assert_eq!((lease.weight_version, lease.beacon, lease.weights), (1, beacon(1), [1; 32]));
 }

@@ -1,9 +1,12 @@
 //! What is kept on disk: configurations and states that are refused, and the bytes of a state.
 
-use protocol::{FinishReason, Group, PromptLease, Rollout};
+use protocol::{
+    Check, FinishReason, Keypair, Outcome, PromptLease, RejectReason, Rollout, Signed, Submission, UncheckedCause,
+};
 use rounds::constants::{STATE_BYTES_MAX, STATE_FORMAT};
 use rounds::{
-    Action, Event, Gate, GroupSummary, RewardBounds, RolloutSummary, Rounds, RoundsConfig, RoundsError, TaskShare,
+    Action, Event, Gate, GroupSummary, OutcomeKind, RewardBounds, RolloutSummary, Rounds, RoundsConfig, RoundsError,
+    TaskShare,
 };
 
 use super::config;
@@ -26,13 +29,21 @@ fn state_survives_the_disk() {
 #[test]
 fn state_has_its_golden_bytes() {
     let hex: String = running().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let seed = "07".repeat(32);
-    let config = format!("03020200016401000000{}{seed}0000", "010100");
+    let (seed, hash, zeros) = ("07".repeat(32), "00".repeat(32), |count| "00".repeat(count));
+    let beacon = zeros(1 + 32);
+    // One worker, one validator, no second checks, no plants, two silences before a rest.
+    let parties = format!("0101000002{hash}{beacon}");
+    let config = format!("030202000164010000000101 00{seed}{parties}");
     // Phase running; cursor with credit 0, drawn 2; one event; next lease 2; leases 0 and 1 out.
-    let leases = format!("020000000000 02{seed}0000 01010001 0002{seed}0000").replace(' ', "");
-    // Wave 0 with nothing unissued; empty buffer, no batch, and all counts zero.
-    let rest = format!("01{}{}", "00".repeat(4), "00".repeat(11 + 10));
-    assert_eq!(hex, format!("01{config}01{}0102{leases}{rest}", "010002"));
+    let lease = |lease, item| format!("{lease} {lease}00{item}00{hash}02{seed}00{beacon}");
+    let leases = format!("02{}{}", lease("00", "00"), lease("01", "01"));
+    // No panel; a worker and a validator without a mark; turn 0, no plants.
+    let members = format!("00 01{member} 01{member} 000000", member = zeros(4));
+    // Wave 0 with nothing unissued or lost, crew of worker 0; empty buffer, no batch, step 0.
+    let wave = format!("01{}01 00 {}", zeros(3), zeros(2 + 5));
+    let rest = format!("{hash}{beacon}{}", zeros(6 + 17));
+    let expected = format!("02{config}01 0100020102{leases}{members}{wave}{rest}").replace(' ', "");
+    assert_eq!(hex, expected);
 }
 
 #[test]
@@ -82,6 +93,11 @@ fn impossible_configurations_are_refused_with_their_bounds() {
         (RoundsConfig { group_size: 1025, ..config() }, range("group_size", 1, 1024, 1025)),
         (RoundsConfig { staleness_max: 257, ..config() }, range("staleness_max", 0, 256, 257)),
         (RoundsConfig { tasks: vec![], ..config() }, range("tasks", 1, 1024, 0)),
+        (RoundsConfig { workers: 0, ..config() }, range("workers", 1, 4096, 0)),
+        (RoundsConfig { validators: 1025, ..config() }, range("validators", 1, 1024, 1025)),
+        (RoundsConfig { second_check_ppm: 1_000_001, ..config() }, range("second_check_ppm", 0, 1_000_000, 1_000_001)),
+        (RoundsConfig { plant_ppm: 1_000_001, ..config() }, range("plant_ppm", 0, 1_000_000, 1_000_001)),
+        (RoundsConfig { overdue_max: 0, ..config() }, range("overdue_max", 1, 1_000, 0)),
         (RoundsConfig { tasks: share(0), ..config() }, range("tasks.weight", 1, 1_000_000, 0)),
         (
             RoundsConfig { group_size: 1, gate: strict.clone(), ..config() },
@@ -101,20 +117,34 @@ fn impossible_configurations_are_refused_with_their_bounds() {
 fn summary_of_a_group_holds_what_decides() {
     let actions = Rounds::new(config()).unwrap().on_event(&Event::Started).unwrap();
     let Action::Lease(lease) = &actions[0] else { panic!("{actions:?}") };
-    let rollout = |weight_versions: Vec<u64>| Rollout {
+    let rollout = |sample_index, tokens: usize| Rollout {
         lease: 0,
-        sample_index: 0,
+        sample_index,
         prompt_tokens: vec![1],
-        completion_tokens: vec![2; weight_versions.len()],
-        logprobs: vec![-1.0; weight_versions.len()],
-        weight_versions,
+        completion_tokens: vec![2; tokens],
+        logprobs: vec![-1.0; tokens],
+        weight_versions: vec![4; tokens],
         finish: FinishReason::Length,
         reward_micro: 250_000,
         exact: false,
+        activation_proof: Vec::new(),
+        fingerprint: Vec::new(),
     };
     let lease = PromptLease { weight_version: 4, ..lease.clone() };
-    let group = Group { lease, rollouts: vec![rollout(vec![6, 5, 6]), rollout(vec![])] };
-    let summary = |weight_version_min, tokens| RolloutSummary { reward_micro: 250_000, weight_version_min, tokens };
-    let rollouts = vec![summary(5, 3), summary(4, 0)];
-    assert_eq!(GroupSummary::from(&group), GroupSummary { lease: 0, rollouts });
+    let (run, keys) = ([9; 32], Keypair::derive(&[1; 32], "worker", 0));
+    let lease = Signed::new(lease, &run, &Keypair::derive(&[1; 32], "orchestrator", 0)).unwrap();
+    let submission = Submission::new(&run, lease, vec![rollout(0, 3), rollout(1, 0)], &keys).unwrap();
+    let summary = |tokens| RolloutSummary { reward_micro: 250_000, weight_version_min: 4, tokens };
+    let root = submission.commitment.body.root;
+    let expected = GroupSummary { lease: 0, root, rollouts: vec![summary(3), summary(0)] };
+    assert_eq!(GroupSummary::from(&submission), expected);
+}
+
+#[test]
+fn outcome_of_a_verdict_keeps_what_decides() {
+    let reason = RejectReason { check: Check::Reward, sample_index: Some(1), position: None, limit: 0, given: 5 };
+    assert_eq!(OutcomeKind::from(&Outcome::Valid), OutcomeKind::Valid);
+    assert_eq!(OutcomeKind::from(&Outcome::Invalid(reason)), OutcomeKind::Invalid(Check::Reward));
+    let unchecked = Outcome::Unchecked(UncheckedCause::ModelFailed);
+    assert_eq!(OutcomeKind::from(&unchecked), OutcomeKind::Unchecked);
 }

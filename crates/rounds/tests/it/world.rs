@@ -1,15 +1,18 @@
-//! A small world around the rules: workers, a trainer, an engine, a disk, and crashes.
+//! A small world around the rules: workers, validators, a trainer, an engine, a disk, and crashes.
 //!
-//! It keeps the event log and the last checkpoint as the real node does, and checks at every step
-//! what the rules promise.
+//! It keeps the event log and the last checkpoint as the real node does. Some workers and validators
+//! lie; messages are late, lost and out of order.
 
 use std::collections::BTreeMap;
 
-use protocol::PromptLease;
+use protocol::{Check, PromptLease, ValidatorId};
 use rounds::{
-    Action, Batch, DropReason, Event, FinishCause, GroupSummary, Notice, RolloutSummary, Rounds, RoundsConfig,
+    Action, Batch, Event, FinishCause, GroupSummary, OutcomeKind, Peer, RolloutSummary, Rounds, RoundsConfig,
     RoundsError,
 };
+
+use super::script::beacon;
+use super::witness::Witness;
 
 /// SplitMix64: enough chance for a test, and the same on every machine.
 pub(crate) struct Chance(pub(crate) u64);
@@ -35,16 +38,43 @@ pub(crate) fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
+/// Whether something is so for a lease and a party, whatever the order of things.
+fn luck(salt: u64, lease: u64, party: u32, permille: u64) -> bool {
+    mix(mix(salt ^ mix(lease)) ^ u64::from(party)) % 1000 < permille
+}
+
 /// What goes wrong, and in which order things come back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Weather {
     pub(crate) seed: u64,
-    /// Groups come back in lease order; all else stays random.
+    /// Groups come back and are checked in lease order; all else stays random.
     pub(crate) in_order: bool,
     pub(crate) dull_permille: u64,
     pub(crate) fail_permille: u64,
     pub(crate) crash_permille: u64,
     pub(crate) stop_permille: u64,
+    /// Leases and orders that are answered too late, or never.
+    pub(crate) late_permille: u64,
+    /// Verdicts of honest validators that cannot check.
+    pub(crate) unchecked_permille: u64,
+}
+
+/// Who lies, and how often. The parties with the lowest numbers are the liars.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lies {
+    pub(crate) workers: u32,
+    pub(crate) validators: u32,
+    /// Groups of a lying worker that are lies, and orders on which a lying validator lies.
+    pub(crate) permille: u64,
+}
+
+impl Lies {
+    fn of(&self, party: Peer) -> bool {
+        match party {
+            Peer::Worker(worker) => worker < self.workers,
+            Peer::Validator(validator) => validator < self.validators,
+        }
+    }
 }
 
 /// Weights as a number that depends on everything that was ever trained, in order.
@@ -68,6 +98,10 @@ impl Trainer {
 
 enum Job {
     Group(PromptLease),
+    Draw(u64),
+    Seal(u64, ValidatorId),
+    Reveal(u64, ValidatorId),
+    Plant(u64, ValidatorId),
     Train(Batch),
     Publish(u64),
     Eval(u64),
@@ -75,64 +109,84 @@ enum Job {
     Save { step: u64, state: Vec<u8>, trainer: Trainer },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Trained(u64),
-    Dropped(DropReason),
+impl Job {
+    /// The lease it is about, for weather in which leases come in order.
+    fn lease(&self) -> Option<u64> {
+        match self {
+            Self::Group(lease) => Some(lease.lease),
+            Self::Draw(lease) | Self::Seal(lease, _) | Self::Reveal(lease, _) => Some(*lease),
+            _ => None,
+        }
+    }
 }
 
 pub(crate) struct World {
     config: RoundsConfig,
     weather: Weather,
+    lies: Lies,
     chance: Chance,
     pub(crate) rounds: Rounds,
     pub(crate) trainer: Trainer,
     jobs: Vec<Job>,
+    beacon_round: u64,
+    /// Steps to go on for when the run is done.
+    extensions: Vec<u64>,
     // What survives a crash:
     pub(crate) log: Vec<(Event, Vec<Action>)>,
     store: BTreeMap<u64, GroupSummary>,
     checkpoint: Option<(Vec<u8>, Trainer)>,
     // What the test knows:
-    pub(crate) ends: BTreeMap<u64, End>,
-    pub(crate) batches: Vec<Vec<u64>>,
-    pub(crate) short_steps: Vec<u64>,
+    pub(crate) witness: Witness,
     pub(crate) crashes: u64,
+    pub(crate) late_answers: u64,
     pub(crate) evals: Vec<u64>,
 }
 
 const FRESH: Trainer = Trainer { step: 0, weights: 1 };
 
 impl World {
-    pub(crate) fn new(config: &RoundsConfig, weather: Weather) -> Self {
+    pub(crate) fn new(config: &RoundsConfig, weather: Weather, lies: Lies) -> Self {
+        let workers = (0..config.workers).map(Peer::Worker);
+        let parties = workers.chain((0..config.validators).map(Peer::Validator));
         Self {
             rounds: Rounds::new(config.clone()).unwrap(),
             config: config.clone(),
             weather,
+            lies,
             chance: Chance(weather.seed),
             trainer: FRESH,
             jobs: Vec::new(),
+            beacon_round: 1_000,
+            extensions: Vec::new(),
             log: Vec::new(),
             store: BTreeMap::new(),
             checkpoint: None,
-            ends: BTreeMap::new(),
-            batches: Vec::new(),
-            short_steps: Vec::new(),
+            witness: Witness::new(config, parties.filter(|&party| lies.of(party)).collect()),
             crashes: 0,
+            late_answers: 0,
             evals: Vec::new(),
         }
+    }
+
+    /// When the run is done it goes on to so many steps.
+    pub(crate) fn extended(mut self, steps_max: u64) -> Self {
+        self.extensions.push(steps_max);
+        self
     }
 
     /// Runs until all steps are done, dying and being stopped on the way.
     pub(crate) fn run(&mut self) -> FinishCause {
         let mut finish = self.tell(Event::Started);
-        for _ in 0..200_000 {
+        for _ in 0..400_000 {
             match finish {
                 Some(FinishCause::Stopped) => finish = self.resume(),
-                Some(cause) => return cause,
-                None if self.chance.permille(self.weather.crash_permille) => {
-                    self.crashes += 1;
+                Some(FinishCause::StepsDone) if !self.extensions.is_empty() => {
+                    let steps_max = self.extensions.remove(0);
+                    self.tell(Event::Extended { steps_max });
                     finish = self.resume();
                 }
+                Some(cause) => return cause,
+                None if self.chance.permille(self.weather.crash_permille) => finish = self.crash(),
                 None if self.chance.permille(self.weather.stop_permille) => {
                     finish = self.tell(Event::StopRequested);
                 }
@@ -147,8 +201,16 @@ impl World {
         let before = self.rounds.clone();
         let actions = match self.rounds.on_event(&event) {
             Ok(actions) => actions,
-            Err(RoundsError::LeaseEnded { .. } | RoundsError::VersionOutOfOrder { .. }) => {
+            Err(
+                RoundsError::LeaseEnded { .. }
+                | RoundsError::NotChecking { .. }
+                | RoundsError::VerdictNotAsked { .. }
+                | RoundsError::PlantNotOpen { .. }
+                | RoundsError::WorkerFined { .. }
+                | RoundsError::VersionOutOfOrder { .. },
+            ) => {
                 assert_eq!(self.rounds, before, "a refused event changes nothing");
+                self.late_answers += 1;
                 return None;
             }
             Err(error) => panic!("{event:?}: {error}"),
@@ -157,50 +219,22 @@ impl World {
         if let Event::GroupFinished(group) = &event {
             self.store.insert(group.lease, group.clone());
         }
+        self.witness.hears(&event);
         self.log.push((event, actions.clone()));
-        actions.iter().for_each(|action| self.witness(action));
+        actions.iter().for_each(|action| self.witness.sees(action, &self.store));
         if self.chance.permille(self.weather.crash_permille) {
-            self.crashes += 1;
-            return self.resume();
+            return self.crash();
         }
         actions.into_iter().filter_map(|action| self.act(action)).last()
-    }
-
-    /// Checks what the rules promise of each action, once: replays do not come here.
-    fn witness(&mut self, action: &Action) {
-        match action {
-            Action::TrainBatch(batch) if self.batches.len() as u64 >= batch.step => {
-                assert_eq!(self.batches[batch.step as usize - 1], batch.leases, "asked for again");
-            }
-            Action::TrainBatch(batch) => self.witness_batch(batch),
-            Action::DropGroup { lease, reason } => self.end(*lease, End::Dropped(*reason)),
-            Action::Notice(Notice::ShortBatch { step, .. }) => self.short_steps.push(*step),
-            _ => {}
-        }
-    }
-
-    fn witness_batch(&mut self, batch: &Batch) {
-        let wanted = self.config.prompts_per_step as usize;
-        let short = self.short_steps.contains(&batch.step);
-        assert!(batch.leases.len() == wanted || short, "a batch keeps its size or says why");
-        for &lease in &batch.leases {
-            let rollouts = &self.store[&lease].rollouts;
-            let oldest = rollouts.iter().map(|rollout| rollout.weight_version_min).min().unwrap();
-            let staleness = batch.step - 1 - oldest;
-            assert!(staleness <= self.config.staleness_limit(), "stale by {staleness}");
-            self.end(lease, End::Trained(batch.step));
-        }
-        self.batches.push(batch.leases.clone());
-    }
-
-    fn end(&mut self, lease: u64, end: End) {
-        let before = self.ends.insert(lease, end);
-        assert_eq!(before, None, "lease {lease} ends twice, now as {end:?}");
     }
 
     fn act(&mut self, action: Action) -> Option<FinishCause> {
         match action {
             Action::Lease(lease) => self.jobs.push(Job::Group(lease)),
+            Action::Draw { lease } => self.jobs.push(Job::Draw(lease)),
+            Action::Check { lease, validator } => self.jobs.push(Job::Seal(lease, validator)),
+            Action::Reveal { lease, validator } => self.jobs.push(Job::Reveal(lease, validator)),
+            Action::Plant { plant, validator } => self.jobs.push(Job::Plant(plant, validator)),
             Action::TrainBatch(batch) => self.jobs.push(Job::Train(batch)),
             Action::PublishWeights { version } => self.jobs.push(Job::Publish(version)),
             Action::StartEval { eval, version, .. } if version == self.trainer.step => {
@@ -212,11 +246,11 @@ impl World {
                 let state = self.rounds.to_bytes();
                 self.jobs.push(Job::Save { step, state, trainer: self.trainer });
             }
-            Action::DropGroup { lease, .. } => self.jobs.retain(
-                // Half of the cancelled work comes back all the same.
-                |job| !matches!(job, Job::Group(out) if out.lease == lease && lease % 2 == 0),
-            ),
-            Action::Notice(_) => {}
+            // Half of the cancelled work comes back all the same.
+            Action::DropGroup { lease, .. } if lease % 2 == 0 => {
+                self.jobs.retain(|job| job.lease() != Some(lease));
+            }
+            Action::DropGroup { .. } | Action::Notice(_) | Action::Fine { .. } | Action::Suspend { .. } => {}
             Action::Finish { cause } => return Some(cause),
         }
         None
@@ -226,20 +260,29 @@ impl World {
         assert!(!self.jobs.is_empty(), "stuck; waiting on {:?}", self.rounds.waiting_on());
         assert!(!self.rounds.waiting_on().is_empty() || self.rounds.training().is_some());
         let mut index = self.chance.below(self.jobs.len() as u64) as usize;
-        if let (Job::Group(_), true) = (&self.jobs[index], self.weather.in_order) {
-            let lease = |job: &Job| match job {
-                Job::Group(lease) => lease.lease,
-                _ => u64::MAX,
-            };
-            index = (0..self.jobs.len()).min_by_key(|&at| lease(&self.jobs[at])).unwrap();
+        if self.weather.in_order && self.jobs[index].lease().is_some() {
+            let lease = |&at: &usize| self.jobs[at].lease().unwrap_or(u64::MAX);
+            index = (0..self.jobs.len()).min_by_key(lease).unwrap(); // there is one
         }
         let event = match self.jobs.swap_remove(index) {
-            Job::Group(lease) => self.make_group(&lease),
+            Job::Group(lease) => self.answer(lease),
+            Job::Draw(lease) => {
+                self.beacon_round += 1;
+                Event::Drawn { lease, beacon: beacon(self.beacon_round) }
+            }
+            Job::Seal(lease, validator) => self.seal(lease, validator),
+            Job::Reveal(lease, validator) => self.reveal(lease, validator),
+            Job::Plant(plant, validator) => {
+                let caught = !self.validator_lies(plant, validator);
+                Event::PlantAnswered { plant, validator, caught }
+            }
             Job::Train(batch) => {
                 self.trainer.train(&batch, &self.store);
                 Event::StepTrained { step: batch.step }
             }
-            Job::Publish(version) => Event::WeightsPublished { version },
+            Job::Publish(version) => {
+                Event::WeightsPublished { version, weights: [version as u8; 32], beacon: beacon(version) }
+            }
             Job::Eval(eval) => Event::EvalFinished { eval },
             Job::LostEval(eval) => Event::EvalFailed { eval, cause: "its weights are gone".into() },
             Job::Save { step, state, trainer } => {
@@ -250,11 +293,30 @@ impl World {
         self.tell(event)
     }
 
+    /// What a worker sends, if it sends it in time.
+    fn answer(&mut self, lease: PromptLease) -> Event {
+        let (id, worker) = (lease.lease, lease.worker);
+        if self.chance.permille(self.weather.late_permille) {
+            if self.chance.permille(500) {
+                self.jobs.push(Job::Group(lease)); // too late, as the next event says
+            }
+            return Event::LeaseOverdue { lease: id };
+        }
+        let lies = self.lies.of(Peer::Worker(worker)) && luck(1, id, worker, self.lies.permille);
+        if !lies {
+            return self.make_group(&lease);
+        }
+        self.witness.lie(id);
+        match luck(2, id, worker, 200) {
+            true => Event::WorkerLied { worker, lease: Some(id), check: Check::Malformed },
+            false => self.make_group(&lease),
+        }
+    }
+
     /// What a worker makes follows from the lease, the weights it used, and the weather's seed. A
     /// sequential run has one choice of weights, so there it follows from the lease alone.
     fn make_group(&mut self, lease: &PromptLease) -> Event {
-        let newer = self.rounds.version_published() - lease.weight_version;
-        let version = lease.weight_version + self.chance.below(newer + 1);
+        let version = lease.weight_version;
         let luck = mix(lease.item ^ mix(version ^ u64::from(lease.task) << 32)) % 1000;
         if luck < self.weather.fail_permille {
             return Event::GroupFailed { lease: lease.lease, cause: "bad luck".into() };
@@ -266,7 +328,50 @@ impl World {
             tokens: 7,
         };
         let rollouts = (0..lease.group_size).map(rollout).collect();
-        Event::GroupFinished(GroupSummary { lease: lease.lease, rollouts })
+        let root = [mix(lease.lease) as u8; 32];
+        Event::GroupFinished(GroupSummary { lease: lease.lease, root, rollouts })
+    }
+
+    fn validator_lies(&self, lease: u64, validator: ValidatorId) -> bool {
+        self.lies.of(Peer::Validator(validator)) && luck(3, lease, validator, self.lies.permille)
+    }
+
+    /// An order is overdue, and half of the time its answer comes all the same.
+    fn overdue(&mut self, lease: u64, validator: ValidatorId, late: Job) -> Event {
+        if self.chance.permille(500) {
+            self.jobs.push(late);
+        }
+        Event::VerdictFailed { lease, validator, check: None }
+    }
+
+    fn seal(&mut self, lease: u64, validator: ValidatorId) -> Event {
+        match self.chance.permille(self.weather.late_permille) {
+            true => self.overdue(lease, validator, Job::Seal(lease, validator)),
+            false => Event::VerdictSealed { lease, validator },
+        }
+    }
+
+    /// Liars collude: they call every lie valid, and what is honest invalid. Some do not stand by
+    /// what they sealed.
+    fn reveal(&mut self, lease: u64, validator: ValidatorId) -> Event {
+        if self.chance.permille(self.weather.late_permille) {
+            return self.overdue(lease, validator, Job::Reveal(lease, validator));
+        }
+        let lies = self.validator_lies(lease, validator);
+        if lies && luck(4, lease, validator, 200) {
+            return Event::VerdictFailed { lease, validator, check: Some(Check::SealMismatch) };
+        }
+        let outcome = match self.witness.is_lie(lease) != lies {
+            true => OutcomeKind::Invalid(Check::TokenMargin),
+            false if !lies && luck(5, lease, validator, self.weather.unchecked_permille) => OutcomeKind::Unchecked,
+            false => OutcomeKind::Valid,
+        };
+        Event::VerdictRevealed { lease, validator, outcome }
+    }
+
+    fn crash(&mut self) -> Option<FinishCause> {
+        self.crashes += 1;
+        self.resume()
     }
 
     /// A new process: the last checkpoint, then the log, then `Started`.
