@@ -2,13 +2,16 @@
 //!
 //! Promise: terminal, metrics files, summary, report and resume are folds over this stream, and
 //! the stream holds all they need. Rewards are integers in millionths (`reward_micro`), times are
-//! seconds, counts say what they count. Group payloads (token ids, logprobs) travel beside the
+//! seconds, counts say what they count. Signed records (submissions, verdicts) travel beside the
 //! event as bytes, see [`crate::store`].
 //! Adding a field: give it `#[serde(default)]`, so that old logs still read. Renaming or removing
 //! one: raise [`crate::store::SCHEMA_VERSION`].
 
+mod trust;
+
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
+pub use trust::{Fined, GroupReceived, Party, TermsSet, VerdictGiven};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +28,41 @@ pub enum Event {
     SftStep(SftStep),
     /// A worker was told to answer a prompt.
     LeaseIssued(LeaseIssued),
-    /// All rollouts of a prompt came back and were graded; the payload holds the whole group.
+    /// What everybody in the run signs under.
+    TermsSet(TermsSet),
+    /// A submission arrived, decodes, and bears its worker's signature; the payload holds its bytes. Nothing it claims has been checked yet.
+    GroupReceived(GroupReceived),
+    /// A submission was refused before any validator saw it.
+    GroupRefused {
+        /// Who sent it.
+        worker: u32,
+        /// The lease it is about, if that can be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<u64>,
+        /// Why, in words.
+        words: String,
+    },
+    /// A validator opened its verdict; the payload holds the signed record.
+    VerdictGiven(VerdictGiven),
+    /// A group passed its checks; what it claims is what was found.
     GroupAccepted(GroupAccepted),
+    /// A validator was shown a known-bad group and has answered.
+    PlantAnswered {
+        /// Number of the plant, from 0.
+        plant: u64,
+        /// Who.
+        validator: u32,
+        /// Whether it found the lie.
+        caught: bool,
+    },
+    /// A liar was caught: it pays, and gets no more work.
+    Fined(Fined),
+    /// A worker or validator that does not answer gets no work for a while; it pays nothing.
+    Suspended {
+        /// Who.
+        #[serde(flatten)]
+        party: Party,
+    },
     /// A group will not be trained on.
     GroupDropped {
         /// Lease of the group.
@@ -124,10 +160,13 @@ pub struct LeaseIssued {
     pub task: u32,
     /// Index of the item in the task's training split.
     pub item: u64,
-    /// Weights that the worker starts with.
+    /// Weights that the worker is to use.
     pub weight_version: u64,
     /// Rollouts asked for.
     pub group_size: u32,
+    /// Who is to answer it.
+    #[serde(default)]
+    pub worker: u32,
 }
 
 /// A group of graded rollouts.
@@ -139,7 +178,10 @@ pub struct GroupAccepted {
     pub task: u32,
     /// Index of the item in the task's training split.
     pub item: u64,
-    /// Oldest weight version that produced a token.
+    /// Who made it.
+    #[serde(default)]
+    pub worker: u32,
+    /// Weight version that produced its tokens.
     pub weight_version: u64,
     /// Reward of each rollout in millionths.
     pub rewards_micro: Vec<i64>,
@@ -179,8 +221,12 @@ pub enum DropReason {
     OutsideGate,
     /// Taken back before it was finished.
     Cancelled,
-    /// The worker failed or its group did not pass the checks.
+    /// The worker failed, or did not answer in time.
     Failed,
+    /// Its worker was caught lying: nothing more of that worker is trained on.
+    WorkerBanned,
+    /// No validator could judge it.
+    Unchecked,
 }
 
 impl DropReason {
@@ -192,6 +238,8 @@ impl DropReason {
             Self::OutsideGate => "outside the gate",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
+            Self::WorkerBanned => "of a banned worker",
+            Self::Unchecked => "unchecked",
         }
     }
 }
@@ -303,8 +351,10 @@ impl Spread {
 pub struct PhaseSeconds {
     /// From the end of the last step to the end of this one.
     pub step: f64,
-    /// The engine's busy time since the last step.
+    /// Busy time of all workers together since the last step, proofs included.
     pub generate: f64,
+    /// Busy time of all validators together since the last step.
+    pub validate: f64,
     /// Trainer idle, waiting for a batch.
     pub wait_for_batch: f64,
     /// Packing the batch.

@@ -5,6 +5,7 @@
 //! Here is the World side: files, signals, clocks and terminals. Numbers are made in `train` and
 //! `engine`, rules in `rounds`.
 
+pub mod beacon;
 pub mod cli;
 mod commands;
 pub mod config;

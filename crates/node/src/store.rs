@@ -16,7 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 
 /// Version of the table layout and of the events' meaning; raised when an old log no longer reads.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours (`PRAGMA application_id`): the letters `ESSA`.
 const APPLICATION_ID: i64 = 0x4553_5341;
 /// Largest payload of one event; a group of 4096 rollouts of 4096 tokens is about 200 MB.
@@ -118,7 +118,7 @@ impl EventLog {
                  seq INTEGER PRIMARY KEY, -- from 1, without gaps
                  at_ms INTEGER NOT NULL,  -- UTC milliseconds since 1970
                  event TEXT NOT NULL,     -- JSON, its kind in the field `event`
-                 payload BLOB             -- a group's bytes, where the event has one
+                 payload BLOB             -- a signed record's bytes, where the event has one
              ) STRICT;
              PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {SCHEMA_VERSION};
@@ -318,7 +318,7 @@ mod tests {
         log.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(log);
         let message = EventLog::open(&path).unwrap_err().to_string();
-        assert!(message.contains("version 7, this program reads version 1"), "{message}");
+        assert!(message.contains("version 7, this program reads version 2"), "{message}");
     }
 
     #[test]

@@ -191,6 +191,7 @@ fn phases(view: &RunView) -> PhaseSeconds {
     view.steps.values().fold(PhaseSeconds::default(), |sum, m| PhaseSeconds {
         step: sum.step + m.time.step,
         generate: sum.generate + m.time.generate,
+        validate: sum.validate + m.time.validate,
         wait_for_batch: sum.wait_for_batch + m.time.wait_for_batch,
         pack: sum.pack + m.time.pack,
         forward_backward: sum.forward_backward + m.time.forward_backward,

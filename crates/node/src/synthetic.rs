@@ -107,7 +107,7 @@ fn eval(stage: EvalStage, step: u64, exact_mean: f64) -> Event {
 }
 
 fn lease(lease: u64) -> Event {
-    Event::LeaseIssued(LeaseIssued { lease, task: 0, item: lease, weight_version: 0, group_size: 16 })
+    Event::LeaseIssued(LeaseIssued { lease, task: 0, item: lease, weight_version: 0, group_size: 16, worker: 0 })
 }
 
 fn accepted(lease: u64, progress: f64) -> Event {
@@ -117,6 +117,7 @@ fn accepted(lease: u64, progress: f64) -> Event {
         lease,
         task: 0,
         item: lease,
+        worker: 0,
         weight_version: 0,
         rewards_micro: vec![0, 1_000_000],
         exact_count: 1,
@@ -157,6 +158,7 @@ fn trained(step: u64, progress: f64) -> Event {
         time: PhaseSeconds {
             step: 0.78 + 0.06 * wobble(step, 5),
             generate: 0.41,
+            validate: 0.05,
             wait_for_batch: 0.09,
             pack: 0.01,
             forward_backward: 0.44,

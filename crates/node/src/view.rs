@@ -100,7 +100,15 @@ impl RunView {
             Event::Waited { who, on, seconds } => self.wait(who, on, *seconds),
             Event::Warning { message } => self.warn(message),
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
-            Event::RunResumed { .. } | Event::Rules { .. } => {}
+            Event::RunResumed { .. }
+            | Event::Rules { .. }
+            | Event::TermsSet(_)
+            | Event::GroupReceived(_)
+            | Event::GroupRefused { .. }
+            | Event::VerdictGiven(_)
+            | Event::PlantAnswered { .. }
+            | Event::Fined(_)
+            | Event::Suspended { .. } => {}
         }
     }
 
@@ -214,6 +222,7 @@ pub(crate) mod tests {
                 lease: step,
                 task: 0,
                 item: 0,
+                worker: 0,
                 weight_version: 0,
                 rewards_micro: vec![0],
                 exact_count: 0,

@@ -94,8 +94,8 @@ fn in_words(wait: &Wait) -> Option<String> {
     };
     let on = match wait.on {
         Waiting::Start | Waiting::Finished { .. } => return None,
-        Waiting::Groups { have, need, in_flight } => {
-            format!("groups ({have} of {need}, {in_flight} on the way)")
+        Waiting::Groups { have, need, in_flight, checking } => {
+            format!("groups ({have} of {need}, {in_flight} on the way, {checking} in check)")
         }
         Waiting::Trainer { step } => format!("the trainer (step {step})"),
         Waiting::Weights { version } => format!("weights {version}"),

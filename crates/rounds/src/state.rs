@@ -3,7 +3,7 @@
 //! Promise: what is restored is what was saved, or a named error; a state that breaks a rule of the
 //! run is never worked with.
 
-use protocol::{LeaseId, StepNumber, WeightVersion};
+use protocol::{BeaconPoint, LeaseId, StepNumber, WeightVersion};
 
 use crate::constants::{STATE_BYTES_MAX, STATE_FORMAT};
 use crate::machine::{Phase, Rounds};
@@ -58,6 +58,12 @@ impl Rounds {
     /// Whether a lease's group is back and not yet judged.
     pub fn is_in_check(&self, lease: LeaseId) -> bool {
         self.panels.contains_key(&lease)
+    }
+
+    /// The beacon point that a lease's group was drawn at, while it is under check: part of every
+    /// order to check it.
+    pub fn drawn(&self, lease: LeaseId) -> Option<BeaconPoint> {
+        self.panels.get(&lease)?.drawn
     }
 
     /// Whether `Finish` has been given.

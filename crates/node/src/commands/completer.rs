@@ -10,7 +10,7 @@ use anyhow::Result;
 use engine::{Detokenize, Engine, EngineConfig, Sampling};
 use model::{InferenceModel, ModelConfig, Tokenizer, WeightDtype};
 use ops::{DeviceError, DeviceSpec};
-use protocol::{Domain, RunSeed, rollout_seed};
+use protocol::{BeaconPoint, Domain, RunSeed, rollout_seed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ impl Completer {
 
     /// Seed of sample `sample` of prompt `number`.
     pub(crate) fn seed(&self, number: u64, sample: u32) -> [u8; 32] {
-        rollout_seed(Domain::Generate.as_str(), &self.run_seed, 0, 0, 0, number, sample)
+        rollout_seed(Domain::Generate.as_str(), &self.run_seed, &BeaconPoint::NONE, 0, 0, number, sample)
     }
 
     /// Token ids of prompt `number`. A text made by a chat template brings its own beginning token.

@@ -3,7 +3,7 @@
 //! Promise: a configuration that passes cannot ask for nothing, for a division by zero, or for
 //! sizes that no machine has. The message carries the limit and the value seen.
 
-use super::{Fault, RunConfig, sections::*};
+use super::{Fault, RunConfig, sections::*, trust};
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
@@ -21,13 +21,14 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     engine(&config.engine)?;
     train(&config.train)?;
     loss(config)?;
+    trust::check(config)?;
     warm_up("sft", config.sft.schedule, config.sft.warmup_steps, config.sft.steps)?;
     warm_up("train", config.train.schedule, config.train.warmup_steps, config.stop.steps)?;
     rest(config)?;
     tasks(config)
 }
 
-fn within<T: PartialOrd + Copy + Display>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<(), Fault> {
+pub(super) fn within<T: PartialOrd + Copy + Display>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<(), Fault> {
     if range.contains(&value) {
         return Ok(());
     }
@@ -129,12 +130,6 @@ fn rollout(rollout: &RolloutSection) -> Result<(), Fault> {
     within("rollout.temperature", rollout.temperature, above_zero(100.0))?;
     within("rollout.max_new_tokens", rollout.max_new_tokens, 1..=COUNT_MAX)?;
     within("rollout.staleness_max", rollout.staleness_max, ..=1024)?;
-    if let Some(top_p) = rollout.top_p {
-        within("rollout.top_p", top_p, above_zero(1.0))?;
-    }
-    if let Some(top_k) = rollout.top_k {
-        within("rollout.top_k", top_k, 1..)?;
-    }
     if let Some(in_flight) = rollout.in_flight_max {
         // Fewer than a batch could never fill one.
         within("rollout.in_flight_max", in_flight, 1..=COUNT_MAX)?;

@@ -11,10 +11,14 @@ mod de;
 mod error;
 mod merge;
 mod sections;
+mod trust;
 
 pub use error::{ConfigError, Fault, FaultKind, nearest};
 pub use merge::Layers;
 pub use sections::*;
+pub use trust::{
+    BeaconSection, BeaconSource, ValidatorCheat, VerifySection, WorkerCheat, WorkersSection, ppm,
+};
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -44,6 +48,15 @@ pub struct RunConfig {
     /// Memory and scheduling of the generation engine.
     #[serde(default)]
     pub engine: EngineSection,
+    /// Who generates.
+    #[serde(default)]
+    pub workers: WorkersSection,
+    /// Who checks rollouts, and how many.
+    #[serde(default)]
+    pub verify: VerifySection,
+    /// Where public randomness comes from.
+    #[serde(default)]
+    pub beacon: BeaconSection,
     /// The loss and the optimiser.
     #[serde(default)]
     pub train: TrainSection,

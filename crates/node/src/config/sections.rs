@@ -162,12 +162,6 @@ pub struct RolloutSection {
     pub temperature: f32,
     /// Longest completion in tokens.
     pub max_new_tokens: usize,
-    /// Keep the most likely tokens up to this probability mass; absent means all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f32>,
-    /// Keep this many most likely tokens; absent means all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top_k: Option<usize>,
     /// Largest age of a rollout in weight versions when it is trained on; older groups are not leased, and dropped by a sweep.
     pub staleness_max: u64,
     /// Prompts that may be leased and not yet returned; absent means as many as staleness allows, up to two batches.
@@ -184,8 +178,6 @@ impl Default for RolloutSection {
             group_size: 16,
             temperature: 1.0,
             max_new_tokens: 64,
-            top_p: None,
-            top_k: None,
             staleness_max: 4,
             in_flight_max: None,
             dtype: Dtype::F32,

@@ -1,4 +1,5 @@
-//! Checkpoints: `checkpoints/step-N/` with the trainer's state, the rules' state and a manifest.
+//! Checkpoints: `checkpoints/step-N/` with the trainer's state, the rules' state, the
+//! older weights that leases under way name, and a manifest.
 //!
 //! Promise: a folder named `step-N` is whole. It is written as `step-N.part` and renamed when the
 //! last byte is flushed; what a killed process left behind under another name is never read.
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 const RULES: &str = "rounds.bin";
 const MANIFEST: &str = "manifest.json";
 const PREFIX: &str = "step-";
+const OLDER: &str = "weights-";
 
 /// What a checkpoint says of itself.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,11 @@ impl Draft {
         trainer_path(&self.part)
     }
 
+    /// Where weights that are older than the step are written; the folder does not exist yet.
+    pub fn older(&self, version: u64) -> PathBuf {
+        self.part.join(format!("{OLDER}{version}"))
+    }
+
     /// Called once the trainer's state is on disk: writes the rest and gives the checkpoint its name.
     pub fn finish(self) -> Result<Checkpoint> {
         let rules_blake3 = blake3::hash(&self.rules).to_hex().to_string();
@@ -86,21 +93,17 @@ impl Checkpoint {
         if !folder.exists() {
             return Ok(Vec::new());
         }
-        let mut found = Vec::new();
-        for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-            let path = entry.with_context(|| folder.display().to_string())?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if let Some(step) = name.strip_prefix(PREFIX).and_then(|step| step.parse().ok()) {
-                found.push(Self { step, path });
-            }
-        }
-        found.sort_by_key(|checkpoint| checkpoint.step);
-        Ok(found)
+        Ok(numbered(folder, PREFIX)?.into_iter().map(|(step, path)| Self { step, path }).collect())
     }
 
     /// The trainer's folder.
     pub fn trainer(&self) -> PathBuf {
         trainer_path(&self.path)
+    }
+
+    /// Weights that are older than the step, by version.
+    pub fn older(&self) -> Result<Vec<(u64, PathBuf)>> {
+        numbered(&self.path, OLDER)
     }
 
     /// The rules as they were. Errors name the file that is missing or was changed.
@@ -134,6 +137,20 @@ pub fn prune(folder: &Path, keep: usize) -> Result<()> {
         fs::remove_dir_all(&old.path).with_context(|| old.path.display().to_string())?;
     }
     Ok(())
+}
+
+/// Entries of a folder that are called `prefix` and a number, in the order of the numbers.
+fn numbered(folder: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(number) = name.strip_prefix(prefix).and_then(|number| number.parse().ok()) {
+            found.push((number, path));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn trainer_path(checkpoint: &Path) -> PathBuf {

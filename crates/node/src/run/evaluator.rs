@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Device;
 use engine::{Completion, Engine, EngineConfig, Request, Sampling};
 use model::{InferenceModel, ModelConfig, ModelSnapshot, WeightDtype};
-use protocol::{Domain, RunSeed, rollout_seed};
+use protocol::{BeaconPoint, Domain, RunSeed, rollout_seed};
 use rounds::{RoundsError, avg_at_k, pass_at_k};
 use tasks::{Item, REWARD_ONE_MICRO, Split};
 
@@ -86,13 +86,13 @@ pub struct EvalSample {
 }
 
 /// Runs until the conductor hangs up. Ends with `News::Failed` if it cannot go on.
-pub fn run(setup: &EvalSetup, orders: Receiver<EvalOrder>, news: Sender<News>) {
+pub fn run(setup: &EvalSetup, orders: &Receiver<EvalOrder>, news: &Sender<News>) {
     while let Ok(order) = orders.recv() {
         let start = Instant::now();
         let samples = evaluate(setup, &order.snapshot, order.version, &mut |_| ());
         let answer = match samples.and_then(|samples| scores(setup, &samples)) {
             Ok(scores) => News::Evaluated { id: order.id, version: order.version, scores, busy: start.elapsed() },
-            Err(error) => News::Failed { who: "evaluator", error },
+            Err(error) => News::Failed { who: "evaluator".to_owned(), error },
         };
         if news.send(answer).is_err() {
             return;
@@ -150,8 +150,8 @@ fn chosen_items(setup: &EvalSetup) -> Result<Vec<(usize, Item)>> {
 }
 
 fn eval_seed(setup: &EvalSetup, task: usize, item: u64, sample: u32) -> [u8; 32] {
-    // An item is measured with the same noise at every version, hence version 0 and beacon round 0.
-    rollout_seed(Domain::Eval.as_str(), &setup.run_seed, 0, 0, task as u32, item, sample)
+    // An item is measured with the same noise at every version, hence version 0 and no beacon.
+    rollout_seed(Domain::Eval.as_str(), &setup.run_seed, &BeaconPoint::NONE, 0, task as u32, item, sample)
 }
 
 fn graded(setup: &EvalSetup, asked: &[(usize, Item)], completion: Completion) -> Result<EvalSample> {

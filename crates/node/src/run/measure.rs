@@ -20,6 +20,7 @@ pub struct Since {
     rewards: Vec<f64>,
     tokens_generated: u64,
     generate_busy: Duration,
+    validate_busy: Duration,
     wait_for_batch: Duration,
     save: Duration,
     publish: Duration,
@@ -39,13 +40,14 @@ impl Since {
             rewards: Vec::new(),
             tokens_generated: 0,
             generate_busy: zero,
+            validate_busy: zero,
             wait_for_batch: zero,
             save: zero,
             publish: zero,
         }
     }
 
-    /// A group came back, whatever becomes of it.
+    /// A group passed its checks, whatever becomes of it.
     pub fn group(&mut self, group: &Group) {
         let rewards = || group.rollouts.iter().map(|rollout| rollout.reward_micro);
         self.groups += 1;
@@ -62,9 +64,14 @@ impl Since {
         self.dropped_stale += 1;
     }
 
-    /// The engine was busy.
+    /// Workers were busy.
     pub fn generated_for(&mut self, busy: Duration) {
         self.generate_busy += busy;
+    }
+
+    /// Validators were busy.
+    pub fn validated_for(&mut self, busy: Duration) {
+        self.validate_busy += busy;
     }
 
     /// The trainer had nothing to do.
@@ -77,12 +84,12 @@ impl Since {
         self.save += time;
     }
 
-    /// The engine took over new weights.
+    /// New weights found their beacon point.
     pub fn published_for(&mut self, time: Duration) {
         self.publish += time;
     }
 
-    /// Mean reward of all groups that came back, the gate's refusals included; `None` if none did.
+    /// Mean reward of all groups that passed their checks, the gate's refusals included; `None` if none did.
     pub fn reward_all_mean(&self) -> Option<f64> {
         let count = self.rewards.len();
         (count > 0).then(|| self.rewards.iter().sum::<f64>() / count as f64)
@@ -134,6 +141,7 @@ impl Since {
             time: PhaseSeconds {
                 step: since.start.elapsed().as_secs_f64(),
                 generate: since.generate_busy.as_secs_f64(),
+                validate: since.validate_busy.as_secs_f64(),
                 wait_for_batch: since.wait_for_batch.as_secs_f64(),
                 pack: 0.0,
                 forward_backward: busy.as_secs_f64(),

@@ -1,32 +1,27 @@
-//! What the conductor and its three threads say to each other.
+//! What the conductor and the other threads say to each other.
 //!
-//! Promise: every order is answered by exactly one piece of news, or by `Failed`.
+//! Promise: workers and validators are spoken to in encoded, signed records only (and in weights,
+//! which they check by hash); every other order is answered by exactly one piece of news, or by `Failed`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::ModelSnapshot;
-use protocol::{Group, LeaseId, PromptLease};
-use tasks::Item;
+use protocol::{BeaconPoint, Hash, LeaseId, ValidatorId, VerifiedGroup, WeightVersion, WorkerId};
 use train::StepMetrics;
+use verify::Answer;
 
 use crate::events::{EvalFinished, EvalStage};
 
-/// To the worker.
+/// To a worker.
 pub enum WorkerOrder {
-    /// Answer this prompt.
-    Lease(Box<LeasedPrompt>),
-    /// Use these weights from the next token on.
+    /// Answer this lease: an encoded `Signed<PromptLease>`.
+    Lease(Vec<u8>),
+    /// Weights that leases will name from now on.
     Weights {
         /// Their version.
-        version: u64,
-        /// The numbers.
-        snapshot: ModelSnapshot,
-    },
-    /// After a restart: these weights were published before it; no news follows.
-    Restore {
-        /// Their version.
-        version: u64,
+        version: WeightVersion,
         /// The numbers.
         snapshot: ModelSnapshot,
     },
@@ -34,14 +29,17 @@ pub enum WorkerOrder {
     Cancel(LeaseId),
 }
 
-/// A lease with the prompt that it stands for.
-pub struct LeasedPrompt {
-    /// What is asked for.
-    pub lease: PromptLease,
-    /// The item, for grading.
-    pub item: Item,
-    /// Its token ids.
-    pub prompt: Arc<[u32]>,
+/// To a validator.
+pub enum ValidatorOrder {
+    /// An encoded order to check, or to reveal.
+    Message(Vec<u8>),
+    /// Weights that submissions will name from now on.
+    Weights {
+        /// Their version.
+        version: WeightVersion,
+        /// The numbers.
+        snapshot: ModelSnapshot,
+    },
 }
 
 /// To the trainer.
@@ -51,14 +49,16 @@ pub enum TrainOrder {
         /// The step's number, from 1.
         step: u64,
         /// The groups, in the order that the rules chose.
-        groups: Vec<Arc<Group>>,
+        groups: Vec<Arc<VerifiedGroup>>,
     },
     /// Write the optimiser's state and the weights into a new folder.
     Save {
         /// Which step's state it is.
         step: u64,
         /// The folder; it does not exist yet.
-        folder: std::path::PathBuf,
+        folder: PathBuf,
+        /// Older weights that leases still name, each with its own new folder.
+        older: Vec<(ModelSnapshot, PathBuf)>,
     },
 }
 
@@ -70,6 +70,23 @@ pub struct EvalOrder {
     pub version: u64,
     /// Their numbers.
     pub snapshot: ModelSnapshot,
+}
+
+/// What a beacon point is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Seeds of the leases that will name these weights.
+    Weights(WeightVersion),
+    /// Which rollouts of this lease's group are checked, and by whom.
+    Draw(LeaseId),
+}
+
+/// To the beacon.
+pub struct BeaconOrder {
+    /// For what.
+    pub question: Question,
+    /// When it was asked, UTC milliseconds since 1970: the point's randomness is younger.
+    pub asked_ms: u64,
 }
 
 /// What an evaluation found on one task.
@@ -101,19 +118,26 @@ impl TaskScore {
 
 /// To the conductor.
 pub enum News {
-    /// All samples of a lease ended.
-    Group(Arc<Group>),
-    /// The worker uses the weights of this version from now on.
-    Published {
-        /// Their version.
-        version: u64,
+    /// A worker's answer to a lease.
+    Answered {
+        /// Who.
+        worker: WorkerId,
+        /// Its bytes, or why there are none.
+        answer: Answer,
     },
-    /// A lease could not be answered.
-    GroupFailed {
-        /// Which.
-        lease: LeaseId,
-        /// Why, for people.
-        reason: String,
+    /// A validator's message.
+    FromValidator {
+        /// Who.
+        validator: ValidatorId,
+        /// An encoded seal or verdict.
+        bytes: Vec<u8>,
+    },
+    /// The beacon has spoken.
+    Point {
+        /// For what it was asked.
+        question: Question,
+        /// What it said.
+        point: BeaconPoint,
     },
     /// A batch was learnt.
     Trained {
@@ -123,6 +147,8 @@ pub enum News {
         metrics: Box<StepMetrics>,
         /// The new weights, version `step`.
         snapshot: ModelSnapshot,
+        /// Their hash.
+        hash: Hash,
         /// Time at work.
         busy: Duration,
     },
@@ -145,7 +171,7 @@ pub enum News {
     /// A thread cannot go on.
     Failed {
         /// Which.
-        who: &'static str,
+        who: String,
         /// Why.
         error: anyhow::Error,
     },

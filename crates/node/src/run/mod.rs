@@ -1,51 +1,59 @@
 //! `essaim run`: one process that generates, trains, evaluates and keeps the record.
 //!
-//! Promise: a run that was killed at any moment goes on from its last checkpoint and its log, and
-//! loses no group that came back; in sequential mode on the CPU it ends with the same weights.
+//! Promise: nothing is trained on that did not pass its checks. A run that was killed at any moment
+//! goes on from its last checkpoint and its log, and loses no group that came back; in sequential
+//! mode on the CPU, with a beacon of its own, it ends with the same weights.
 //! Takes: a resolved run file. Gives: a folder with weights, log, metrics, summary and report.
 
+pub mod actors;
+pub mod cast;
 pub mod checkpoint;
 pub mod conductor;
 pub mod evaluator;
-pub mod groups;
 pub mod journal;
 pub mod learning;
 pub mod measure;
 pub mod messages;
+pub mod parties;
 pub mod prompting;
+mod resume;
 pub mod setup;
+pub mod shelf;
 pub mod supervised;
 pub mod trainer;
-pub mod worker;
+pub mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use burn::tensor::Device;
 use model::{ModelConfig, ModelSnapshot, SaveOptions, Tokenizer, Transformer};
+use protocol::RunTerms;
 use rounds::Rounds;
+use rounds::desk::{Decoy, Desk};
 use train::Trainer;
 
+use crate::beacon::{self, Beacon};
 use crate::cli::{Context, Ending};
 use crate::config::RunConfig;
-use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted};
+use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted, TermsSet};
 use crate::machine::Machine;
 use crate::run_dir::RunDir;
 use crate::signal::Stop;
 use crate::store::EventLog;
-use checkpoint::{Checkpoint, Draft};
-use conductor::{Conductor, Limits, Orders, Progress};
+use actors::WorkCount;
+use cast::Cast;
+use checkpoint::Draft;
+use conductor::{Conductor, Limits, Progress, Tally, Weights};
 use evaluator::EvalSetup;
-use groups::Groups;
 use journal::Journal;
-use messages::News;
+use parties::Parties;
 use prompting::Prompting;
-use trainer::AdvantageRule;
-use worker::{WorkCount, WorkerSetup};
+use shelf::Shelf;
+use versions::Versions;
 
 /// Where the run writes the final weights, inside its folder.
 const MODEL_FOLDER: &str = "model";
@@ -57,6 +65,7 @@ struct Stage {
     device: Device,
     prompting: Arc<Prompting>,
     tokenizer: Arc<Tokenizer>,
+    parties: Parties,
     stop: Stop,
     start: Instant,
 }
@@ -72,15 +81,21 @@ struct Ended {
 /// A run between its preparation and its first order.
 struct Ready {
     rounds: Rounds,
+    terms: Arc<RunTerms>,
     trainer: Trainer,
-    groups: Groups,
+    beacon: Box<dyn Beacon>,
+    versions: Versions<Weights>,
+    shelf: Shelf,
+    tally: Tally,
     /// Events of the rules that were logged after the checkpoint.
     replay: Vec<rounds::Event>,
+    /// What the rules hear first, if the run is to be longer than planned.
+    extended: Option<rounds::Event>,
 }
 
 /// Starts or goes on, and says how it ended.
 pub(crate) fn run(config: RunConfig, dir: RunDir, resumed: bool, context: &Context) -> Result<Ending> {
-    let outcome = if resumed { resume(config, dir, context) } else { begin(config, dir, context) }?;
+    let outcome = if resumed { resume::resume(config, dir, context) } else { begin(config, dir, context) }?;
     Ok(ending(outcome))
 }
 
@@ -99,20 +114,6 @@ fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
     conclude(&stage, &mut journal, ended)
 }
 
-fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
-    let checkpoint = Checkpoint::all(&dir.checkpoints())?.pop();
-    let checkpoint = checkpoint.with_context(|| {
-        format!("{} has no checkpoint: it ended before RL began, so start it anew", dir.path().display())
-    })?;
-    let (stage, model) = stage(config, dir, context.stop.clone())?;
-    let log = EventLog::open(&stage.dir.events())?;
-    let ready = recall(&stage, model, &checkpoint, &log)?;
-    let mut journal = Journal::open(log, &stage.dir, &context.global);
-    journal.record(Event::RunResumed { step: checkpoint.step })?;
-    let ended = perform(&stage, ready, &mut journal);
-    conclude(&stage, &mut journal, ended)
-}
-
 fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
     let start = Instant::now();
     setup::use_threads(&config);
@@ -120,7 +121,8 @@ fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transform
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;
     let prompting = setup::prompting(&config, tokenizer.clone(), tasks)?;
-    Ok((Stage { config, dir, device, prompting, tokenizer, stop, start }, model))
+    let parties = Parties::of(&config);
+    Ok((Stage { config, dir, device, prompting, tokenizer, parties, stop, start }, model))
 }
 
 /// The journal of a new run, its first event written.
@@ -150,71 +152,69 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
         }
         model = warm;
     }
+    let terms = agree(stage, &model, journal)?;
     let trainer = learning::rl_trainer(&stage.config, model)?;
-    let rounds = Rounds::new(setup::rules(&stage.config, &stage.prompting)?)?;
+    let mut beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), None)?;
+    let weights = Weights::of(trainer.snapshot());
+    let point = beacon.later_than(journal::now_ms())?;
+    let rounds = Rounds::new(setup::rules(&stage.config, &stage.prompting, weights.hash, point)?)?;
     let draft = Draft::begin(&stage.dir.checkpoints(), 0, rounds.to_bytes())?;
     trainer.save(&draft.trainer())?;
     draft.finish()?;
-    Ok(Some(Ready { rounds, trainer, groups: Groups::default(), replay: Vec::new() }))
+    let versions = Versions::new(0, weights);
+    let (shelf, tally, replay, extended) = Default::default();
+    Ok(Some(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, replay, extended }))
 }
 
-/// Brings back the state of a checkpoint and what the log has after it.
-fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &EventLog) -> Result<Ready> {
-    let rounds = checkpoint.rules()?;
-    let wanted = setup::rules(&stage.config, &stage.prompting)?;
-    ensure!(
-        *rounds.config() == wanted,
-        "the settings of {} were changed: a run goes on with the rules it began with",
-        stage.dir.path().display()
-    );
-    let mut trainer = learning::rl_trainer(&stage.config, model)?;
-    trainer.load(&checkpoint.trainer())?;
-    let (mut replay, mut logged, mut position) = (Vec::new(), BTreeMap::new(), 0);
-    log.replay(1, |recorded| {
-        match recorded.event {
-            Event::GroupAccepted(group) => drop(logged.insert(group.lease, recorded.seq)),
-            Event::Rules { rules } => {
-                if position >= rounds.events_taken() {
-                    replay.push(rules);
-                }
-                position += 1;
-            }
-            _ => {}
-        }
-        anyhow::Ok(())
-    })?;
-    Ok(Ready { rounds, trainer, groups: Groups::resumed(logged), replay })
+/// Settles and logs the terms that everything in this run is signed under.
+fn agree(stage: &Stage, model: &Transformer, journal: &mut Journal) -> Result<Arc<RunTerms>> {
+    let rounds = setup::beacon_rounds(&stage.config);
+    let beacon = beacon::terms(&stage.config, stage.parties.secret(), rounds)?;
+    let terms = stage.parties.terms(&stage.config, model.config(), &stage.tokenizer, beacon)?;
+    let run = blake3::Hash::from(terms.id()).to_hex().to_string();
+    journal.record(Event::TermsSet(TermsSet { run, terms: Box::new(RunTerms::clone(&terms)) }))?;
+    Ok(terms)
 }
 
 /// Starts the threads, conducts, and ends them.
 fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> {
     let (news_to, news) = channel();
-    let snapshot = ready.trainer.snapshot();
     let work = Arc::new(WorkCount::default());
-    let (orders, threads) = start_threads(stage, ready.trainer, &ready.rounds, &work, news_to)?;
-    let limits = Limits {
-        reward_target: stage.config.stop.reward_target.map(f64::from),
-        time: stage.config.stop.seconds_max.map(Duration::from_secs),
+    let desk = desk(stage, &ready.terms);
+    let cast = Cast {
+        config: &stage.config,
+        terms: ready.terms,
+        parties: &stage.parties,
+        prompting: stage.prompting.clone(),
+        device: stage.device.clone(),
+        trainer: ready.trainer,
+        beacon: ready.beacon,
     };
+    let (orders, threads) = cast.start(&news_to, &work)?;
+    drop(news_to);
     let mut conductor = Conductor {
         rounds: ready.rounds,
+        desk,
         journal,
-        groups: ready.groups,
+        shelf: ready.shelf,
         prompting: stage.prompting.clone(),
-        snapshot,
-        eval_snapshots: BTreeMap::new(),
+        versions: ready.versions,
+        evals: BTreeMap::new(),
         orders,
         news,
         work,
+        tally: ready.tally,
+        cheats: cast::cheats(&stage.config),
         stop: stage.stop.clone(),
-        limits,
+        limits: limits(stage),
         checkpoints: stage.dir.checkpoints(),
         keep: stage.config.checkpoint.keep,
         steps_max: stage.config.stop.steps,
         progress: Progress::default(),
     };
-    let outcome = conductor.replay(ready.replay).and_then(|()| conductor.run());
-    let (steps, snapshot) = (conductor.rounds.steps_trained(), conductor.snapshot.clone());
+    let outcome = conductor.replay(ready.replay).and_then(|()| conductor.run(ready.extended));
+    let steps = conductor.rounds.steps_trained();
+    let snapshot = conductor.versions.get(steps).map(|weights| weights.snapshot);
     // Hanging up ends the threads; an error of theirs has reached the conductor as news.
     drop(conductor);
     for thread in threads {
@@ -222,41 +222,20 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
             std::panic::resume_unwind(panic);
         }
     }
-    Ok(Ended { outcome: outcome?, steps, snapshot: Some(snapshot) })
+    Ok(Ended { outcome: outcome?, steps, snapshot })
 }
 
-fn start_threads(
-    stage: &Stage,
-    trainer: Trainer,
-    rounds: &Rounds,
-    work: &Arc<WorkCount>,
-    news: Sender<News>,
-) -> Result<(Orders, Vec<JoinHandle<()>>)> {
-    let (worker_to, worker_orders) = channel();
-    let (trainer_to, trainer_orders) = channel();
-    let (evaluator_to, evaluator_orders) = channel();
-    let snapshot = trainer.snapshot();
-    let worker = WorkerSetup {
-        prompting: stage.prompting.clone(),
-        sampling: setup::sampling(&stage.config, &stage.tokenizer),
-        engine: setup::engine(&stage.config, snapshot.config()),
-        dtype: setup::dtype(&stage.config),
-        device: stage.device.clone(),
-        snapshot: snapshot.clone(),
-        version: rounds.version_published(),
-        count: work.clone(),
-    };
-    let eval = eval_setup(stage, snapshot.config());
-    let rule =
-        AdvantageRule { scale: setup::advantage_scale(&stage.config), temperature: stage.config.rollout.temperature };
-    let (worker_news, trainer_news) = (news.clone(), news.clone());
-    let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.to_owned()).spawn(body);
-    let threads = vec![
-        spawn("worker", Box::new(move || worker::run(worker, worker_orders, worker_news)))?,
-        spawn("trainer", Box::new(move || trainer::run(trainer, rule, trainer_orders, trainer_news)))?,
-        spawn("evaluator", Box::new(move || evaluator::run(&eval, evaluator_orders, news)))?,
-    ];
-    Ok((Orders { worker: worker_to, trainer: trainer_to, evaluator: evaluator_to }, threads))
+fn desk(stage: &Stage, terms: &Arc<RunTerms>) -> Desk {
+    let (keys, worker) = stage.parties.decoy();
+    let decoy = Some(Decoy { keys, worker });
+    Desk::new(terms.clone(), stage.parties.orchestrator(), setup::timeouts(&stage.config), decoy)
+}
+
+fn limits(stage: &Stage) -> Limits {
+    Limits {
+        reward_target: stage.config.stop.reward_target.map(f64::from),
+        time: stage.config.stop.seconds_max.map(Duration::from_secs),
+    }
 }
 
 fn eval_setup(stage: &Stage, model: &ModelConfig) -> EvalSetup {

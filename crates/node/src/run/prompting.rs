@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use model::{Message, Tokenizer};
+use protocol::TaskIndex;
 use tasks::{Grade, Item, Split, Task};
 use train::SftExample;
+use verify::Prompts;
 
 /// One task of a run.
 pub struct RunTask {
@@ -18,7 +20,7 @@ pub struct RunTask {
     pub chat: bool,
 }
 
-/// The run's tasks with its tokenizer.
+/// The run's tasks with its tokenizer. For workers and validators, items are training items.
 pub struct Prompting {
     /// The run's seed for items.
     seed: u64,
@@ -93,5 +95,18 @@ impl Prompting {
     fn entry(&self, task: usize) -> Result<&RunTask> {
         let count = self.tasks.len();
         self.tasks.get(task).with_context(|| format!("task {task} does not exist; the run has {count}"))
+    }
+}
+
+impl Prompts for Prompting {
+    fn prompt(&self, task: TaskIndex, item: u64) -> Result<Arc<[u32]>, String> {
+        let prompt = self.item(task as usize, Split::Train, item).and_then(|item| self.prompt(task as usize, &item));
+        prompt.map_err(|error| format!("{error:#}"))
+    }
+
+    fn grade(&self, task: TaskIndex, item: u64, completion: &[u32]) -> Result<Grade, String> {
+        let item = self.item(task as usize, Split::Train, item);
+        let grade = item.and_then(|item| self.grade(task as usize, &item, completion));
+        grade.map_err(|error| format!("{error:#}"))
     }
 }

@@ -13,6 +13,8 @@ use engine::{EngineConfig, Sampling};
 use model::{ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
 use ops::DeviceSpec;
 use ops::gemm::{self, Kernel};
+use protocol::{BeaconPoint, Hash};
+use rounds::desk::Timeouts;
 use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 use tasks::Split;
 
@@ -127,17 +129,6 @@ pub fn prompting(config: &RunConfig, tokenizer: Arc<Tokenizer>, tasks: Vec<RunTa
     Ok(Arc::new(Prompting::new(config.run.seed, tokenizer, tasks)))
 }
 
-/// How rollouts are sampled.
-pub fn sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
-    Sampling {
-        temperature: config.rollout.temperature,
-        top_p: config.rollout.top_p,
-        top_k: config.rollout.top_k.map(|k| u32::try_from(k).unwrap_or(u32::MAX)),
-        stop_tokens: tokenizer.eos_ids().to_vec(),
-        ..Sampling::new(config.rollout.max_new_tokens)
-    }
-}
-
 /// How evaluations are sampled: the whole distribution, at their own temperature.
 pub fn eval_sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
     Sampling {
@@ -147,18 +138,33 @@ pub fn eval_sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
     }
 }
 
-/// Sizes of an engine for this model.
+/// Sizes of an engine for this model that does not share its work.
 pub fn engine(config: &RunConfig, model: &ModelConfig) -> EngineConfig {
+    engine_for(config, model, config.engine.running_max)
+}
+
+/// Sizes of one worker's engine: its share of the rollouts that may be out, and of the memory.
+pub fn worker_engine(config: &RunConfig, model: &ModelConfig) -> EngineConfig {
+    let groups = in_flight_groups(config).div_ceil(config.workers.count as usize);
+    engine_for(config, model, config.engine.running_max.min(groups * config.rollout.group_size))
+}
+
+/// Groups that may be leased and not yet back.
+fn in_flight_groups(config: &RunConfig) -> usize {
+    config.rollout.in_flight_max.unwrap_or(2 * config.rollout.prompts_per_step)
+}
+
+fn engine_for(config: &RunConfig, model: &ModelConfig, running_max: usize) -> EngineConfig {
     let section = &config.engine;
     let block_bytes = section.block_size * model.key_value_width() * model.layers * 2 * size_of::<f32>();
     let length = model.max_positions.min(PROMPT_TOKENS_GUESS + config.rollout.max_new_tokens);
-    let wished = section.running_max * length.div_ceil(section.block_size);
+    let wished = running_max * length.div_ceil(section.block_size);
     let affordable = KV_POOL_BYTES_MAX / block_bytes.max(1);
     let one_context = model.max_positions.div_ceil(section.block_size);
     EngineConfig {
         kv_blocks: section.kv_blocks.unwrap_or(wished.min(affordable).max(one_context)),
         block_size: section.block_size,
-        max_running: section.running_max,
+        max_running: running_max,
         prefill_chunk_tokens: section.prefill_chunk_tokens,
         max_context: model.max_positions,
     }
@@ -177,8 +183,13 @@ pub fn advantage_scale(config: &RunConfig) -> train::Scale {
     config.train.loss.scale.unwrap_or_else(|| config.train.preset.scale())
 }
 
-/// The rules' view of the run.
-pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> {
+/// The rules' view of the run; `weights` and `beacon` belong to version 0.
+pub fn rules(
+    config: &RunConfig,
+    prompting: &Prompting,
+    weights: Hash,
+    beacon: BeaconPoint,
+) -> Result<RoundsConfig> {
     let share = |(entry, of): (&RunTask, &config::TaskEntry)| TaskShare {
         weight: of.weight,
         items: entry.task.len(Split::Train).and_then(NonZeroU64::new),
@@ -186,7 +197,7 @@ pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> 
     let gate = &config.gate;
     let bounded = gate.mean_reward_min > 0.0 || gate.mean_reward_max < 1.0;
     let micro = |reward: f32| (f64::from(reward) * 1e6).round() as i64;
-    let in_flight = config.rollout.in_flight_max.unwrap_or(2 * config.rollout.prompts_per_step);
+    let in_flight = in_flight_groups(config);
     let rules = RoundsConfig {
         steps_max: config.stop.steps,
         prompts_per_step: u32::try_from(config.rollout.prompts_per_step)?,
@@ -214,8 +225,13 @@ pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> 
         checkpoint_interval_steps: NonZeroU64::new(config.checkpoint.interval_steps),
         tasks: prompting.tasks().iter().zip(&config.tasks).map(share).collect(),
         run_seed: protocol::run_seed(config.run.seed),
-        worker: 0,
-        beacon_round: 0,
+        workers: config.workers.count,
+        validators: config.verify.validators,
+        second_check_ppm: config::ppm(config.verify.second_check_fraction),
+        plant_ppm: config::ppm(config.verify.plant_fraction),
+        overdue_max: config.workers.overdue_max,
+        weights,
+        beacon,
     };
     rules.check()?;
     let given = in_flight.saturating_mul(config.rollout.group_size);
@@ -225,4 +241,28 @@ pub fn rules(config: &RunConfig, prompting: &Prompting) -> Result<RoundsConfig> 
         engine::QUEUE_LEN_MAX
     );
     Ok(rules)
+}
+
+/// How many beacon points a run may come to ask for: one for each version of the weights and one for
+/// each group that is handed in, refills included.
+pub fn beacon_rounds(config: &RunConfig) -> u64 {
+    let waves = u64::from(rounds::constants::REFILL_WAVES_MAX) + 1;
+    let groups = (config.rollout.prompts_per_step as u64).saturating_mul(waves);
+    config.stop.steps.saturating_mul(groups.saturating_add(1))
+}
+
+/// The staleness bound in force.
+pub fn staleness_limit(config: &RunConfig) -> u64 {
+    match config.run.mode {
+        config::Mode::Sequential => 0,
+        config::Mode::Async => config.rollout.staleness_max,
+    }
+}
+
+/// How long the desk waits for answers.
+pub fn timeouts(config: &RunConfig) -> Timeouts {
+    Timeouts {
+        lease_ms: config.workers.lease_timeout_seconds * 1000, // a week at most
+        verdict_ms: config.verify.verdict_timeout_seconds * 1000,
+    }
 }

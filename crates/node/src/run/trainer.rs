@@ -1,6 +1,7 @@
-//! The trainer's thread: turns batches of groups into new weights.
+//! The trainer's thread: turns batches of verified groups into new weights.
 //!
 //! Promise: one step per batch, in order; a state written to disk is whole before it is reported.
+//! Takes: groups that passed their checks, and nothing else: there is no other way to make what it takes.
 //! Never: looks at a reward that the batch does not carry, or changes weights after an error.
 
 use std::sync::Arc;
@@ -8,39 +9,50 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use protocol::{Group, Rollout};
-use train::{Scale, TrainRollout, Trainer, group_advantages};
+use burn::tensor::Device;
+use model::{SaveOptions, Transformer};
+use protocol::{VerifiedGroup, VerifiedRollout};
+use train::{BehaviourLogprobs, Scale, TrainRollout, Trainer, group_advantages};
 
 use super::messages::{News, TrainOrder};
 
-/// How rewards become advantages.
-#[derive(Clone, Copy)]
-pub struct AdvantageRule {
+/// How groups become a batch, and where older weights are turned into files.
+#[derive(Clone)]
+pub struct TrainRule {
     /// What the difference to the group's mean is divided by.
     pub scale: Scale,
     /// Temperature at which the rollouts were sampled.
     pub temperature: f32,
+    /// Whose log-probabilities stand for the policy that sampled.
+    pub behaviour_logprobs: BehaviourLogprobs,
+    /// Where weights live.
+    pub device: Device,
 }
 
 /// Runs until the conductor hangs up. Ends with `News::Failed` if it cannot go on.
-pub fn run(mut trainer: Trainer, rule: AdvantageRule, orders: Receiver<TrainOrder>, news: Sender<News>) {
-    if let Err(error) = work(&mut trainer, rule, &orders, &news) {
+pub fn run(mut trainer: Trainer, rule: &TrainRule, orders: &Receiver<TrainOrder>, news: &Sender<News>) {
+    if let Err(error) = work(&mut trainer, rule, orders, news) {
         // If the conductor is gone there is nobody left to tell.
-        let _ = news.send(News::Failed { who: "trainer", error });
+        let _ = news.send(News::Failed { who: "trainer".to_owned(), error });
     }
 }
 
-fn work(trainer: &mut Trainer, rule: AdvantageRule, orders: &Receiver<TrainOrder>, news: &Sender<News>) -> Result<()> {
+fn work(trainer: &mut Trainer, rule: &TrainRule, orders: &Receiver<TrainOrder>, news: &Sender<News>) -> Result<()> {
     while let Ok(order) = orders.recv() {
         let answer = match order {
             TrainOrder::Batch { step, groups } => {
                 let start = Instant::now();
                 let batch = batch_of(&groups, rule)?;
                 let metrics = Box::new(trainer.step(&batch)?);
-                News::Trained { step, metrics, snapshot: trainer.snapshot(), busy: start.elapsed() }
+                let snapshot = trainer.snapshot();
+                let hash = verify::weights_hash(&snapshot);
+                News::Trained { step, metrics, snapshot, hash, busy: start.elapsed() }
             }
-            TrainOrder::Save { step, folder } => {
+            TrainOrder::Save { step, folder, older } => {
                 trainer.save(&folder)?;
+                for (snapshot, folder) in older {
+                    Transformer::from_snapshot(&snapshot, &rule.device).save(&folder, &SaveOptions::default())?;
+                }
                 News::Saved { step }
             }
         };
@@ -50,23 +62,11 @@ fn work(trainer: &mut Trainer, rule: AdvantageRule, orders: &Receiver<TrainOrder
 }
 
 /// The trainer's view of the groups: advantages in place of rewards.
-fn batch_of(groups: &[Arc<Group>], rule: AdvantageRule) -> Result<Vec<TrainRollout>> {
-    let rollouts = || groups.iter().flat_map(|group| &group.rollouts);
-    let rewards: Vec<f32> = rollouts().map(|rollout| rollout.reward_micro as f32 / 1e6).collect();
-    let sizes: Vec<usize> = groups.iter().map(|group| group.rollouts.len()).collect();
+fn batch_of(groups: &[Arc<VerifiedGroup>], rule: &TrainRule) -> Result<Vec<TrainRollout>> {
+    let rollouts: Vec<VerifiedRollout<'_>> = groups.iter().flat_map(|group| group.rollouts()).collect();
+    let rewards: Vec<f32> = rollouts.iter().map(|verified| verified.rollout().reward_micro as f32 / 1e6).collect();
+    let sizes: Vec<usize> = groups.iter().map(|group| group.group().rollouts.len()).collect();
     let advantages = group_advantages(&rewards, &sizes, rule.scale)?;
-    let item = |(rollout, advantage): (&Rollout, f32)| {
-        let mut tokens = rollout.prompt_tokens.clone();
-        tokens.extend(&rollout.completion_tokens);
-        TrainRollout {
-            tokens,
-            prompt_len: rollout.prompt_tokens.len(),
-            behaviour_logprobs: rollout.logprobs.clone(),
-            weight_versions: rollout.weight_versions.clone(),
-            advantage,
-            temperature: rule.temperature,
-            group: rollout.lease,
-        }
-    };
-    Ok(rollouts().zip(advantages).map(item).collect())
+    let item = |(rollout, advantage)| Ok(TrainRollout::new(rollout, advantage, rule.temperature, rule.behaviour_logprobs)?);
+    rollouts.iter().zip(advantages).map(item).collect()
 }

@@ -1,0 +1,61 @@
+//! Where the randomness comes from that decides what is generated and what is checked.
+//!
+//! Promise: a point is one that nobody outside could know when it was asked for, and no point is
+//! given for two questions by a source that belongs to this process.
+//! Takes: the moment of the question. Gives: a point that anybody can check against the run's terms.
+//! Never: makes a point up when its source fails; then the run stops and says why.
+
+pub mod drand;
+mod hash_chain;
+
+use protocol::{BeaconPoint, BeaconRound, BeaconTerms, Hash};
+
+use crate::config::{BeaconSource, RunConfig};
+pub use hash_chain::LocalChain;
+
+/// What can go wrong with a source of randomness.
+#[derive(Debug, thiserror::Error)]
+pub enum BeaconError {
+    /// The source and the terms that the run began with do not belong together.
+    #[error("the beacon of this run file is not the one that the run began with")]
+    OtherTerms,
+    /// The drand network gave no point.
+    #[error(transparent)]
+    Drand(#[from] drand::DrandError),
+    /// The source itself refuses, for example a chain that is used up.
+    #[error(transparent)]
+    Proof(#[from] proof::beacon::BeaconError),
+}
+
+/// A source of public randomness.
+pub trait Beacon: Send {
+    /// The first point whose randomness was not public at `asked_ms` (UTC milliseconds since 1970).
+    /// May wait for it.
+    fn later_than(&mut self, asked_ms: u64) -> Result<BeaconPoint, BeaconError>;
+}
+
+/// What a new run writes into its terms. `rounds` is how many points it may come to ask for.
+///
+/// Errors: as the source says.
+pub fn terms(config: &RunConfig, secret: &Hash, rounds: u64) -> Result<BeaconTerms, BeaconError> {
+    match config.beacon.source {
+        BeaconSource::HashChain => Ok(LocalChain::terms(secret, rounds)),
+    }
+}
+
+/// Opens the source that the run's terms name; `used` is the last round that the log has.
+///
+/// Errors: `OtherTerms`, and what the source says.
+pub fn open(
+    config: &RunConfig,
+    terms: &BeaconTerms,
+    secret: &Hash,
+    used: Option<BeaconRound>,
+) -> Result<Box<dyn Beacon>, BeaconError> {
+    match (config.beacon.source, terms) {
+        (BeaconSource::HashChain, BeaconTerms::HashChain { anchor, length }) => {
+            Ok(Box::new(LocalChain::open(secret, anchor, *length, used)?))
+        }
+        (BeaconSource::HashChain, _) => Err(BeaconError::OtherTerms),
+    }
+}

@@ -1,0 +1,166 @@
+//! The sections about who generates, who checks, and where randomness comes from.
+//!
+//! Promise: a run file names every party of the run; who is told to lie is told so here and nowhere else.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sim::liars::{Cheat, Role};
+use train::BehaviourLogprobs;
+
+use super::check::within;
+use super::{Fault, FaultKind, RunConfig};
+
+/// Most workers of one process: each is a thread with an engine and a copy of the weights.
+const WORKERS_MAX: u32 = 256;
+/// Most validators of one process.
+const VALIDATORS_MAX: u32 = 64;
+/// Longest wait for an answer, in seconds: a week.
+const TIMEOUT_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+/// `[workers]`: who generates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkersSection {
+    /// Workers, each with keys and an engine of its own; they share the prompts that are out.
+    pub count: u32,
+    /// Seconds that a worker has to answer a lease; a late answer is not taken, and costs nothing.
+    pub lease_timeout_seconds: u64,
+    /// Leases in a row that a worker may leave unanswered before it gets no more.
+    pub overdue_max: u32,
+    /// `[[workers.cheat]]`: workers that lie, to see them caught.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cheat: Vec<WorkerCheat>,
+}
+
+impl Default for WorkersSection {
+    fn default() -> Self {
+        Self { count: 1, lease_timeout_seconds: 600, overdue_max: 3, cheat: Vec::new() }
+    }
+}
+
+/// One worker that lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerCheat {
+    /// Its number, from 0.
+    pub worker: u32,
+    /// What it does; `essaim sim --help` lists the words.
+    pub cheat: String,
+}
+
+/// `[verify]`: who checks rollouts, and how many of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerifySection {
+    /// Validators, each with keys of its own.
+    pub validators: u32,
+    /// Share of a group's rollouts, drawn by lot after it is handed in, that the model is run over again; signature, lease, limits, prompt and reward are checked of every rollout.
+    pub check_fraction: f32,
+    /// Share of groups that a second validator checks as well.
+    pub second_check_fraction: f32,
+    /// Known-bad groups given to validators to see whether they look, per group checked.
+    pub plant_fraction: f32,
+    /// Whose log-probabilities the loss takes for the policy that sampled: `worker`, or `validator`, which needs `check_fraction = 1`.
+    pub behaviour_logprobs: BehaviourLogprobs,
+    /// Seconds that a validator has to answer; then another is asked.
+    pub verdict_timeout_seconds: u64,
+    /// `[[verify.cheat]]`: validators that lie, to see them caught.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cheat: Vec<ValidatorCheat>,
+}
+
+impl Default for VerifySection {
+    fn default() -> Self {
+        Self {
+            validators: 1,
+            check_fraction: 0.2,
+            second_check_fraction: 0.1,
+            plant_fraction: 0.02,
+            behaviour_logprobs: BehaviourLogprobs::Worker,
+            verdict_timeout_seconds: 600,
+            cheat: Vec::new(),
+        }
+    }
+}
+
+/// One validator that lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorCheat {
+    /// Its number, from 0.
+    pub validator: u32,
+    /// What it does.
+    pub cheat: String,
+}
+
+/// `[beacon]`: where the randomness comes from that nobody may know early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BeaconSection {
+    /// `hash_chain`: a chain of hashes that this process keeps secret and opens link by link, which makes a run a function of its seed.
+    pub source: BeaconSource,
+}
+
+impl Default for BeaconSection {
+    fn default() -> Self {
+        Self { source: BeaconSource::HashChain }
+    }
+}
+
+/// Sources of public randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeaconSource {
+    /// A hash chain of this process.
+    HashChain,
+}
+
+/// A share as parts per million.
+pub fn ppm(fraction: f32) -> u32 {
+    (f64::from(fraction) * 1e6).round() as u32 // checked to lie between 0 and 1
+}
+
+/// Checks the sections of this file.
+pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
+    let (workers, verify) = (&config.workers, &config.verify);
+    within("workers.count", workers.count, 1..=WORKERS_MAX)?;
+    within("workers.lease_timeout_seconds", workers.lease_timeout_seconds, 1..=TIMEOUT_SECONDS_MAX)?;
+    within("workers.overdue_max", workers.overdue_max, 1..=1_000_000)?;
+    within("verify.validators", verify.validators, 1..=VALIDATORS_MAX)?;
+    within("verify.check_fraction", verify.check_fraction, 0.0..=1.0)?;
+    within("verify.second_check_fraction", verify.second_check_fraction, 0.0..=1.0)?;
+    within("verify.plant_fraction", verify.plant_fraction, 0.0..=1.0)?;
+    within("verify.verdict_timeout_seconds", verify.verdict_timeout_seconds, 1..=TIMEOUT_SECONDS_MAX)?;
+    if verify.behaviour_logprobs == BehaviourLogprobs::Validator && verify.check_fraction < 1.0 {
+        let limit = "1 when verify.behaviour_logprobs is \"validator\", which has none of what was not checked";
+        return Err(Fault::range("verify.check_fraction", verify.check_fraction, limit));
+    }
+    let of_workers = workers.cheat.iter().map(|entry| (entry.worker, &entry.cheat));
+    cheats("workers.cheat", Role::Worker, of_workers, workers.count)?;
+    let of_validators = verify.cheat.iter().map(|entry| (entry.validator, &entry.cheat));
+    cheats("verify.cheat", Role::Validator, of_validators, verify.validators)
+}
+
+fn cheats<'a>(
+    section: &str,
+    role: Role,
+    entries: impl Iterator<Item = (u32, &'a String)>,
+    count: u32,
+) -> Result<(), Fault> {
+    let party_key = if role == Role::Worker { "worker" } else { "validator" };
+    let mut seen = BTreeSet::new();
+    for (index, (party, word)) in entries.enumerate() {
+        let path = format!("{section}.{index}.{party_key}");
+        within(&path, party, ..count)?;
+        if !seen.insert(party) {
+            return Err(Fault::range(&path, party, "named once"));
+        }
+        let known: Vec<String> = Cheat::of_role(role).map(|cheat| cheat.as_str().to_owned()).collect();
+        if !known.contains(word) {
+            let path = section.split('.').map(str::to_owned).chain([index.to_string(), "cheat".to_owned()]).collect();
+            return Err(Fault { path, kind: FaultKind::UnknownWord { given: word.clone(), known } });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! From a group handed in to a group accepted: what is told, and when.
+//!
+//! Promise: `GroupAccepted` is told once per group, when the rules have let it through its checks
+//! and before they judge whether it is worth training on.
+
+use anyhow::Result;
+use protocol::LeaseId;
+use rounds::{Action, DropReason, Event as Rule};
+
+use super::Conductor;
+use crate::events::{Event, GroupAccepted, RolloutText};
+
+impl Conductor<'_> {
+    /// A group is in check from its arrival on.
+    pub(super) fn note_in_check(&mut self, rule: &Rule) {
+        if let Rule::GroupFinished(group) = rule {
+            self.progress.in_check.insert(group.lease);
+        }
+    }
+
+    /// Tells of the groups whose check has just ended well.
+    pub(super) fn note_accepted(&mut self, actions: &[Action]) -> Result<()> {
+        for lease in self.judged(actions) {
+            let group = self.verified(lease)?;
+            self.progress.since.group(group.group());
+            let event = self.accepted(group.group())?;
+            self.journal.record(Event::GroupAccepted(event))?;
+        }
+        Ok(())
+    }
+
+    /// Groups that left their check; those that did not pass it are only forgotten.
+    pub(super) fn judged(&mut self, actions: &[Action]) -> Vec<LeaseId> {
+        let refused = |lease: LeaseId| {
+            actions.iter().any(|action| match action {
+                Action::DropGroup { lease: dropped, reason } => {
+                    *dropped == lease && !matches!(reason, DropReason::NoSignal | DropReason::Stale { .. })
+                }
+                _ => false,
+            })
+        };
+        let (left, still) = std::mem::take(&mut self.progress.in_check)
+            .into_iter()
+            .partition(|lease| !self.rounds.is_in_check(*lease));
+        self.progress.in_check = still;
+        let left: std::collections::BTreeSet<LeaseId> = left;
+        left.into_iter().filter(|lease| !refused(*lease)).collect()
+    }
+
+    fn accepted(&self, group: &protocol::Group) -> Result<GroupAccepted> {
+        let (lease, rollouts) = (&group.lease, &group.rollouts);
+        let text = |rollout: &protocol::Rollout| {
+            Ok::<_, anyhow::Error>(RolloutText {
+                prompt: self.prompting.text(&rollout.prompt_tokens)?,
+                completion: self.prompting.text(&rollout.completion_tokens)?,
+                reward_micro: rollout.reward_micro,
+                exact: rollout.exact,
+            })
+        };
+        Ok(GroupAccepted {
+            lease: lease.lease,
+            task: lease.task,
+            item: lease.item,
+            worker: lease.worker,
+            weight_version: lease.weight_version,
+            rewards_micro: rollouts.iter().map(|rollout| rollout.reward_micro).collect(),
+            exact_count: rollouts.iter().filter(|rollout| rollout.exact).count() as u32, // at most a group
+            prompt_tokens: rollouts.first().map_or(0, |rollout| rollout.prompt_tokens.len() as u64),
+            completion_tokens: rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum(),
+            sample: rollouts.first().map(text).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! What the conductor does with news.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use protocol::{
+    BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId,
+};
+use rounds::Event as Rule;
+use verify::Answer;
+
+use super::{Conductor, Weights, since};
+use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
+use crate::run::checkpoint::{self, Checkpoint};
+use crate::run::messages::{News, Question, TaskScore, ValidatorOrder};
+
+impl Conductor<'_> {
+    pub(super) fn hear(&mut self, news: News) -> Result<()> {
+        match news {
+            News::Answered { worker, answer } => self.answered(worker, answer),
+            News::FromValidator { validator, bytes } => self.from_validator(validator, &bytes),
+            News::Point { question: Question::Draw(lease), point } => {
+                self.shelf.drawn(lease, point);
+                self.feed(Rule::Drawn { lease, beacon: point })
+            }
+            News::Point { question: Question::Weights(version), point } => self.publish(version, point),
+            News::Trained { step, metrics, snapshot, hash, busy } => {
+                self.note_step(step, &metrics, Weights { snapshot, hash }, busy)?;
+                let learnt = std::mem::take(&mut self.progress.batch);
+                self.feed(Rule::StepTrained { step })?;
+                learnt.iter().for_each(|group| self.forget(group.group().lease.lease));
+                Ok(())
+            }
+            News::Saved { step } => self.saved(step),
+            News::Evaluated { id, version, scores, busy } => {
+                self.note_eval(version, scores, busy)?;
+                self.evals.remove(&id);
+                self.feed(Rule::EvalFinished { eval: id })
+            }
+            News::Failed { who, error } => Err(error.context(format!("the {who} failed"))),
+        }
+    }
+
+    fn answered(&mut self, worker: WorkerId, answer: Answer) -> Result<()> {
+        let lease = answer.lease;
+        let bytes = match answer.bytes {
+            Ok(bytes) => bytes,
+            Err(cause) => {
+                self.journal.record(Event::Warning { message: format!("worker {worker}, lease {lease}: {cause}") })?;
+                return self.feed(Rule::GroupFailed { lease, cause });
+            }
+        };
+        match self.desk.submission(worker, &bytes) {
+            Ok(taken) => {
+                self.receive(worker, &taken.submission, &bytes)?;
+                self.feed(taken.event)
+            }
+            Err(refused) => {
+                let Some(event) = refused.event else { return Ok(()) }; // late, and nobody's fault
+                let words = refused.why.to_string();
+                let lease = match event {
+                    Rule::WorkerLied { lease, .. } => lease,
+                    _ => None,
+                };
+                self.tally.refused(Party::Worker(worker), &words);
+                self.journal.record(Event::GroupRefused { worker, lease, words })?;
+                self.feed(event)
+            }
+        }
+    }
+
+    /// Writes a submission down before the rules hear of it.
+    fn receive(&mut self, worker: WorkerId, submission: &Submission, bytes: &[u8]) -> Result<()> {
+        let rollouts = &submission.rollouts;
+        let received = GroupReceived {
+            lease: submission.lease.body.lease,
+            worker,
+            rollouts: rollouts.len() as u32, // at most a group
+            tokens: rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum(),
+            bytes: bytes.len() as u64,
+        };
+        self.tally.received(&received);
+        let lease = received.lease;
+        let seq = self.journal.record_with(Event::GroupReceived(received), bytes)?;
+        self.shelf.received(lease, seq);
+        Ok(())
+    }
+
+    fn from_validator(&mut self, validator: ValidatorId, bytes: &[u8]) -> Result<()> {
+        let event = match self.desk.from_validator(self.progress.now_ms(), validator, bytes) {
+            Ok(heard) => {
+                if let Some(reply) = heard.reply {
+                    self.tell_validator(validator, ValidatorOrder::Message(reply))?;
+                }
+                heard.event
+            }
+            Err(refused) => {
+                self.tally.refused(Party::Validator(validator), &refused.why.to_string());
+                refused.event
+            }
+        };
+        match &event {
+            Some(Rule::VerdictRevealed { .. }) => self.note_verdict(validator, bytes)?,
+            Some(Rule::PlantAnswered { plant, caught, .. }) => {
+                let (plant, caught) = (*plant, *caught);
+                self.journal.record(Event::PlantAnswered { plant, validator, caught })?;
+            }
+            _ => {}
+        }
+        match event {
+            Some(event) => self.feed(event),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a verdict down before the rules hear of it.
+    fn note_verdict(&mut self, validator: ValidatorId, bytes: &[u8]) -> Result<()> {
+        let verdict = VerdictReveal::decode(bytes)?.verdict.body;
+        let tokens = |checked: &CheckedRollout| checked.logprobs.len() as u64;
+        let lease = verdict.lease;
+        let judged = self.desk.submitted(lease).ok_or_else(|| anyhow!("a verdict on nothing, lease {lease}"))?;
+        let commitment = &judged.commitment.body;
+        let given = VerdictGiven {
+            lease,
+            worker: commitment.worker,
+            validator,
+            rollouts_checked: verdict.checked.len() as u32, // at most a group
+            tokens_checked: verdict.checked.iter().map(tokens).sum(),
+            rollouts: commitment.rollout_count,
+            outcome: verdict.outcome,
+        };
+        self.tally.judged(&given);
+        let seq = self.journal.record_with(Event::VerdictGiven(given), bytes)?;
+        self.shelf.judged(lease, seq);
+        Ok(())
+    }
+
+    /// The beacon has spoken for new weights: from now on leases name them.
+    fn publish(&mut self, version: WeightVersion, beacon: BeaconPoint) -> Result<()> {
+        let weights = self.versions.get(version).ok_or_else(|| anyhow!("version {version} was never made"))?;
+        if let Some(start) = self.progress.publishing.take() {
+            self.progress.since.published_for(start.elapsed());
+            self.journal.record(Event::WeightsPublished { version, seconds: since(start) })?;
+        }
+        self.feed(Rule::WeightsPublished { version, weights: weights.hash, beacon })?;
+        self.versions.forget_before(self.oldest_needed());
+        Ok(())
+    }
+
+    /// The oldest version that a lease which is not too old, or an evaluation, can name.
+    pub(super) fn oldest_needed(&self) -> WeightVersion {
+        let leased = self.rounds.version_published().saturating_sub(self.rounds.config().staleness_limit());
+        self.evals.values().copied().fold(leased, WeightVersion::min)
+    }
+
+    pub(super) fn note_step(
+        &mut self,
+        step: u64,
+        trained: &train::StepMetrics,
+        weights: Weights,
+        busy: Duration,
+    ) -> Result<()> {
+        self.versions.keep(step, weights);
+        self.progress.close_step(&self.work);
+        let batch: Vec<_> = self.progress.batch.iter().map(|group| group.group()).collect();
+        let metrics = self.progress.since.close(step, &batch, trained, busy);
+        let leases = batch.iter().map(|group| group.lease.lease).collect();
+        self.journal.record(Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases })))
+    }
+
+    fn saved(&mut self, step: u64) -> Result<()> {
+        let (draft, start) = self.progress.draft.take().ok_or_else(|| anyhow!("step {step} was saved unasked"))?;
+        let whole: Checkpoint = draft.finish()?;
+        self.progress.since.saved_for(start.elapsed());
+        self.journal.record(Event::CheckpointSaved {
+            step,
+            path: format!("checkpoints/step-{step}"),
+            bytes: whole.bytes(),
+            seconds: since(start),
+        })?;
+        self.feed(Rule::CheckpointSaved { step })?;
+        checkpoint::prune(&self.checkpoints, self.keep)
+    }
+
+    fn note_eval(&mut self, version: u64, scores: Vec<TaskScore>, busy: Duration) -> Result<()> {
+        let stage = match version {
+            0 => EvalStage::BeforeRl,
+            last if last == self.steps_max => EvalStage::Final,
+            _ => EvalStage::During,
+        };
+        for score in scores {
+            self.journal.record(Event::EvalFinished(score.event(stage, version, busy.as_secs_f64())))?;
+        }
+        Ok(())
+    }
+}

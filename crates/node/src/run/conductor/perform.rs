@@ -1,0 +1,191 @@
+//! What the conductor does when the rules ask for something.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use protocol::{LeaseId, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
+use rounds::{Action, DropReason, Event as Rule, Notice};
+
+use super::{Conductor, gone};
+use crate::events::{self, Event, LeaseIssued, Party};
+use crate::run::checkpoint::Draft;
+use crate::run::journal;
+use crate::run::messages::{BeaconOrder, EvalOrder, Question, TrainOrder, ValidatorOrder, WorkerOrder};
+
+impl Conductor<'_> {
+    /// Performs one action; gives the event that answers it at once, if any.
+    pub(super) fn perform(&mut self, action: Action) -> Result<Option<Rule>> {
+        match action {
+            Action::Lease(lease) => return self.lease(&lease),
+            Action::Draw { lease } => self.ask_beacon(Question::Draw(lease))?,
+            Action::Check { lease, validator } => self.order_check(lease, validator)?,
+            Action::Reveal { lease, validator } => self.order_reveal(lease, validator)?,
+            Action::Plant { plant, validator } => self.plant(plant, validator)?,
+            Action::Fine { party, lease, check } => self.fine(party, lease, check)?,
+            Action::Suspend { party } => self.journal.record(Event::Suspended { party: Party::from(party) })?,
+            Action::TrainBatch(batch) => self.order_batch(batch.step, &batch.leases)?,
+            Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
+            Action::PublishWeights { version } => {
+                self.progress.publishing = Some(Instant::now());
+                self.ask_beacon(Question::Weights(version))?;
+            }
+            Action::StartEval { eval, version, .. } => return self.start_eval(eval, version),
+            Action::SaveCheckpoint { step } => self.save(step)?,
+            Action::Notice(notice) => self.journal.record(Event::Warning { message: words(notice) })?,
+            Action::Finish { cause } => self.progress.finished = Some(cause),
+        }
+        Ok(None)
+    }
+
+    fn lease(&mut self, lease: &PromptLease) -> Result<Option<Rule>> {
+        let id = lease.lease;
+        let signed = self.desk.lease(self.progress.now_ms(), lease)?;
+        // A group that came back just before the process died is in the log already.
+        if let Some(event) = self.shelf.returned(lease, &mut self.desk, self.journal.log())? {
+            return Ok(Some(event));
+        }
+        let version = lease.weight_version;
+        let Some(weights) = self.versions.get(version) else {
+            return Ok(Some(Rule::GroupFailed { lease: id, cause: went(version) }));
+        };
+        self.journal.record(Event::LeaseIssued(LeaseIssued {
+            lease: id,
+            task: lease.task,
+            item: lease.item,
+            weight_version: version,
+            group_size: lease.group_size,
+            worker: lease.worker,
+        }))?;
+        // A worker gets weights with the first lease that names them.
+        if self.progress.given.insert((Party::Worker(lease.worker), version)) {
+            self.tell_worker(lease.worker, WorkerOrder::Weights { version, snapshot: weights.snapshot })?;
+        }
+        self.progress.leased.insert(id, lease.worker);
+        self.tell_worker(lease.worker, WorkerOrder::Lease(signed.encode()?))?;
+        Ok(None)
+    }
+
+    fn ask_beacon(&self, question: Question) -> Result<()> {
+        self.orders.beacon.send(BeaconOrder { question, asked_ms: journal::now_ms() }).map_err(gone)
+    }
+
+    fn order_check(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
+        self.shelf.bring(lease, &mut self.desk, self.journal.log())?;
+        let draw = self.shelf.draw(lease).with_context(|| format!("lease {lease} is checked before it was drawn"))?;
+        let order = self.desk.check_order(self.progress.now_ms(), lease, validator, draw)?;
+        self.give_weights(lease, validator)?;
+        self.tell_validator(validator, ValidatorOrder::Message(order))
+    }
+
+    fn order_reveal(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
+        let order = self.desk.reveal_order(self.progress.now_ms(), lease, validator)?;
+        self.tell_validator(validator, ValidatorOrder::Message(order))
+    }
+
+    /// A validator gets weights with the first group that was made with them. If they are gone, it
+    /// will say that it cannot check.
+    fn give_weights(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
+        let Some(submission) = self.desk.submitted(lease) else { return Ok(()) };
+        let version = submission.lease.body.weight_version;
+        let Some(weights) = self.versions.get(version) else { return Ok(()) };
+        if self.progress.given.insert((Party::Validator(validator), version)) {
+            self.tell_validator(validator, ValidatorOrder::Weights { version, snapshot: weights.snapshot })?;
+        }
+        Ok(())
+    }
+
+    /// Nothing waits for a plant, so one that cannot be made yet is left out.
+    fn plant(&mut self, plant: u64, validator: ValidatorId) -> Result<()> {
+        match self.desk.plant(self.progress.now_ms(), plant, validator) {
+            Some(order) => self.tell_validator(validator, ValidatorOrder::Message(order)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn order_batch(&mut self, step: u64, leases: &[LeaseId]) -> Result<()> {
+        let groups = leases.iter().map(|lease| self.verified(*lease)).collect::<Result<Vec<_>>>()?;
+        self.progress.batch = groups.clone();
+        if let Some(idle) = self.progress.trainer_idle.take() {
+            self.progress.since.waited_for_batch(idle.elapsed());
+        }
+        self.orders.trainer.send(TrainOrder::Batch { step, groups }).map_err(gone)
+    }
+
+    /// The group of a lease that passed its checks: the only thing that the trainer takes.
+    pub(super) fn verified(&mut self, lease: LeaseId) -> Result<Arc<VerifiedGroup>> {
+        self.shelf.bring(lease, &mut self.desk, self.journal.log())?;
+        let group = self.desk.verified(lease).with_context(|| format!("lease {lease} is to be trained on"))?;
+        Ok(Arc::new(group))
+    }
+
+    fn drop_group(&mut self, lease: LeaseId, reason: DropReason) -> Result<()> {
+        let equal = |group: &VerifiedGroup| {
+            group.group().rollouts.windows(2).all(|pair| pair[0].reward_micro == pair[1].reward_micro)
+        };
+        let reason = match reason {
+            DropReason::Stale { .. } => {
+                self.progress.since.dropped_stale();
+                events::DropReason::Stale
+            }
+            DropReason::NoSignal if equal(&*self.verified(lease)?) => events::DropReason::EqualRewards,
+            DropReason::NoSignal => events::DropReason::OutsideGate,
+            DropReason::GroupFailed => events::DropReason::Failed,
+            DropReason::WorkerBanned => events::DropReason::WorkerBanned,
+            DropReason::Unchecked => events::DropReason::Unchecked,
+            DropReason::RunEnded => events::DropReason::Cancelled,
+        };
+        if let Some(worker) = self.progress.leased.get(&lease) {
+            self.tell_worker(*worker, WorkerOrder::Cancel(lease))?;
+        }
+        self.forget(lease);
+        self.journal.record(Event::GroupDropped { lease, reason })
+    }
+
+    /// The lease has ended: nobody asks for its group any more.
+    pub(super) fn forget(&mut self, lease: LeaseId) {
+        self.desk.forget(lease);
+        self.progress.leased.remove(&lease);
+        self.shelf.remove(lease);
+        self.tally.forget(lease);
+    }
+
+    fn start_eval(&mut self, eval: u64, version: u64) -> Result<Option<Rule>> {
+        let Some(weights) = self.versions.get(version) else {
+            return Ok(Some(Rule::EvalFailed { eval, cause: went(version) }));
+        };
+        self.evals.insert(eval, version);
+        self.orders.evaluator.send(EvalOrder { id: eval, version, snapshot: weights.snapshot }).map_err(gone)?;
+        Ok(None)
+    }
+
+    fn save(&mut self, step: u64) -> Result<()> {
+        let draft = Draft::begin(&self.checkpoints, step, self.rounds.to_bytes())?;
+        // Weights that leases under way name; those of the step itself are the trainer's.
+        let asynchronous = self.rounds.config().mode == rounds::Mode::Async;
+        let named = self.versions.up_to(step.saturating_sub(1)).filter(|(version, _)| asynchronous && *version < step);
+        let older = named.map(|(version, weights)| (weights.snapshot, draft.older(version))).collect();
+        self.orders.trainer.send(TrainOrder::Save { step, folder: draft.trainer(), older }).map_err(gone)?;
+        self.progress.draft = Some((draft, Instant::now()));
+        Ok(())
+    }
+}
+
+fn went(version: WeightVersion) -> String {
+    format!("the weights of version {version} went with the process that had them")
+}
+
+fn words(notice: Notice) -> String {
+    match notice {
+        Notice::ShortBatch { step, have, need } => {
+            format!("step {step}: refills are used up, the batch has {have} of {need} groups")
+        }
+        Notice::EmptyBatch { step, given, limit } => {
+            format!("step {step}: no group with a signal ({given} in a row, the run stops at {limit})")
+        }
+        Notice::EvalSkipped { version } => format!("version {version} is not scored: earlier evaluations still run"),
+        Notice::CheckpointSkipped { step } => {
+            format!("step {step} is not saved: the checkpoint before is still being written")
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the conductor remembers between events, for measuring and for early ends. Decides nothing
+//! that the rules decide.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use protocol::{LeaseId, VerifiedGroup, WeightVersion, WorkerId};
+use rounds::FinishCause;
+
+use crate::events::{Outcome, Party};
+use crate::run::actors::WorkCount;
+use crate::run::checkpoint::Draft;
+use crate::run::measure::Since;
+
+/// Steps over which the reward is averaged before it is held against the target.
+const REWARD_WINDOW_STEPS: usize = 10;
+/// Mean reward from which a task without a signal counts as solved, not as hopeless.
+const SOLVED_REWARD: f64 = 0.95;
+
+/// The conductor's memory.
+pub struct Progress {
+    pub(super) start: Instant,
+    pub(super) since: Since,
+    /// Busy time of workers and validators that earlier steps have had.
+    busy_seen: [Duration; 2],
+    pub(super) draft: Option<(Draft, Instant)>,
+    pub(super) publishing: Option<Instant>,
+    pub(super) trainer_idle: Option<Instant>,
+    /// The batch in training.
+    pub(super) batch: Vec<Arc<VerifiedGroup>>,
+    /// Who has been given which weights in this process.
+    pub(super) given: BTreeSet<(Party, WeightVersion)>,
+    /// Whose work a lease was in this process.
+    pub(super) leased: BTreeMap<LeaseId, WorkerId>,
+    /// Groups that validators look at.
+    pub(super) in_check: BTreeSet<LeaseId>,
+    rewards: VecDeque<f64>,
+    pub(super) early: Option<Outcome>,
+    pub(super) finished: Option<FinishCause>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            since: Since::now(),
+            busy_seen: [Duration::ZERO; 2],
+            draft: None,
+            publishing: None,
+            trainer_idle: Some(Instant::now()),
+            batch: Vec::new(),
+            given: BTreeSet::new(),
+            leased: BTreeMap::new(),
+            in_check: BTreeSet::new(),
+            rewards: VecDeque::new(),
+            early: None,
+            finished: None,
+        }
+    }
+}
+
+impl Progress {
+    /// Milliseconds of this process: the clock of all deadlines.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64 // 584 million years
+    }
+
+    /// A step ended: takes the actors' busy time and the mean reward into account.
+    pub(super) fn close_step(&mut self, work: &WorkCount) {
+        self.trainer_idle = Some(Instant::now());
+        let busy = [&work.generate_ns, &work.validate_ns].map(|ns| Duration::from_nanos(ns.load(Ordering::Relaxed)));
+        self.since.generated_for(busy[0] - self.busy_seen[0]);
+        self.since.validated_for(busy[1] - self.busy_seen[1]);
+        self.busy_seen = busy;
+        if let Some(mean) = self.since.reward_all_mean() {
+            self.rewards.push_back(mean);
+            if self.rewards.len() > REWARD_WINDOW_STEPS {
+                self.rewards.pop_front();
+            }
+        }
+    }
+
+    /// Whether nearly every rollout of late earned the whole reward: then no group can have a signal.
+    pub(super) fn is_solved(&self) -> bool {
+        self.mean_reward().is_some_and(|mean| mean >= SOLVED_REWARD)
+    }
+
+    /// Mean training reward over the last steps, groups without a signal included.
+    pub(super) fn mean_reward(&self) -> Option<f64> {
+        let window = &self.rewards;
+        (window.len() == REWARD_WINDOW_STEPS).then(|| window.iter().sum::<f64>() / window.len() as f64)
+    }
+}

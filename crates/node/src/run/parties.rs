@@ -1,0 +1,93 @@
+//! Who takes part in a run, and the terms that all of them sign under.
+//!
+//! Promise: the same run file gives the same keys, so a run resumed signs as it did before; a key
+//! never leaves the process.
+//! All parties of `essaim run` are threads of one process, so their keys are derived from the run's
+//! seed: what the signatures show here is that every message is checked as it would be from a stranger.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use model::{ModelConfig, Tokenizer};
+use protocol::{BeaconTerms, DtypeTerm, Hash, Keypair, RunTerms, SamplingTerms, ValidatorId, WorkerId};
+
+use crate::config::{self, Dtype, RunConfig};
+
+const SECRET_CONTEXT: &str = "essaim 2026 secret of a local run v1";
+
+/// The keys of a local run.
+pub struct Parties {
+    secret: Hash,
+    workers: u32,
+    validators: u32,
+}
+
+impl Parties {
+    /// The parties of a run file.
+    pub fn of(config: &RunConfig) -> Self {
+        let secret = blake3::derive_key(SECRET_CONTEXT, &config.run.seed.to_le_bytes());
+        Self { secret, workers: config.workers.count, validators: config.verify.validators }
+    }
+
+    /// What keys and the local beacon are derived from.
+    pub fn secret(&self) -> &Hash {
+        &self.secret
+    }
+
+    /// Signs leases and orders.
+    pub fn orchestrator(&self) -> Keypair {
+        Keypair::derive(&self.secret, "orchestrator", 0)
+    }
+
+    /// Signs updates.
+    pub fn trainer(&self) -> Keypair {
+        Keypair::derive(&self.secret, "trainer", 0)
+    }
+
+    /// Signs submissions.
+    pub fn worker(&self, id: WorkerId) -> Keypair {
+        Keypair::derive(&self.secret, "worker", id)
+    }
+
+    /// Signs verdicts.
+    pub fn validator(&self, id: ValidatorId) -> Keypair {
+        Keypair::derive(&self.secret, "validator", id)
+    }
+
+    /// A worker that the orchestrator plays itself, to plant known-bad groups among the others.
+    pub fn decoy(&self) -> (Keypair, WorkerId) {
+        (self.worker(self.workers), self.workers)
+    }
+
+    /// What all parties agree on before the first lease.
+    pub fn terms(
+        &self,
+        config: &RunConfig,
+        model: &ModelConfig,
+        tokenizer: &Tokenizer,
+        beacon: BeaconTerms,
+    ) -> Result<Arc<RunTerms>> {
+        Ok(Arc::new(RunTerms {
+            run_seed: protocol::run_seed(config.run.seed),
+            orchestrator: self.orchestrator().public(),
+            trainer: self.trainer().public(),
+            // The decoy's key is the last of them.
+            workers: (0..=self.workers).map(|id| self.worker(id).public()).collect(),
+            validators: (0..self.validators).map(|id| self.validator(id).public()).collect(),
+            group_size: u32::try_from(config.rollout.group_size)?,
+            check_ppm: config::ppm(config.verify.check_fraction),
+            sampling: SamplingTerms {
+                temperature: config.rollout.temperature,
+                max_new_tokens: u32::try_from(config.rollout.max_new_tokens)?,
+                context_max: u32::try_from(model.max_positions)?,
+                vocabulary: u32::try_from(model.vocab_size)?,
+                stop_tokens: tokenizer.eos_ids().to_vec(),
+                dtype: match config.rollout.dtype {
+                    Dtype::F32 => DtypeTerm::F32,
+                    Dtype::Bf16 => DtypeTerm::Bf16,
+                },
+            },
+            beacon,
+        }))
+    }
+}

@@ -1,0 +1,148 @@
+//! Takes a run up again from its last checkpoint and its log.
+//!
+//! Promise: what was settled when the run began (its rules, its terms) is settled still; only the
+//! number of steps may grow.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use model::Transformer;
+use protocol::{BeaconRound, RunTerms};
+use rounds::{Event as Rule, Rounds, RoundsConfig};
+
+use super::checkpoint::Checkpoint;
+use super::conductor::{Tally, Weights};
+use super::journal::Journal;
+use super::shelf::Shelf;
+use super::versions::Versions;
+use super::{Ready, Stage, beacon, conclude, learning, perform, setup, stage};
+use crate::cli::Context;
+use crate::config::RunConfig;
+use crate::events::{Event, Outcome, Recorded};
+use crate::run_dir::RunDir;
+use crate::store::EventLog;
+
+pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
+    let checkpoint = Checkpoint::all(&dir.checkpoints())?.pop();
+    let checkpoint = checkpoint.with_context(|| {
+        format!("{} has no checkpoint: it ended before RL began, so start it anew", dir.path().display())
+    })?;
+    let (stage, model) = stage(config, dir, context.stop.clone())?;
+    let log = EventLog::open(&stage.dir.events())?;
+    let ready = recall(&stage, model, &checkpoint, &log)?;
+    let mut journal = Journal::open(log, &stage.dir, &context.global);
+    journal.record(Event::RunResumed { step: checkpoint.step })?;
+    let ended = perform(&stage, ready, &mut journal);
+    conclude(&stage, &mut journal, ended)
+}
+
+/// What the log says of the time before.
+struct Recalled {
+    terms: Option<RunTerms>,
+    shelf: Shelf,
+    tally: Tally,
+    /// The last beacon round that the rules heard of.
+    round: BeaconRound,
+    /// Steps of the plan, where it was extended.
+    steps_max: u64,
+    /// Events that the checkpoint's rules have taken.
+    taken: u64,
+    position: u64,
+    replay: Vec<Rule>,
+}
+
+impl Recalled {
+    fn hear(&mut self, recorded: Recorded) {
+        self.shelf.recall(&recorded);
+        match recorded.event {
+            Event::TermsSet(set) => self.terms = Some(*set.terms),
+            Event::GroupReceived(group) => self.tally.received(&group),
+            Event::VerdictGiven(verdict) => self.tally.judged(&verdict),
+            // What the checkpoint's rules have behind them, nobody asks for again.
+            Event::GroupDropped { lease, .. } if self.position < self.taken => self.shelf.remove(lease),
+            Event::StepTrained(step) if self.position < self.taken => {
+                step.leases.iter().for_each(|lease| self.shelf.remove(*lease));
+            }
+            Event::Rules { rules } => {
+                match rules {
+                    Rule::Drawn { beacon, .. } | Rule::WeightsPublished { beacon, .. } => {
+                        self.round = self.round.max(beacon.round);
+                    }
+                    Rule::Extended { steps_max } => self.steps_max = steps_max,
+                    _ => {}
+                }
+                if self.position >= self.taken {
+                    self.replay.push(rules);
+                }
+                self.position += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Brings back the state of a checkpoint and what the log has after it.
+fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &EventLog) -> Result<Ready> {
+    let rounds = checkpoint.rules()?;
+    let rules = rounds.config();
+    let mut recalled = Recalled {
+        terms: None,
+        shelf: Shelf::default(),
+        tally: Tally::default(),
+        round: rules.beacon.round,
+        steps_max: rules.steps_max,
+        taken: rounds.events_taken(),
+        position: 0,
+        replay: Vec::new(),
+    };
+    log.replay(1, |recorded| {
+        recalled.hear(recorded);
+        anyhow::Ok(())
+    })?;
+    let Recalled { terms, shelf, tally, round, steps_max, replay, .. } = recalled;
+    let terms = Arc::new(terms.with_context(|| format!("{}: the log has no terms", stage.dir.path().display()))?);
+    same_rules(stage, &rounds)?;
+    same_terms(stage, &model, &terms)?;
+    let extended = extension(stage, steps_max)?;
+    let mut trainer = learning::rl_trainer(&stage.config, model)?;
+    trainer.load(&checkpoint.trainer())?;
+    let mut versions = Versions::new(rounds.steps_trained(), Weights::of(trainer.snapshot()));
+    for (version, folder) in checkpoint.older()? {
+        versions.keep(version, Weights::of(Transformer::load(&folder, &stage.device)?.snapshot()));
+    }
+    let beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), Some(round))?;
+    Ok(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, replay, extended })
+}
+
+fn same_rules(stage: &Stage, rounds: &Rounds) -> Result<()> {
+    let began = rounds.config();
+    let wanted = setup::rules(&stage.config, &stage.prompting, began.weights, began.beacon)?;
+    let wanted = RoundsConfig { steps_max: began.steps_max, ..wanted };
+    ensure!(
+        *began == wanted,
+        "the settings of {} were changed: a run goes on with the rules it began with (stop.steps may grow)",
+        stage.dir.path().display()
+    );
+    Ok(())
+}
+
+fn same_terms(stage: &Stage, model: &Transformer, began: &RunTerms) -> Result<()> {
+    let wanted = stage.parties.terms(&stage.config, model.config(), &stage.tokenizer, began.beacon)?;
+    ensure!(
+        *began == *wanted,
+        "the settings of {} were changed: everything in the run is signed under the terms it began with",
+        stage.dir.path().display()
+    );
+    Ok(())
+}
+
+/// More steps than the log's plan has, if the settings ask for them.
+fn extension(stage: &Stage, planned: u64) -> Result<Option<Rule>> {
+    let steps_max = stage.config.stop.steps;
+    ensure!(
+        steps_max >= planned,
+        "stop.steps: the run in {} was planned for {planned} steps, which can only grow; given {steps_max}",
+        stage.dir.path().display()
+    );
+    Ok((steps_max > planned).then_some(Rule::Extended { steps_max }))
+}
