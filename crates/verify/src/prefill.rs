@@ -230,7 +230,12 @@ fn wanted(parts: &[Part], pass: &[Piece]) -> Vec<Wanted> {
             let start = tokens.len() - ids.len();
             for at in range.start.max(start)..range.end {
                 let index = at - start;
-                wanted.push(Wanted { row: first + at - range.start, completion: *completion, index, token: ids[index] });
+                wanted.push(Wanted {
+                    row: first + at - range.start,
+                    completion: *completion,
+                    index,
+                    token: ids[index],
+                });
             }
         }
         first += range.len();

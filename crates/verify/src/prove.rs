@@ -86,3 +86,56 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: Hash = [4; 32];
+
+    #[test]
+    fn a_fingerprint_is_worked_out_by_hand() {
+        // One direction only: sign · 3 / 3 = ±1, which is ±2048 steps; the other row is twice the length.
+        let hidden = [3.0, 0.0, 0.0, 0.0, -6.0, 0.0];
+        let signs = agreed::signs(&SEED, 3);
+        let given = fingerprint(&hidden, 3, &SEED).unwrap();
+        assert_eq!(given.len(), 2 * agreed::PROJECTIONS);
+        for projection in 0..agreed::PROJECTIONS {
+            let sign = |i: usize| i16::from(signs[projection * 3 + i]);
+            assert_eq!(given[projection], 2048 * sign(0));
+            assert_eq!(given[agreed::PROJECTIONS + projection], -2048 * sign(1));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_keeps_within_its_range_and_takes_zeros() {
+        assert_eq!(fingerprint(&[0.0; 5], 5, &SEED).unwrap(), [0; agreed::PROJECTIONS]);
+        // All signs of the first row agree with the activations: √1000 = 31.6 is more than 16.
+        let hidden: Vec<f32> = agreed::signs(&SEED, 1000)[..1000].iter().map(|&sign| sign.into()).collect();
+        assert_eq!(fingerprint(&hidden, 1000, &SEED).unwrap()[0], i16::MAX);
+    }
+
+    #[test]
+    fn activations_are_rounded_to_the_nearest_bf16() {
+        // 1 + 2^-8 is half way between 1 and 1 + 2^-7, and goes to the even 1; a little more goes up.
+        let up = f32::from_bits(1.00390625f32.to_bits() + 1);
+        assert_eq!(hidden_bits(&[1.0, 1.00390625, up, -2.0]), [0x3f80, 0x3f80, 0x3f81, 0xc000]);
+    }
+
+    #[test]
+    fn every_thirty_two_tokens_have_a_proof() {
+        for (tokens, proofs) in [(0, 0), (1, 1), (32, 1), (33, 2)] {
+            let hidden: Vec<f32> = (0..tokens * 256).map(|i| (i as f32 * 0.37).sin()).collect();
+            let evidence = prove(&hidden, 256, &SEED).unwrap();
+            assert_eq!(evidence.activation_proof.len(), proofs * 258);
+            assert_eq!(evidence.fingerprint.len(), tokens * agreed::PROJECTIONS);
+        }
+    }
+
+    #[test]
+    fn activations_that_form_no_rows_are_refused() {
+        let error = VerifyError::NotWholeRows { width: 4, given: 6 };
+        assert_eq!(prove(&[0.0; 6], 4, &SEED), Err(error));
+        assert_eq!(prove(&[], 0, &SEED), Err(VerifyError::NotWholeRows { width: 0, given: 0 }));
+    }
+}

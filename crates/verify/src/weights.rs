@@ -16,7 +16,8 @@ const PART_VALUES: usize = 1 << 16;
 /// all little-endian. Parameters are hashed side by side.
 pub fn weights_hash(snapshot: &ModelSnapshot) -> Hash {
     let layout = snapshot.config().layout();
-    let parts: Vec<Hash> = layout.par_iter().zip(snapshot.values()).map(|(spec, values)| of_one(spec, values)).collect();
+    let parts: Vec<Hash> =
+        layout.par_iter().zip(snapshot.values()).map(|(spec, values)| of_one(spec, values)).collect();
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     for part in parts {
         hasher.update(&part);

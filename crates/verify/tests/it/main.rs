@@ -1,3 +1,5 @@
 //! Worker, prefill and validator against each other on a tiny model.
 
 mod prefill;
+mod worker;
+mod world;
