@@ -290,8 +290,9 @@ pub enum Action {
         /// The group's lease.
         lease: LeaseId,
     },
-    /// Have a validator check the group; answer with `VerdictSealed` or `VerdictFailed`. Asked again
-    /// of the same validator, it begins anew: seals of before are forgotten.
+    /// Have a validator check the group as drawn at [`crate::Rounds::drawn`]; answer with
+    /// `VerdictSealed` or `VerdictFailed`. Asked again of the same validator, it begins anew: seals of
+    /// before are forgotten.
     Check {
         /// The group's lease.
         lease: LeaseId,

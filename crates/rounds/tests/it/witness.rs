@@ -29,6 +29,8 @@ pub(crate) struct Witness {
     votes: BTreeMap<LeaseId, BTreeMap<ValidatorId, OutcomeKind>>,
     /// Who was asked for a seal and has not given it.
     unsealed: BTreeSet<(LeaseId, ValidatorId)>,
+    /// Seals that this process holds.
+    seals: BTreeSet<(LeaseId, ValidatorId)>,
 }
 
 impl Witness {
@@ -48,8 +50,15 @@ impl Witness {
     /// An event that the rules took.
     pub(crate) fn hears(&mut self, event: &Event) {
         match event {
-            Event::Started => self.unsealed.clear(),
-            Event::VerdictSealed { lease, validator } | Event::VerdictFailed { lease, validator, .. } => {
+            Event::Started => {
+                self.unsealed.clear();
+                self.seals.clear();
+            }
+            Event::VerdictSealed { lease, validator } => {
+                self.unsealed.remove(&(*lease, *validator));
+                self.seals.insert((*lease, *validator));
+            }
+            Event::VerdictFailed { lease, validator, .. } => {
                 self.unsealed.remove(&(*lease, *validator));
             }
             Event::VerdictRevealed { lease, validator, outcome } => {
@@ -69,8 +78,10 @@ impl Witness {
             Action::Check { lease, validator } => {
                 self.works(Peer::Validator(*validator));
                 self.unsealed.insert((*lease, *validator));
+                self.seals.remove(&(*lease, *validator));
             }
-            Action::Reveal { lease, .. } => {
+            Action::Reveal { lease, validator } => {
+                assert!(self.seals.contains(&(*lease, *validator)), "no seal of {validator} on {lease} is at hand");
                 let owed = self.unsealed.range((*lease, 0)..=(*lease, u32::MAX)).next();
                 assert_eq!(owed, None, "a seal is opened before all have sealed");
             }
