@@ -50,13 +50,13 @@ pub(crate) fn completion_max(terms: &SamplingTerms, prompt_tokens: usize) -> usi
 fn length(case: &Case, rollout: &Rollout) -> Result<(), Finding> {
     let given = rollout.completion_tokens.len();
     let limit = completion_max(&case.terms.sampling, rollout.prompt_tokens.len());
-    case.require(given > 0, of_rollout(Check::Limits, rollout.sample_index, 1, 0))?;
     case.require(given <= limit, of_rollout(Check::Limits, rollout.sample_index, whole(limit), whole(given)))
 }
 
 /// A completion ends with its first stop token, or at the longest length without any.
 ///
-/// Whether that stop token was drawn honestly is for the token rule to say.
+/// Whether that stop token was drawn honestly is for the token rule to say, and whether the longest
+/// length was passed for [`length`].
 fn finish(case: &Case, rollout: &Rollout) -> Result<(), Finding> {
     let terms = &case.terms.sampling;
     let tokens = &rollout.completion_tokens;
@@ -65,10 +65,10 @@ fn finish(case: &Case, rollout: &Rollout) -> Result<(), Finding> {
         Some(position) => (FinishReason::StopToken, position + 1),
         None => (FinishReason::Length, completion_max(terms, rollout.prompt_tokens.len())),
     };
-    let right = rollout.finish == reason;
+    let (right, given) = (rollout.finish == reason, tokens.len());
     let limit = if right { whole(end) } else { -1 };
-    let given = tokens.len();
-    case.require(right && given == end, of_rollout(Check::Finish, rollout.sample_index, limit, whole(given)))
+    let ended = if stop.is_some() { given == end } else { given >= end };
+    case.require(right && ended, of_rollout(Check::Finish, rollout.sample_index, limit, whole(given)))
 }
 
 /// Reward and exactness are what the grader says of these tokens.
