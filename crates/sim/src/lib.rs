@@ -7,4 +7,20 @@
 //! Never: looks at a clock, opens a socket, or lets one simulation touch another.
 #![forbid(unsafe_code)]
 
+mod cast;
+mod chance;
+mod error;
+mod letters;
 pub mod liars;
+mod memory;
+mod network;
+mod packet;
+mod report;
+mod simulation;
+mod sweep;
+mod world;
+
+pub use error::SimError;
+pub use network::{Faults, Misfortunes};
+pub use report::{Failure, Report, Row};
+pub use sweep::{Options, Trace, sweep, sweep_telling, trace};

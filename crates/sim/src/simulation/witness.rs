@@ -1,0 +1,281 @@
+//! What a simulation must keep to, watched from outside.
+//!
+//! Promise: knows who lies, which nobody inside does; whatever breaks a promise of the network is in the
+//! outcome's failures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{Check, LeaseId, Record, StepNumber, ValidatorId, VerifiedGroup, WorkerId};
+use rounds::{Action, OutcomeKind, Peer};
+
+use super::Simulation;
+use crate::cast::Cast;
+use crate::liars::Cheat;
+use crate::memory::HonestWorker;
+use crate::network::{Misfortunes, Node};
+use crate::world::GROUP_SIZE;
+
+/// Failures kept; more of them say nothing new.
+const FAILURES_MAX: usize = 8;
+
+/// A liar that was caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caught {
+    /// By what.
+    pub(crate) check: Check,
+    /// After so many of its rollouts (a worker), verdicts (a validator) or steps (the trainer).
+    pub(crate) after: u64,
+    /// Rollouts of a worker that were never trained on.
+    pub(crate) wasted: u64,
+}
+
+/// How a simulation ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) failures: Vec<String>,
+    /// Liars that could be caught.
+    pub(crate) liars: u64,
+    /// Liars who never had occasion to lie.
+    pub(crate) idle_liars: u64,
+    pub(crate) caught: Vec<Caught>,
+    /// Lying groups that were trained on before their maker was caught.
+    pub(crate) lies_trained: u64,
+    pub(crate) groups_trained: u64,
+    pub(crate) verdicts: u64,
+    pub(crate) plants: u64,
+    /// Rests of honest parties, which end.
+    pub(crate) honest_rests: u64,
+    pub(crate) steps: StepNumber,
+    pub(crate) virtual_ms: u64,
+    pub(crate) misfortunes: Misfortunes,
+}
+
+/// The watcher.
+pub(super) struct Witness {
+    liars: BTreeMap<Node, Cheat>,
+    outcome: Outcome,
+    caught: BTreeMap<Node, (Check, u64)>,
+    workers: BTreeMap<LeaseId, WorkerId>,
+    ended: BTreeSet<LeaseId>,
+    batches: BTreeMap<StepNumber, Vec<LeaseId>>,
+    /// Rollouts sent by workers, verdicts given by validators, steps made by the trainer.
+    done: BTreeMap<Node, u64>,
+    trained_from: BTreeMap<WorkerId, u64>,
+    said: BTreeMap<LeaseId, BTreeMap<ValidatorId, OutcomeKind>>,
+    /// Lies known to be lies, by lease.
+    lies: BTreeSet<LeaseId>,
+}
+
+impl Witness {
+    pub(super) fn new(cast: &Cast) -> Self {
+        let workers = cast.lying_workers.iter().map(|(&id, &cheat)| (Node::Worker(id), cheat));
+        let validators = cast.lying_validators.iter().map(|(&id, &cheat)| (Node::Validator(id), cheat));
+        let trainer = cast.poisoner.then_some((Node::Trainer, Cheat::PoisonedUpdate));
+        Self {
+            liars: workers.chain(validators).chain(trainer).collect(),
+            outcome: Outcome::default(),
+            caught: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            batches: BTreeMap::new(),
+            done: BTreeMap::new(),
+            trained_from: BTreeMap::new(),
+            said: BTreeMap::new(),
+            lies: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn fail(&mut self, what: String) {
+        if self.outcome.failures.len() < FAILURES_MAX {
+            self.outcome.failures.push(what);
+        }
+    }
+
+    pub(super) fn planted(&mut self) {
+        self.outcome.plants += 1;
+    }
+
+    pub(super) fn submitted(&mut self, worker: WorkerId) {
+        *self.done.entry(Node::Worker(worker)).or_default() += u64::from(GROUP_SIZE);
+    }
+
+    pub(super) fn judged(&mut self, lease: LeaseId, validator: ValidatorId, outcome: OutcomeKind) {
+        *self.done.entry(Node::Validator(validator)).or_default() += 1;
+        self.outcome.verdicts += 1;
+        self.said.entry(lease).or_default().insert(validator, outcome);
+    }
+
+    /// A verdict came that was no verdict.
+    pub(super) fn refused(&mut self, validator: ValidatorId) {
+        *self.done.entry(Node::Validator(validator)).or_default() += 1;
+    }
+
+    /// Checks what the rules promise of each action, once: replays do not come here.
+    pub(super) fn see(&mut self, action: &Action) {
+        match action {
+            Action::Lease(lease) => drop(self.workers.insert(lease.lease, lease.worker)),
+            Action::DropGroup { lease, .. } => self.end(*lease),
+            Action::TrainBatch(batch) => self.see_batch(batch),
+            Action::Fine { party, lease, check } => self.see_fine(*party, *lease, *check),
+            Action::Suspend { party } => self.see_rest(*party),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, lease: LeaseId) {
+        if !self.ended.insert(lease) {
+            self.fail(format!("lease {lease} ends twice"));
+        }
+    }
+
+    fn see_batch(&mut self, batch: &rounds::Batch) {
+        if let Some(before) = self.batches.insert(batch.step, batch.leases.clone()) {
+            if before != batch.leases {
+                self.fail(format!("step {} is to be made of other groups than at first", batch.step));
+            }
+            return;
+        }
+        *self.done.entry(Node::Trainer).or_default() += 1;
+        for &lease in &batch.leases {
+            self.end(lease);
+            self.outcome.groups_trained += 1;
+            let Some(&worker) = self.workers.get(&lease) else { continue };
+            *self.trained_from.entry(worker).or_default() += 1;
+            if self.caught.contains_key(&Node::Worker(worker)) && !self.is_silent(worker) {
+                self.fail(format!("step {} learns from worker {worker}, who was fined", batch.step));
+            }
+        }
+    }
+
+    fn is_silent(&self, worker: WorkerId) -> bool {
+        self.liars.get(&Node::Worker(worker)) == Some(&Cheat::Withheld)
+    }
+
+    fn see_fine(&mut self, party: Peer, lease: Option<LeaseId>, check: Check) {
+        let node = match party {
+            Peer::Worker(id) => Node::Worker(id),
+            Peer::Validator(id) => Node::Validator(id),
+        };
+        match self.liars.get(&node) {
+            None => self.fail(format!("{node} is honest and was fined for {check} (lease {lease:?})")),
+            Some(Cheat::ColludingValidator | Cheat::OtherWeights) => self.catch(node, check),
+            Some(cheat) if cheat.expected().contains(&check) => self.catch(node, check),
+            Some(cheat) => {
+                self.fail(format!("{node} was fined for {check}; {cheat} should fail {:?}", cheat.expected()));
+                self.catch(node, check);
+            }
+        }
+    }
+
+    fn see_rest(&mut self, party: Peer) {
+        match party {
+            Peer::Worker(id) if self.is_silent(id) => {
+                let node = Node::Worker(id);
+                if !self.caught.contains_key(&node) {
+                    self.catch(node, Check::Withheld);
+                }
+            }
+            Peer::Worker(id) if self.liars.contains_key(&Node::Worker(id)) => {}
+            _ => self.outcome.honest_rests += 1,
+        }
+    }
+
+    /// Somebody was caught, rightly or wrongly.
+    pub(super) fn catch(&mut self, node: Node, check: Check) {
+        if !self.liars.contains_key(&node) {
+            self.fail(format!("{node} is honest and was accused of {check}"));
+        }
+        let after = self.done.get(&node).copied().unwrap_or(0);
+        self.caught.entry(node).or_insert((check, after));
+    }
+
+    pub(super) fn lied(&mut self, lease: LeaseId) {
+        if self.lies.insert(lease) {
+            self.outcome.lies_trained += 1;
+        }
+    }
+
+    /// Whether every liar is caught, or cannot lie any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.liars.keys().all(|&node| self.caught.contains_key(&node) || self.is_idle(node))
+    }
+
+    /// Colluders lie for their friends only. One has had no occasion if it never spoke for a friend where
+    /// an honest validator spoke too, and no friend is left.
+    fn is_idle(&self, node: Node) -> bool {
+        let Node::Validator(colluder) = node else { return false };
+        if self.liars.get(&node) != Some(&Cheat::ColludingValidator) {
+            return false;
+        }
+        let friends_left =
+            self.liars.keys().any(|&node| matches!(node, Node::Worker(_)) && !self.caught.contains_key(&node));
+        !friends_left && !self.said.keys().any(|&lease| self.was_contradicted(colluder, lease))
+    }
+
+    fn was_contradicted(&self, colluder: ValidatorId, lease: LeaseId) -> bool {
+        let Some(said) = self.said.get(&lease) else { return false };
+        let is_friend = self.workers.get(&lease).is_some_and(|&worker| self.liars.contains_key(&Node::Worker(worker)));
+        let honest = |id: &ValidatorId| !self.liars.contains_key(&Node::Validator(*id));
+        let others = said.iter().any(|(id, outcome)| honest(id) && matches!(outcome, OutcomeKind::Invalid(_)));
+        is_friend && others && said.get(&colluder) == Some(&OutcomeKind::Valid)
+    }
+
+    /// The verdict on the simulation itself.
+    pub(super) fn conclude(mut self, steps: StepNumber, virtual_ms: u64, misfortunes: Misfortunes) -> Outcome {
+        let liars: Vec<(Node, Cheat)> = self.liars.iter().map(|(&node, &cheat)| (node, cheat)).collect();
+        for (node, cheat) in liars {
+            // A colluder's friends are there to be lied for, not to be counted.
+            let counts = matches!(node, Node::Validator(_)) || cheat != Cheat::OtherWeights || !self.has_colluders();
+            match self.caught.get(&node).copied() {
+                Some((check, after)) => {
+                    let caught = Caught { check, after, wasted: self.wasted(node) };
+                    self.outcome.liars += u64::from(counts);
+                    self.outcome.caught.extend(counts.then_some(caught));
+                }
+                None if self.is_idle(node) => self.outcome.idle_liars += 1,
+                None => {
+                    self.outcome.liars += u64::from(counts);
+                    self.fail(format!("{node} lies ({cheat}) and was not caught"));
+                }
+            }
+        }
+        self.outcome.steps = steps;
+        self.outcome.virtual_ms = virtual_ms;
+        self.outcome.misfortunes = misfortunes;
+        self.outcome
+    }
+
+    fn has_colluders(&self) -> bool {
+        self.liars.values().any(|cheat| *cheat == Cheat::ColludingValidator)
+    }
+
+    fn wasted(&self, node: Node) -> u64 {
+        let Node::Worker(id) = node else { return 0 };
+        let trained = self.trained_from.get(&id).copied().unwrap_or(0) * u64::from(GROUP_SIZE);
+        self.done.get(&node).copied().unwrap_or(0).saturating_sub(trained)
+    }
+}
+
+impl Simulation {
+    /// Holds a group of a lying worker, about to be trained on, against what an honest one would have sent.
+    pub(super) fn witness_lie(&mut self, group: &VerifiedGroup) {
+        let lease = &group.group().lease;
+        if !self.cast.lying_workers.contains_key(&lease.worker) {
+            return;
+        }
+        if self.honest_root(group) != group.verdicts().first().map(|verdict| verdict.body.root) {
+            self.witness.lied(lease.lease);
+        }
+    }
+
+    fn honest_root(&self, group: &VerifiedGroup) -> Option<protocol::Hash> {
+        let lease = &group.group().lease;
+        let mut worker = HonestWorker::new(self.world.clone(), lease.worker, true);
+        let weights = self.world.weights(lease.weight_version);
+        verify::WorkerActor::weights(&mut worker, lease.weight_version, &weights.snapshot).ok()?;
+        let signed =
+            protocol::Signed::new(lease.clone(), &self.world.terms.id(), &self.world.orchestrator_keys()).ok()?;
+        let bytes = worker.answer(&signed).ok()?.bytes.ok()?;
+        Some(*protocol::Submission::decode(&bytes).ok()?.root())
+    }
+}
