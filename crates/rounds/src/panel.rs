@@ -45,13 +45,16 @@ pub(crate) enum SeatState {
     Voted(Option<Check>),
     /// It was overdue, and may be asked again if nobody else is left.
     Silent,
-    /// It could not check the group, or was fined.
+    /// It found fault and was fined since. That is no vote, but the signed verdict is in the world,
+    /// and the trainer takes only what more verdicts call valid than invalid.
+    Struck,
+    /// It could not check the group, or was fined before it had found fault.
     Void,
 }
 
 impl SeatState {
     fn is_live(self) -> bool {
-        !matches!(self, Self::Silent | Self::Void)
+        !matches!(self, Self::Silent | Self::Struck | Self::Void)
     }
 
     fn is_open(self) -> bool {
@@ -64,6 +67,8 @@ impl SeatState {
 pub(crate) struct Votes {
     pub(crate) valid: usize,
     pub(crate) invalid: usize,
+    /// Verdicts of fined validators that call the group invalid.
+    pub(crate) struck: usize,
 }
 
 /// What follows from the votes.
@@ -91,21 +96,20 @@ impl Votes {
     ///   party pays
     /// - else so many more are asked as the stronger side lacks to a quorum
     /// - with nobody left to ask the majority decides on the group alone, and a tie drops it
+    /// - whatever is accepted has more verdicts for it than against it, struck ones included
     pub(crate) fn ruling(self, unfined: usize, nobody_left: bool) -> Ruling {
-        let Self { valid, invalid } = self;
+        let Self { valid, invalid, struck } = self;
         let quorum = unfined.min(JURY_MAX) / 2 + 1;
-        if valid > 0 && invalid == 0 {
-            Ruling::Accept
-        } else if invalid >= quorum {
-            Ruling::Lie
-        } else if valid >= quorum {
-            Ruling::AcceptAgainstLiars
-        } else if !nobody_left {
-            Ruling::More((quorum - valid.max(invalid)) as u32) // ≤ JURY_MAX
-        } else if valid > invalid {
-            Ruling::Accept
-        } else {
-            Ruling::Undecided
+        let against = invalid + struck;
+        let agreed = invalid == 0 || valid >= quorum;
+        match () {
+            () if invalid >= quorum => Ruling::Lie,
+            () if agreed && valid > against && invalid > 0 => Ruling::AcceptAgainstLiars,
+            () if agreed && valid > against => Ruling::Accept,
+            () if !nobody_left && agreed => Ruling::More((against + 1 - valid) as u32), // ≤ seats
+            () if !nobody_left => Ruling::More((quorum - valid.max(invalid)) as u32),   // ≤ JURY_MAX
+            () if valid > against => Ruling::Accept,
+            () => Ruling::Undecided,
         }
     }
 }
@@ -153,7 +157,11 @@ impl Panel {
     /// A fined validator loses its seat and its vote. Says whether it had one.
     pub(crate) fn expel(&mut self, validator: ValidatorId) -> bool {
         let lost = self.seats.iter_mut().filter(|seat| seat.validator == validator && seat.state.is_live());
-        lost.map(|seat| seat.state = SeatState::Void).count() > 0
+        let strike = |seat: &mut Seat| {
+            let found_fault = matches!(seat.state, SeatState::Voted(Some(_)));
+            seat.state = if found_fault { SeatState::Struck } else { SeatState::Void };
+        };
+        lost.map(strike).count() > 0
     }
 
     /// Everybody has sealed: opens all seals and says whose.
@@ -186,9 +194,12 @@ impl Panel {
     }
 
     pub(crate) fn votes(&self) -> Votes {
-        let votes = self.seats.iter().filter(|seat| matches!(seat.state, SeatState::Voted(_))).count();
-        let invalid = self.who_found_fault().count();
-        Votes { valid: votes - invalid, invalid }
+        let count = |state: fn(SeatState) -> bool| self.seats.iter().filter(|seat| state(seat.state)).count();
+        Votes {
+            valid: count(|state| state == SeatState::Voted(None)),
+            invalid: count(|state| matches!(state, SeatState::Voted(Some(_)))),
+            struck: count(|state| state == SeatState::Struck),
+        }
     }
 
     fn who_found_fault(&self) -> impl Iterator<Item = (ValidatorId, Check)> + '_ {
@@ -230,7 +241,7 @@ mod tests {
     use super::*;
 
     fn ruling(valid: usize, invalid: usize, unfined: usize, nobody_left: bool) -> Ruling {
-        Votes { valid, invalid }.ruling(unfined, nobody_left)
+        Votes { valid, invalid, struck: 0 }.ruling(unfined, nobody_left)
     }
 
     #[test]
@@ -266,6 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn verdicts_of_fined_validators_do_not_count_but_must_be_outnumbered() {
+        let ruling = |valid, struck, nobody_left| Votes { valid, invalid: 0, struck }.ruling(3, nobody_left);
+        assert_eq!(ruling(1, 1, false), Ruling::More(1));
+        assert_eq!(ruling(1, 1, true), Ruling::Undecided);
+        assert_eq!(ruling(2, 1, true), Ruling::Accept);
+        // A quorum of two against one accuser and one who was fined.
+        let votes = Votes { valid: 2, invalid: 1, struck: 1 };
+        assert_eq!(votes.ruling(3, false), Ruling::More(1));
+        assert_eq!(votes.ruling(3, true), Ruling::Undecided);
+        assert_eq!(Votes { valid: 3, ..votes }.ruling(3, false), Ruling::AcceptAgainstLiars);
+    }
+
+    #[test]
     fn large_juries_are_bounded() {
         assert_eq!(ruling(0, 1, 1000, false), Ruling::More(7));
         assert_eq!(ruling(0, 8, 1000, false), Ruling::Lie);
@@ -290,8 +314,9 @@ mod tests {
         let mut panel = Panel { worker: 0, group, leased_at, drawn, wanted: 4, seats };
         assert_eq!(panel.charge(), Some(Check::Fingerprint));
         assert_eq!((panel.who_said_valid(), panel.who_said_invalid()), (vec![1], vec![4, 2, 0]));
-        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 3 });
+        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 3, struck: 0 });
         assert!(panel.expel(0) && !panel.expel(0), "a vote is lost once");
+        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 2, struck: 1 });
         assert_eq!(panel.charge(), Some(Check::Reward), "now a tie, and it was named first");
     }
 }

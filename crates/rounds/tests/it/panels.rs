@@ -224,6 +224,29 @@ fn fined_validator_loses_its_seats_and_its_votes_everywhere() {
 }
 
 #[test]
+fn accepted_group_has_more_verdicts_for_it_than_against_it_fined_validators_included() {
+    let mut run = started(RoundsConfig { prompts_per_step: 2, ..panel_of(3) });
+    let liar = first_asked(&mut run, 0)[0];
+    let second = asked(&votes(&mut run, 0, liar, invalid(0, liar)))[0];
+    let third = 3 - liar - second;
+    // The accuser is fined for something else: its place is taken by the third.
+    run.tells(good(1, 0));
+    let words = run.tells(drawn(1));
+    let mut now = words[0].rsplit(' ').next().unwrap().parse().unwrap();
+    while now != liar {
+        now = asked(&run.told(&silent(1, now)))[0]; // until it is the liar's turn on lease 1
+    }
+    let mismatch = Event::VerdictFailed { lease: 1, validator: liar, check: Some(Check::SealMismatch) };
+    assert!(run.tells(mismatch).contains(&format!("check 0 by {third}")));
+    run.tells(sealed(0, second));
+    run.tells(sealed(0, third));
+    assert!(run.tells(valid(0, second)).is_empty());
+    run.tells(unchecked(0, third));
+    assert!(!run.0.is_in_check(0), "one for, one against by a fined validator, nobody left");
+    assert_eq!(run.0.buffered().len(), 0);
+}
+
+#[test]
 fn run_without_validators_ends_after_the_step_in_training() {
     let mut run = started(RoundsConfig { mode: Mode::Async, ..panel_of(1) });
     run.hears(good(0, 0));

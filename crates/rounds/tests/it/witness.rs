@@ -136,11 +136,14 @@ impl Witness {
         self.batches.push(batch.leases.clone());
     }
 
-    /// Somebody found the group valid, and if it is a lie then only liars did.
+    /// More verdicts call the group valid than invalid, or the trainer's door stays shut; and if it is
+    /// a lie then only liars called it valid.
     fn sees_trained(&mut self, lease: LeaseId) {
-        let votes = self.votes[&lease].iter().filter(|(_, outcome)| **outcome == OutcomeKind::Valid);
-        let valid: Vec<Peer> = votes.map(|(&validator, _)| Peer::Validator(validator)).collect();
-        assert!(!valid.is_empty(), "lease {lease} is trained on unchecked");
+        let votes = &self.votes[&lease];
+        let invalid = votes.values().filter(|outcome| matches!(outcome, OutcomeKind::Invalid(_))).count();
+        let valid = votes.iter().filter(|(_, outcome)| **outcome == OutcomeKind::Valid);
+        let valid: Vec<Peer> = valid.map(|(&validator, _)| Peer::Validator(validator)).collect();
+        assert!(valid.len() > invalid, "lease {lease} is trained on with {} to {invalid} verdicts", valid.len());
         if self.is_lie(lease) {
             assert!(valid.iter().all(|party| self.liars.contains(party)), "{valid:?}");
             self.lies_trained += 1;
