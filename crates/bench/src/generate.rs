@@ -83,7 +83,14 @@ fn generate(
     for id in first..first + prompts {
         let prompt: Arc<[u32]> = (0..prompt_tokens as u64).map(|i| ((id * 131 + i * 17) % 500) as u32).collect();
         let seeds = (0..samples).map(|sample| seed(id, sample)).collect();
-        engine.submit(Request { id, prompt, seeds, sampling: sampling(new_tokens), want_hidden: false, weight_version: None })?;
+        engine.submit(Request {
+            id,
+            prompt,
+            seeds,
+            sampling: sampling(new_tokens),
+            want_hidden: false,
+            weight_version: None,
+        })?;
     }
     let mut tokens = 0;
     while !engine.is_idle() {

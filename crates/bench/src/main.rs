@@ -10,6 +10,7 @@ mod pairs;
 mod shapes;
 mod step;
 mod table;
+mod verify;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -34,16 +35,28 @@ enum What {
     HeadMemory(head_memory::HeadMemoryArguments),
     /// A whole run of `essaim`: seconds to a reward, samples per second.
     Learn(learn::LearnArguments),
+    /// Cost of proofs and checks beside generation.
+    Verify(verify::VerifyArguments),
     /// Pairs with the peers, medians, and the table.
     All(pairs::PairsArguments),
 }
 
+/// As the `essaim` binary does it.
+fn keep_freed_pages() {
+    /// `mi_option_purge_delay` of mimalloc 2, in milliseconds.
+    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+    // SAFETY: no other thread runs yet, and an unknown option is ignored.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 1_000) };
+}
+
 fn main() -> Result<()> {
+    keep_freed_pages();
     let line = match Cli::parse().what {
         What::Step(arguments) => step::measure(&arguments)?,
         What::Generate(arguments) => generate::measure(&arguments)?,
         What::HeadMemory(arguments) => head_memory::measure(&arguments)?,
         What::Learn(arguments) => learn::measure(&arguments)?,
+        What::Verify(arguments) => verify::measure(&arguments)?,
         What::All(arguments) => return pairs::run(&arguments),
     };
     println!("{line}");

@@ -33,7 +33,7 @@ fn model(snapshot: &ModelSnapshot, dtype: WeightDtype) -> InferenceModel {
 /// Forty samples of one prompt, decoded together, some of them driven out of a small cache.
 fn generate(model: InferenceModel, prompt: &Arc<[u32]>) -> Vec<Completion> {
     let config =
-        EngineConfig { kv_blocks: 300, block_size: 8, max_running: 40, prefill_chunk_tokens: 13, max_context: 200 };
+        EngineConfig { kv_blocks: 150, block_size: 8, max_running: 40, prefill_chunk_tokens: 13, max_context: 200 };
     let mut engine = Engine::new(model, 1, config, None).expect("the configuration is valid");
     let sampling = Sampling { temperature: 0.8, stop_tokens: vec![5], ..Sampling::new(70) };
     let seeds = (0..40).map(|number| [number; 32]).collect();
