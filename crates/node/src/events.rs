@@ -353,6 +353,8 @@ pub struct PhaseSeconds {
     pub step: f64,
     /// Busy time of all workers together since the last step, proofs included.
     pub generate: f64,
+    /// The part of it that went into proofs and grades.
+    pub prove: f64,
     /// Busy time of all validators together since the last step.
     pub validate: f64,
     /// Trainer idle, waiting for a batch.

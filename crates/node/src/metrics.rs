@@ -73,7 +73,9 @@ pub const METRICS: &[Metric] = &[
         m.peak_memory_bytes as f64 / (1u64 << 30) as f64
     }),
     metric("time/step", "seconds from the end of the last step to the end of this one", |m| m.time.step),
-    metric("time/generate", "seconds that the engine was busy since the last step", |m| m.time.generate),
+    metric("time/generate", "seconds that workers were busy since the last step", |m| m.time.generate),
+    metric("time/prove", "seconds of it that went into proofs and grades", |m| m.time.prove),
+    metric("time/validate", "seconds that validators were busy since the last step", |m| m.time.validate),
     metric("time/wait_for_batch", "seconds that the trainer waited for a batch", |m| m.time.wait_for_batch),
     metric("time/pack", "seconds of packing", |m| m.time.pack),
     metric("time/forward_backward", "seconds of forward and backward passes", |m| m.time.forward_backward),

@@ -3,11 +3,15 @@
 //! Promise: made from the view alone; every number says its unit in its name or its doc, and a
 //! number that was not measured is absent rather than zero.
 
+mod verification;
+
 use crate::events::{EvalFinished, EvalStage, Outcome, PhaseSeconds};
 use crate::machine::Machine;
 use crate::view::RunView;
 use serde::Serialize;
 use std::collections::BTreeMap;
+pub(crate) use verification::percent;
+pub use verification::{CaughtLiar, Groups, Liar, Seconds, Verification};
 
 /// `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,10 +30,12 @@ pub struct Summary {
     pub tokens: Tokens,
     /// Rollouts trained on.
     pub rollouts_trained: u64,
-    /// Groups that came back and were graded.
+    /// Groups that passed their checks.
     pub groups: u64,
     /// Groups not trained on, by reason.
     pub groups_dropped: BTreeMap<&'static str, u64>,
+    /// What was checked, and who was caught.
+    pub verification: Verification,
     /// Seconds by phase, summed over the steps; in `async` mode `generate` overlaps the others.
     pub phase_seconds: PhaseSeconds,
     /// Seconds of the supervised warm-up's steps.
@@ -146,6 +152,7 @@ impl Summary {
             staleness: staleness(view),
             tokens_trained_per_second: crate::metrics::per_second(trained, phase_seconds.step),
             tokens_generated_per_second: crate::metrics::per_second(generated, phase_seconds.generate),
+            verification: Verification::of(view, &phase_seconds),
             phase_seconds,
             wait_seconds: waits(view),
             peak_memory_bytes: steps().map(|m| m.peak_memory_bytes).max().unwrap_or(0),
@@ -183,7 +190,7 @@ impl Summary {
             "  staleness        mean {:.2}, largest {} versions; {} groups dropped for it\n",
             self.staleness.mean, self.staleness.max, self.staleness.dropped_groups
         );
-        text
+        text + &self.verification.to_text()
     }
 }
 
@@ -191,6 +198,7 @@ fn phases(view: &RunView) -> PhaseSeconds {
     view.steps.values().fold(PhaseSeconds::default(), |sum, m| PhaseSeconds {
         step: sum.step + m.time.step,
         generate: sum.generate + m.time.generate,
+        prove: sum.prove + m.time.prove,
         validate: sum.validate + m.time.validate,
         wait_for_batch: sum.wait_for_batch + m.time.wait_for_batch,
         pack: sum.pack + m.time.pack,

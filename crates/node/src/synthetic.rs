@@ -1,7 +1,20 @@
 //! A made-up run as events, for tests of everything that is drawn from events.
 
+use protocol::{Check, RejectReason};
+
 use crate::events::*;
 use crate::machine::Machine;
+
+/// Three of ten workers lie.
+const LIARS: &str = "
+[workers]
+count = 10
+cheat = [
+    { worker = 3, cheat = \"int8_weights\" },
+    { worker = 6, cheat = \"malformed_message\" },
+    { worker = 9, cheat = \"best_of_n\" },
+]
+";
 
 /// Events of a run of `steps` steps that learns; the same every time.
 pub(crate) fn run(steps: u64) -> Vec<Recorded> {
@@ -24,7 +37,12 @@ pub(crate) fn run(steps: u64) -> Vec<Recorded> {
         let progress = step as f64 / steps as f64;
         for group in 0..3 {
             log.at(20, lease(step * 16 + group));
-            log.at(60, accepted(step * 16 + group, progress));
+            log.at(55, received(step * 16 + group, 0));
+            log.at(3, verdict(step * 16 + group, 0, protocol::Outcome::Valid));
+            log.at(2, accepted(step * 16 + group, progress));
+        }
+        if step == 2 {
+            caught(&mut log);
         }
         if step % 3 == 0 {
             let (lease, reason) = (step * 16, DropReason::EqualRewards);
@@ -77,7 +95,7 @@ fn started(steps: u64) -> Event {
     Event::RunStarted(RunStarted {
         name: "spell-backward".to_owned(),
         program_version: "0.1.0".to_owned(),
-        config_toml: crate::config::DEFAULT_RUN.to_owned(),
+        config_toml: crate::config::DEFAULT_RUN.to_owned() + LIARS,
         steps_max: steps,
         sft_steps_max: 40,
         parameter_count: 407_040,
@@ -132,6 +150,34 @@ fn accepted(lease: u64, progress: f64) -> Event {
     })
 }
 
+fn received(lease: u64, worker: u32) -> Event {
+    Event::GroupReceived(GroupReceived { lease, worker, rollouts: 16, tokens: 64, bytes: 9_000 })
+}
+
+fn verdict(lease: u64, worker: u32, outcome: protocol::Outcome) -> Event {
+    let (validator, rollouts_checked, tokens_checked, rollouts) = (0, 4, 16, 16);
+    Event::VerdictGiven(VerdictGiven { lease, worker, validator, rollouts_checked, tokens_checked, rollouts, outcome })
+}
+
+/// One liar found by a validator, one by the desk.
+fn caught(log: &mut Log) {
+    let check = Check::Fingerprint;
+    let reason = RejectReason { check, sample_index: Some(1), position: None, limit: 1_500, given: 9_120 };
+    log.at(1, received(40, 3));
+    log.at(1, verdict(40, 3, protocol::Outcome::Invalid(reason)));
+    let fined = |worker, check, reason: Option<RejectReason>, words: &str, cheat: &str, handed_in| {
+        let (party, lease) = (Party::Worker(worker), Some(40));
+        let (words, cheat) = (words.to_owned(), Some(cheat.to_owned()));
+        Event::Fined(Fined { party, lease, check, reason, words, cheat, handed_in })
+    };
+    log.at(1, fined(3, check, Some(reason), &reason.to_string(), "int8_weights", 16));
+    log.at(1, Event::GroupDropped { lease: 40, reason: DropReason::WorkerBanned });
+    let words = "the message of 31 bytes is no record <i>".to_owned();
+    log.at(1, Event::GroupRefused { worker: 6, lease: None, words: words.clone() });
+    log.at(1, fined(6, Check::Malformed, None, &words, "malformed_message", 0));
+    log.at(1, Event::PlantAnswered { plant: 0, validator: 0, caught: true });
+}
+
 fn trained(step: u64, progress: f64) -> Event {
     let reward = (score(progress) + 0.05 * wobble(step, 1)).clamp(0.0, 1.0);
     let spread = |mean: f64, std: f64, min: f64, max: f64| Spread { mean, std, min, max };
@@ -158,6 +204,7 @@ fn trained(step: u64, progress: f64) -> Event {
         time: PhaseSeconds {
             step: 0.78 + 0.06 * wobble(step, 5),
             generate: 0.41,
+            prove: 0.004,
             validate: 0.05,
             wait_for_batch: 0.09,
             pack: 0.01,

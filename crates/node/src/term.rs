@@ -7,8 +7,8 @@
 use crate::cli::Global;
 use crate::events::{EvalFinished, EvalStage, Event, Recorded, SftStep, StepMetrics};
 use crate::metrics::per_second;
-use crate::summary::{Summary, count, duration};
-use crate::view::RunView;
+use crate::summary::{CaughtLiar, Summary, count, duration, percent};
+use crate::view::{Caught, RunView, Trust};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 
@@ -53,6 +53,7 @@ impl Screen {
             Self::Json => json_line(recorded).iter().for_each(|line| say(line)),
             Self::Quiet => match &recorded.event {
                 Event::Warning { message } => eprintln!("warning: {message}"),
+                Event::Fined(_) => view.trust.fined.last().into_iter().for_each(|caught| eprintln!("{}", fine_line(caught))),
                 Event::RunFinished(_) => say(Summary::of(view).to_text().trim_end()),
                 _ => {}
             },
@@ -179,9 +180,36 @@ fn notice(view: &RunView, event: &Event) -> Option<String> {
         Event::RunResumed { step } => Some(format!("resumed after step {step}")),
         Event::EvalFinished(eval) => Some(eval_line(eval)),
         Event::Warning { message } => Some(format!("warning: {message}")),
+        Event::Fined(_) => view.trust.fined.last().map(fine_line),
+        Event::Suspended { party } => Some(format!("{party} rests for a while: it does not answer (no fine)")),
         Event::RunFinished(_) => Some(Summary::of(view).to_text().trim_end().to_owned()),
         _ => None,
     }
+}
+
+fn fine_line(caught: &Caught) -> String {
+    let word = if caught.fined.cheat.is_some() { "caught" } else { "FINED" };
+    format!("{word}: {}", CaughtLiar::of(caught).in_words())
+}
+
+/// What the checks found so far; empty before the first verdict.
+fn trust_text(trust: &Trust) -> String {
+    if trust.verdicts == 0 && trust.fined.is_empty() {
+        return String::new();
+    }
+    let share = trust.rollouts_checked as f64 / trust.rollouts.max(1) as f64;
+    let mut text = format!(
+        "  checked {}  valid {}  invalid {}  unchecked {}",
+        percent(Some(share)),
+        trust.groups_valid,
+        trust.groups_invalid,
+        trust.groups_unchecked
+    );
+    if !trust.fined.is_empty() {
+        let names: Vec<String> = trust.fined.iter().map(|caught| caught.fined.party.to_string()).collect();
+        text += &format!("  fined {}: {}", names.len(), names.join(", "));
+    }
+    text
 }
 
 fn eval_line(eval: &EvalFinished) -> String {
@@ -215,6 +243,7 @@ pub struct Live {
     bar: ProgressBar,
     reward: ProgressBar,
     state: ProgressBar,
+    trust: ProgressBar,
     waits: ProgressBar,
 }
 
@@ -233,6 +262,7 @@ impl Live {
             bar: lines.add(bar),
             reward: lines.add(text()),
             state: lines.add(text()),
+            trust: lines.add(text()),
             waits: lines.add(text()),
             lines,
         }
@@ -243,7 +273,7 @@ impl Live {
             Event::StepTrained(trained) => self.step(view, &trained.metrics),
             Event::SftStep(step) => self.sft(view, step),
             Event::RunFinished(_) => {
-                for line in [&self.bar, &self.reward, &self.state, &self.waits] {
+                for line in [&self.bar, &self.reward, &self.state, &self.trust, &self.waits] {
                     line.finish_and_clear();
                 }
                 say(Summary::of(view).to_text().trim_end());
@@ -271,6 +301,7 @@ impl Live {
             .map_or(String::new(), |eval| format!("  held-out {:.3} (step {})", eval.exact_mean, eval.step));
         self.reward.set_message(format!("  {}  {}{held_out}", reward_text(m), sparkline(&rewards, 0.0, 1.0)));
         self.state.set_message(format!("  {}", state_text(view, m)));
+        self.trust.set_message(trust_text(&view.trust));
     }
 
     fn sft(&self, view: &RunView, step: &SftStep) {
@@ -319,6 +350,9 @@ mod tests {
         assert!((25..60).contains(&steps.len()), "{} lines", steps.len());
         assert!(lines.iter().any(|line| line.starts_with("held-out before RL: exact 0.210")));
         assert!(lines.iter().any(|line| line.starts_with("warm-up 40/40")));
+        let fines: Vec<_> = lines.iter().filter(|line| line.starts_with("caught: ")).collect();
+        assert_eq!(fines.len(), 2);
+        assert!(fines[0].starts_with("caught: worker 3 (int8_weights) by fingerprint after 16 rollouts: sample 1: "));
         assert!(lines.last().unwrap().contains("all steps done; 100 steps"));
     }
 
@@ -342,7 +376,7 @@ mod tests {
         live.waits("trainer for batch");
         live.bar.force_draw();
         let screen = terminal.contents();
-        for part in ["60/60", "reward 0.9", "▇", "entropy", "waiting: trainer for batch", "held-out final"] {
+        for part in ["60/60", "reward 0.9", "▇", "entropy", "waiting: trainer for batch", "held-out final", "checked 25 %  valid 180  invalid 1", "fined 2: worker 3, worker 6"] {
             assert!(screen.contains(part), "{part} is missing from:\n{screen}");
         }
         view.on_event(end);

@@ -4,10 +4,13 @@
 //! is resumed, what the log says of steps after the checkpoint is forgotten, because those steps
 //! are done again. Memory: a few hundred bytes per step; texts and waits are bounded.
 
+mod trust;
+
 use crate::events::{
     DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
 use std::collections::BTreeMap;
+pub use trust::{Caught, HandedIn, Trust};
 
 /// Rollout texts kept of one step.
 const SAMPLES_PER_STEP_MAX: usize = 4;
@@ -35,12 +38,14 @@ pub struct RunView {
     pub dropped: BTreeMap<DropReason, u64>,
     /// Leases issued.
     pub leases: u64,
-    /// Groups that came back and were graded.
+    /// Groups that passed their checks.
     pub groups: u64,
     /// Completion tokens of those groups.
     pub completion_tokens: u64,
     /// Completion tokens generated for evaluations.
     pub eval_tokens: u64,
+    /// Who was checked, and who was caught.
+    pub trust: Trust,
     /// Seconds spent waiting, by who and for what.
     pub waits: BTreeMap<(String, String), f64>,
     /// The newest weights in use by the engines.
@@ -72,6 +77,7 @@ impl RunView {
             Event::RunResumed { step } => self.resume(*step, recorded.at_ms),
             _ => self.now_ms = recorded.at_ms,
         }
+        self.trust.on_event(&recorded.event, self.step());
         match &recorded.event {
             Event::RunStarted(started) => {
                 self.begin_ms = recorded.at_ms;

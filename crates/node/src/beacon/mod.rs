@@ -10,7 +10,8 @@ mod hash_chain;
 
 use protocol::{BeaconPoint, BeaconRound, BeaconTerms, Hash};
 
-use crate::config::{BeaconSource, RunConfig};
+use crate::config::RunConfig;
+use drand::{DrandSource, Patience};
 pub use hash_chain::LocalChain;
 
 /// What can go wrong with a source of randomness.
@@ -38,8 +39,9 @@ pub trait Beacon: Send {
 ///
 /// Errors: as the source says.
 pub fn terms(config: &RunConfig, secret: &Hash, rounds: u64) -> Result<BeaconTerms, BeaconError> {
-    match config.beacon.source {
-        BeaconSource::HashChain => Ok(LocalChain::terms(secret, rounds)),
+    match drand_source(config)? {
+        Some(source) => Ok(source.terms()),
+        None => Ok(LocalChain::terms(secret, rounds)),
     }
 }
 
@@ -52,10 +54,17 @@ pub fn open(
     secret: &Hash,
     used: Option<BeaconRound>,
 ) -> Result<Box<dyn Beacon>, BeaconError> {
-    match (config.beacon.source, terms) {
-        (BeaconSource::HashChain, BeaconTerms::HashChain { anchor, length }) => {
+    match (drand_source(config)?, terms) {
+        (None, BeaconTerms::HashChain { anchor, length }) => {
             Ok(Box::new(LocalChain::open(secret, anchor, *length, used)?))
         }
-        (BeaconSource::HashChain, _) => Err(BeaconError::OtherTerms),
+        (Some(source), BeaconTerms::Drand { chain }) if source.is_of(chain) => Ok(Box::new(source)),
+        _ => Err(BeaconError::OtherTerms),
     }
+}
+
+fn drand_source(config: &RunConfig) -> Result<Option<DrandSource>, BeaconError> {
+    let section = &config.beacon;
+    let chain = section.source.drand_chain();
+    Ok(chain.map(|chain| DrandSource::new(chain, &section.urls, Patience::default())).transpose()?)
 }

@@ -67,11 +67,30 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
         ("eval.samples=4", "`eval.temperature` is out of range"),
         ("tasks.0.weight=0", "limit at least 1, given 0"),
         ("run.seed=-1", "-1"),
+        ("workers.count=0", "`workers.count` is out of range"),
+        ("workers.cheat=[{worker=1, cheat='int8_weights'}]", "`workers.cheat.0.worker` is out of range"),
+        ("workers.cheat=[{worker=0, cheat='int8_weight'}]", "did you mean `int8_weights`?"),
+        ("workers.cheat=[{worker=0, cheat='lazy_validator'}]", "lazy_validator"),
+        ("verify.check_fraction=1.5", "given 1.5"),
+        ("verify.behaviour_logprobs='validator'", "`verify.check_fraction` is out of range"),
+        ("beacon.source='drand:quiknet'", "did you mean `drand:quicknet`?"),
+        ("beacon.urls=['https://api.drand.sh']", "none unless beacon.source is \"drand:quicknet\""),
+        ("beacon={source='drand:default', urls=['api.drand.sh']}", "addresses with http:// or https://, given \"api.drand.sh\""),
         ("stop.steps='many'", "`stop.steps` should be u64, given string \"many\""),
     ] {
         let message = resolve_text(SMALL, &[set]).expect_err(set);
         assert!(message.contains(expected), "{set}: {message}");
     }
+}
+
+#[test]
+fn a_drand_source_is_printed_as_it_is_written() {
+    let set = "beacon={source='drand:quicknet', urls=['http://127.0.0.1:8080']}";
+    let config = resolve_text(SMALL, &[set]).unwrap();
+    assert_eq!(config.beacon.source.drand_chain(), Some("quicknet"));
+    let printed = config.to_toml().unwrap();
+    assert!(printed.contains("source = \"drand:quicknet\""), "{printed}");
+    assert_eq!(resolve_text(&printed, &[]).unwrap(), config);
 }
 
 #[test]

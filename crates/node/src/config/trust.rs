@@ -10,6 +10,7 @@ use train::BehaviourLogprobs;
 
 use super::check::within;
 use super::{Fault, FaultKind, RunConfig};
+use crate::beacon::drand;
 
 /// Most workers of one process: each is a thread with an engine and a copy of the weights.
 const WORKERS_MAX: u32 = 256;
@@ -98,22 +99,42 @@ pub struct ValidatorCheat {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BeaconSection {
-    /// `hash_chain`: a chain of hashes that this process keeps secret and opens link by link, which makes a run a function of its seed.
+    /// `hash_chain`: a chain of hashes that this process keeps secret and opens link by link, which makes a run a function of its seed. `drand:quicknet` (a round every 3 s) or `drand:default` (every 30 s): the drand network, whose signatures anybody can verify.
     pub source: BeaconSource,
+    /// Relays of drand to ask instead of its public ones, such as `https://api.drand.sh`; only a `drand:` source has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
 }
 
 impl Default for BeaconSection {
     fn default() -> Self {
-        Self { source: BeaconSource::HashChain }
+        Self { source: BeaconSource::HashChain, urls: Vec::new() }
     }
 }
 
 /// Sources of public randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum BeaconSource {
     /// A hash chain of this process.
+    #[serde(rename = "hash_chain")]
     HashChain,
+    /// drand's chain `quicknet`.
+    #[serde(rename = "drand:quicknet")]
+    DrandQuicknet,
+    /// drand's chain `default`.
+    #[serde(rename = "drand:default")]
+    DrandDefault,
+}
+
+impl BeaconSource {
+    /// Name of the drand chain; none if it is no drand source.
+    pub fn drand_chain(self) -> Option<&'static str> {
+        match self {
+            Self::HashChain => None,
+            Self::DrandQuicknet => Some("quicknet"),
+            Self::DrandDefault => Some("default"),
+        }
+    }
 }
 
 /// A share as parts per million.
@@ -136,10 +157,24 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
         let limit = "1 when verify.behaviour_logprobs is \"validator\", which has none of what was not checked";
         return Err(Fault::range("verify.check_fraction", verify.check_fraction, limit));
     }
+    beacon(&config.beacon)?;
     let of_workers = workers.cheat.iter().map(|entry| (entry.worker, &entry.cheat));
     cheats("workers.cheat", Role::Worker, of_workers, workers.count)?;
     let of_validators = verify.cheat.iter().map(|entry| (entry.validator, &entry.cheat));
     cheats("verify.cheat", Role::Validator, of_validators, verify.validators)
+}
+
+fn beacon(section: &BeaconSection) -> Result<(), Fault> {
+    within("beacon.urls", section.urls.len(), ..=drand::URLS_MAX)?;
+    let is_address = |url: &&String| url.starts_with("http://") || url.starts_with("https://");
+    match section.urls.iter().find(|url| !is_address(url)) {
+        Some(given) => Err(Fault::range("beacon.urls", format!("{given:?}"), "addresses with http:// or https://")),
+        None if section.source.drand_chain().is_none() && !section.urls.is_empty() => {
+            let limit = "none unless beacon.source is \"drand:quicknet\" or \"drand:default\"";
+            Err(Fault::range("beacon.urls", section.urls.len(), limit))
+        }
+        None => Ok(()),
+    }
 }
 
 fn cheats<'a>(

@@ -6,6 +6,7 @@
 
 mod chart;
 mod html;
+mod trust;
 
 use crate::events::{EvalStage, Outcome, RolloutText, StepMetrics};
 use crate::metrics::per_second;
@@ -38,6 +39,7 @@ pub fn html(view: &RunView) -> String {
     page += &tiles(&summary);
     page += &section("Learning", &charts(&learning(view)));
     page += &section("Held-out scores", &scores(view));
+    page += &section("Verification", &trust::section(view, &summary));
     page += &section("Training", &charts(&training(view)));
     page += &section("Time", &time(&summary));
     page += &section("Sample rollouts", &samples(view));
@@ -94,6 +96,7 @@ fn tiles(summary: &Summary) -> String {
             format!("{:.2} / {}", summary.staleness.mean, number(summary.staleness.max)),
             "staleness mean / largest, versions".to_owned(),
         ),
+        (caught(summary), "liars caught / honest fined".to_owned()),
         (format!("{} MiB", summary.peak_memory_bytes >> 20), "largest memory".to_owned()),
     ]);
     let tile = |(value, label): &(String, String)| {
@@ -101,6 +104,13 @@ fn tiles(summary: &Summary) -> String {
         format!("<div class=\"{class}\"><b>{}</b><span>{}</span></div>", escape(value), escape(label))
     };
     format!("<div class=\"tiles\">{}</div>\n", tiles.iter().map(tile).collect::<String>())
+}
+
+/// Liars caught, and the fines of those who were not told to lie.
+fn caught(summary: &Summary) -> String {
+    let checks = &summary.verification;
+    let caught = checks.liars - checks.missed.len() as u64;
+    format!("{caught} of {} / {}", checks.liars, checks.honest_fined)
 }
 
 fn charts(charts: &[Chart]) -> String {
@@ -286,6 +296,7 @@ fn time(summary: &Summary) -> String {
     let phase = &summary.phase_seconds;
     let rows = [
         ("generate (overlaps)", phase.generate, "overlap"),
+        ("validate (overlaps)", phase.validate, "overlap"),
         ("forward and backward", phase.forward_backward, ""),
         ("optimiser", phase.optimizer, ""),
         ("pack", phase.pack, ""),
@@ -400,6 +411,10 @@ mod tests {
         assert!(page.contains("c&lt;b&gt;a &amp; &quot;x&quot;"));
         assert!(page.contains("&lt;8 tokens&gt; &amp; were cut"));
         assert!(page.contains("0.210 → 0.97"));
+        assert!(page.contains("2 of 3 liars were caught.") && page.contains("Honest parties fined: 0."));
+        assert!(page.contains("the fingerprint is off by 0.009120, allowed 0.001500"));
+        assert!(page.contains("Not caught: worker 9 (best_of_n)."));
+        assert!(page.contains("is no record &lt;i&gt;"));
         assert_eq!(page.matches("<svg").count(), 12);
         assert!(page.len() < 2_000_000, "{} bytes", page.len());
         if let Some(path) = std::env::var_os("ESSAIM_TEST_REPORT") {

@@ -20,6 +20,8 @@ use crate::beacon::Beacon;
 pub struct WorkCount {
     /// Nanoseconds that workers spent generating and proving.
     pub generate_ns: AtomicU64,
+    /// Nanoseconds of these that went into proofs and grades.
+    pub prove_ns: AtomicU64,
     /// Nanoseconds that validators spent checking.
     pub validate_ns: AtomicU64,
 }
@@ -32,7 +34,7 @@ pub fn work(
     news: &Sender<News>,
     count: &WorkCount,
 ) {
-    let mut thread = WorkerThread { id, actor, news, count };
+    let mut thread = WorkerThread { id, actor, proved_ns: 0, news, count };
     if let Err(error) = thread.run(orders) {
         // If the conductor is gone there is nobody left to tell.
         let _ = news.send(News::Failed { who: format!("worker {id}"), error });
@@ -42,6 +44,8 @@ pub fn work(
 struct WorkerThread<'a> {
     id: WorkerId,
     actor: Box<dyn WorkerActor>,
+    /// What of its time at proofs has been counted.
+    proved_ns: u64,
     news: &'a Sender<News>,
     count: &'a WorkCount,
 }
@@ -52,6 +56,9 @@ impl WorkerThread<'_> {
             let start = Instant::now();
             let answers = self.actor.step()?;
             add(&self.count.generate_ns, start);
+            let proved_ns = self.actor.proving_ns();
+            self.count.prove_ns.fetch_add(proved_ns.saturating_sub(self.proved_ns), Ordering::Relaxed);
+            self.proved_ns = proved_ns;
             for answer in answers {
                 tell(self.news, News::Answered { worker: self.id, answer })?;
             }

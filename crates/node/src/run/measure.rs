@@ -21,6 +21,7 @@ pub struct Since {
     tokens_generated: u64,
     generate_busy: Duration,
     validate_busy: Duration,
+    prove_busy: Duration,
     wait_for_batch: Duration,
     save: Duration,
     publish: Duration,
@@ -41,6 +42,7 @@ impl Since {
             tokens_generated: 0,
             generate_busy: zero,
             validate_busy: zero,
+            prove_busy: zero,
             wait_for_batch: zero,
             save: zero,
             publish: zero,
@@ -72,6 +74,11 @@ impl Since {
     /// Validators were busy.
     pub fn validated_for(&mut self, busy: Duration) {
         self.validate_busy += busy;
+    }
+
+    /// Workers were busy with proofs and grades.
+    pub fn proved_for(&mut self, busy: Duration) {
+        self.prove_busy += busy;
     }
 
     /// The trainer had nothing to do.
@@ -141,6 +148,7 @@ impl Since {
             time: PhaseSeconds {
                 step: since.start.elapsed().as_secs_f64(),
                 generate: since.generate_busy.as_secs_f64(),
+                prove: since.prove_busy.as_secs_f64(),
                 validate: since.validate_busy.as_secs_f64(),
                 wait_for_batch: since.wait_for_batch.as_secs_f64(),
                 pack: 0.0,

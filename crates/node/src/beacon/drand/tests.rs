@@ -61,7 +61,7 @@ impl Relay {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (asked, closed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, is_closed) = (asked.clone(), closed.clone());
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let mut silent = Vec::new();
             for stream in listener.incoming().flatten() {
                 if is_closed.load(Ordering::SeqCst) {

@@ -24,7 +24,7 @@ pub struct Progress {
     pub(super) start: Instant,
     pub(super) since: Since,
     /// Busy time of workers and validators that earlier steps have had.
-    busy_seen: [Duration; 2],
+    busy_seen: [Duration; 3],
     pub(super) draft: Option<(Draft, Instant)>,
     pub(super) publishing: Option<Instant>,
     pub(super) trainer_idle: Option<Instant>,
@@ -46,7 +46,7 @@ impl Default for Progress {
         Self {
             start: Instant::now(),
             since: Since::now(),
-            busy_seen: [Duration::ZERO; 2],
+            busy_seen: [Duration::ZERO; 3],
             draft: None,
             publishing: None,
             trainer_idle: Some(Instant::now()),
@@ -70,9 +70,11 @@ impl Progress {
     /// A step ended: takes the actors' busy time and the mean reward into account.
     pub(super) fn close_step(&mut self, work: &WorkCount) {
         self.trainer_idle = Some(Instant::now());
-        let busy = [&work.generate_ns, &work.validate_ns].map(|ns| Duration::from_nanos(ns.load(Ordering::Relaxed)));
+        let busy = [&work.generate_ns, &work.validate_ns, &work.prove_ns]
+            .map(|ns| Duration::from_nanos(ns.load(Ordering::Relaxed)));
         self.since.generated_for(busy[0] - self.busy_seen[0]);
         self.since.validated_for(busy[1] - self.busy_seen[1]);
+        self.since.proved_for(busy[2] - self.busy_seen[2]);
         self.busy_seen = busy;
         if let Some(mean) = self.since.reward_all_mean() {
             self.rewards.push_back(mean);

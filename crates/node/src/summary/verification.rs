@@ -1,0 +1,281 @@
+//! What was checked in a run, what it cost, and who was caught.
+
+use std::collections::BTreeMap;
+
+use protocol::Check;
+use serde::Serialize;
+
+use super::{count, duration};
+use crate::events::{Party, PhaseSeconds};
+use crate::view::{Caught, RunView, Trust};
+
+/// The part of `summary.json` about checks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Verification {
+    /// Workers of the run.
+    pub workers: u64,
+    /// Validators of the run.
+    pub validators: u64,
+    /// Groups by what came of their check.
+    pub groups: Groups,
+    /// Rollouts handed in.
+    pub rollouts: u64,
+    /// Rollouts that a model was run over again; everything that needs no model is checked of all.
+    pub rollouts_checked: u64,
+    /// `rollouts_checked / rollouts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked_share: Option<f64>,
+    /// Verdicts of validators.
+    pub verdicts: u64,
+    /// Known-bad groups shown to validators.
+    pub plants: u64,
+    /// Those of them that were found out.
+    pub plants_caught: u64,
+    /// Where the time went, all parties together.
+    pub seconds: Seconds,
+    /// Parties that the run file tells to lie.
+    pub liars: u64,
+    /// Everybody who was fined, in order.
+    pub caught: Vec<CaughtLiar>,
+    /// Liars that were not caught.
+    pub missed: Vec<Liar>,
+    /// Fines of parties that the run file does not tell to lie.
+    pub honest_fined: u64,
+    /// How often each rested for not answering; it cost nothing.
+    pub suspended: BTreeMap<String, u64>,
+}
+
+/// Groups by what came of their check.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Groups {
+    /// Passed.
+    pub valid: u64,
+    /// Proven to hold a lie.
+    pub invalid: u64,
+    /// Judged by nobody: the worker was banned first, nobody could check it, or the run ended.
+    pub unchecked: u64,
+    /// Refused before any validator saw them: no record, wrong signature, wrong lease.
+    pub refused: u64,
+}
+
+/// Busy time over all RL steps. Workers and validators work side by side, so these do not add up to wall time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// Workers sampling tokens.
+    pub generating: f64,
+    /// Workers making proofs and grading.
+    pub proving: f64,
+    /// Validators checking.
+    pub validating: f64,
+    /// `proving / generating`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proving_share: Option<f64>,
+    /// `validating / generating`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validating_share: Option<f64>,
+}
+
+/// A fine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaughtLiar {
+    /// Who: `worker 3`, `validator 0`.
+    pub party: String,
+    /// What the run file told it to do; absent if it was to be honest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cheat: Option<String>,
+    /// The check that found it.
+    pub check: Check,
+    /// What it found, with limit and value.
+    pub words: String,
+    /// What was allowed, in the check's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// What was found, in the check's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<i64>,
+    /// The lease it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<u64>,
+    /// Rollouts (of a worker) or verdicts (of a validator) handed in until then.
+    pub handed_in: u64,
+    /// Training steps done by then.
+    pub step: u64,
+}
+
+/// A party that the run file tells to lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Liar {
+    /// Who.
+    pub party: String,
+    /// What it was told to do.
+    pub cheat: String,
+}
+
+impl Verification {
+    pub(super) fn of(view: &RunView, phases: &PhaseSeconds) -> Self {
+        let trust = &view.trust;
+        let liars = liars(view.started.as_ref().map_or("", |started| &started.config_toml));
+        let is_caught = |party: &Party| trust.fined.iter().any(|caught| caught.fined.party == *party);
+        let missed = liars.iter().filter(|(party, _)| !is_caught(party));
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        Self {
+            workers: trust.workers,
+            validators: trust.validators,
+            groups: Groups {
+                valid: trust.groups_valid,
+                invalid: trust.groups_invalid,
+                unchecked: trust.groups_unchecked,
+                refused: trust.groups_refused,
+            },
+            rollouts: trust.rollouts,
+            rollouts_checked: trust.rollouts_checked,
+            checked_share: share(trust.rollouts_checked, trust.rollouts),
+            verdicts: trust.verdicts,
+            plants: trust.plants,
+            plants_caught: trust.plants_caught,
+            seconds: Seconds::of(phases),
+            liars: liars.len() as u64,
+            caught: trust.fined.iter().map(CaughtLiar::of).collect(),
+            missed: missed.map(|(party, cheat)| Liar { party: party.to_string(), cheat: cheat.clone() }).collect(),
+            honest_fined: trust.honest_fined,
+            suspended: suspended(trust),
+        }
+    }
+
+    /// The lines for people; none for a run without checks.
+    pub(super) fn to_text(&self) -> String {
+        if self.rollouts == 0 && self.groups.refused == 0 {
+            return String::new();
+        }
+        let Groups { valid, invalid, unchecked, refused } = &self.groups;
+        let mut text = format!(
+            "  checks           {} of {} rollouts recomputed ({}); groups: {valid} valid, {invalid} invalid, {unchecked} unchecked, {refused} refused\n",
+            count(self.rollouts_checked as f64),
+            count(self.rollouts as f64),
+            percent(self.checked_share),
+        );
+        let seconds = &self.seconds;
+        text += &format!(
+            "  cost of checks   proving {} ({} of generating), validating {} ({})\n",
+            duration(seconds.proving),
+            percent(seconds.proving_share),
+            duration(seconds.validating),
+            percent(seconds.validating_share),
+        );
+        for caught in &self.caught {
+            text += &format!("  caught           {}\n", caught.in_words());
+        }
+        for Liar { party, cheat } in &self.missed {
+            text += &format!("  not caught       {party} ({cheat})\n");
+        }
+        text + &format!("  honest fined     {}\n", self.honest_fined)
+    }
+}
+
+/// A share as people write it.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    match share {
+        None => "–".to_owned(),
+        Some(share) if share < 0.0995 => format!("{:.1} %", 100.0 * share),
+        Some(share) => format!("{:.0} %", 100.0 * share),
+    }
+}
+
+impl Seconds {
+    fn of(phases: &PhaseSeconds) -> Self {
+        let generating = (phases.generate - phases.prove).max(0.0);
+        let share = |part: f64| (generating > 0.0).then(|| part / generating);
+        Self {
+            generating,
+            proving: phases.prove,
+            validating: phases.validate,
+            proving_share: share(phases.prove),
+            validating_share: share(phases.validate),
+        }
+    }
+}
+
+impl CaughtLiar {
+    /// A fine as the view has it.
+    pub fn of(caught: &Caught) -> Self {
+        let fined = &caught.fined;
+        Self {
+            party: fined.party.to_string(),
+            cheat: fined.cheat.clone(),
+            check: fined.check,
+            words: fined.words.clone(),
+            limit: fined.reason.map(|reason| reason.limit),
+            given: fined.reason.map(|reason| reason.given),
+            lease: fined.lease,
+            handed_in: fined.handed_in,
+            step: caught.step,
+        }
+    }
+
+    /// One line: who, by which check, after how much, and what was found.
+    pub fn in_words(&self) -> String {
+        let Self { party, check, words, handed_in, .. } = self;
+        let told = self.cheat.as_ref().map_or("not told to lie", String::as_str);
+        format!("{party} ({told}) by {check} after {handed_in} {}: {words}", self.unit())
+    }
+
+    /// What `handed_in` counts.
+    pub fn unit(&self) -> &'static str {
+        if self.party.starts_with("validator") { "verdicts" } else { "rollouts" }
+    }
+}
+
+fn suspended(trust: &Trust) -> BTreeMap<String, u64> {
+    trust.suspended.iter().map(|(party, times)| (party.to_string(), *times)).collect()
+}
+
+/// Who the run file tells to lie. A file that does not read names nobody.
+fn liars(config_toml: &str) -> Vec<(Party, String)> {
+    let table: toml::Table = config_toml.parse().unwrap_or_default();
+    let of = |section: &str, key: &str, party: fn(u32) -> Party| -> Vec<(Party, String)> {
+        let entries = table.get(section).and_then(|section| section.get("cheat")?.as_array());
+        let read = |entry: &toml::Value| {
+            let id = u32::try_from(entry.get(key)?.as_integer()?).ok()?;
+            Some((party(id), entry.get("cheat")?.as_str()?.to_owned()))
+        };
+        entries.into_iter().flatten().filter_map(read).collect()
+    };
+    [of("workers", "worker", Party::Worker), of("verify", "validator", Party::Validator)].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::Summary;
+    use crate::synthetic;
+    use crate::view::tests::fold;
+
+    #[test]
+    fn the_synthetic_runs_liars_are_named_with_check_limit_and_value() {
+        let summary = Summary::of(&fold(&synthetic::run(50)));
+        let checks = &summary.verification;
+        assert_eq!((checks.liars, checks.caught.len(), checks.missed.len(), checks.honest_fined), (3, 2, 1, 0));
+        let first = &checks.caught[0];
+        assert_eq!((first.party.as_str(), first.cheat.as_deref()), ("worker 3", Some("int8_weights")));
+        assert_eq!((first.check, first.limit, first.given), (Check::Fingerprint, Some(1_500), Some(9_120)));
+        assert_eq!(checks.missed, [Liar { party: "worker 9".to_owned(), cheat: "best_of_n".to_owned() }]);
+        // 50 steps of 3 groups of 16 rollouts, of which 4 are drawn, and 2 groups of liars; one of them was refused.
+        assert_eq!((checks.groups.valid, checks.groups.invalid, checks.groups.refused), (150, 1, 1));
+        assert_eq!((checks.rollouts, checks.rollouts_checked), (151 * 16, 151 * 4));
+        let text = summary.to_text();
+        let line = "caught           worker 3 (int8_weights) by fingerprint after 16 rollouts: \
+                    sample 1: the fingerprint is off by 0.009120, allowed 0.001500";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains("not caught       worker 9 (best_of_n)"), "{text}");
+        let json = serde_json::to_value(&summary).unwrap();
+        assert_eq!(json["verification"]["caught"][1]["check"], "malformed");
+    }
+
+    #[test]
+    fn shares_are_of_generating_and_absent_where_nothing_was_generated() {
+        let seconds = Seconds::of(&PhaseSeconds { generate: 10.0, prove: 2.0, validate: 4.0, ..PhaseSeconds::default() });
+        assert_eq!((seconds.generating, seconds.proving_share, seconds.validating_share), (8.0, Some(0.25), Some(0.5)));
+        assert_eq!(Seconds::of(&PhaseSeconds::default()).validating_share, None);
+        assert_eq!((percent(Some(0.012)), percent(Some(0.25)), percent(None)), ("1.2 %".into(), "25 %".into(), "–".into()));
+    }
+}
