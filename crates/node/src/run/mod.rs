@@ -47,7 +47,7 @@ use crate::store::EventLog;
 use actors::WorkCount;
 use cast::Cast;
 use checkpoint::Draft;
-use conductor::{Conductor, Limits, Progress, Tally, Weights};
+use conductor::{Conductor, Limits, Logged, Progress, Tally, Weights};
 use evaluator::EvalSetup;
 use journal::Journal;
 use parties::Parties;
@@ -87,8 +87,8 @@ struct Ready {
     versions: Versions<Weights>,
     shelf: Shelf,
     tally: Tally,
-    /// Events of the rules that were logged after the checkpoint.
-    replay: Vec<rounds::Event>,
+    /// What the log has after the checkpoint.
+    logged: Logged,
     /// What the rules hear first, if the run is to be longer than planned.
     extended: Option<rounds::Event>,
 }
@@ -162,8 +162,8 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
     trainer.save(&draft.trainer())?;
     draft.finish()?;
     let versions = Versions::new(0, weights);
-    let (shelf, tally, replay, extended) = Default::default();
-    Ok(Some(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, replay, extended }))
+    let (shelf, tally, logged, extended) = Default::default();
+    Ok(Some(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, logged, extended }))
 }
 
 /// Settles and logs the terms that everything in this run is signed under.
@@ -212,7 +212,7 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
         steps_max: stage.config.stop.steps,
         progress: Progress::default(),
     };
-    let outcome = conductor.replay(ready.replay).and_then(|()| conductor.run(ready.extended));
+    let outcome = conductor.replay(ready.logged).and_then(|()| conductor.run(ready.extended));
     let steps = conductor.rounds.steps_trained();
     let snapshot = conductor.versions.get(steps).map(|weights| weights.snapshot);
     // Hanging up ends the threads; an error of theirs has reached the conductor as news.

@@ -11,7 +11,7 @@ use protocol::{BeaconRound, RunTerms};
 use rounds::{Event as Rule, Rounds, RoundsConfig};
 
 use super::checkpoint::Checkpoint;
-use super::conductor::{Tally, Weights};
+use super::conductor::{Logged, Tally, Weights};
 use super::journal::Journal;
 use super::shelf::Shelf;
 use super::versions::Versions;
@@ -48,7 +48,7 @@ struct Recalled {
     /// Events that the checkpoint's rules have taken.
     taken: u64,
     position: u64,
-    replay: Vec<Rule>,
+    logged: Logged,
 }
 
 impl Recalled {
@@ -63,6 +63,8 @@ impl Recalled {
             Event::StepTrained(step) if self.position < self.taken => {
                 step.leases.iter().for_each(|lease| self.shelf.remove(*lease));
             }
+            Event::GroupAccepted(group) => drop(self.logged.accepted.insert(group.lease)),
+            Event::GroupDropped { lease, .. } => drop(self.logged.dropped.insert(lease)),
             Event::Rules { rules } => {
                 match rules {
                     Rule::Drawn { beacon, .. } | Rule::WeightsPublished { beacon, .. } => {
@@ -72,7 +74,7 @@ impl Recalled {
                     _ => {}
                 }
                 if self.position >= self.taken {
-                    self.replay.push(rules);
+                    self.logged.rules.push(rules);
                 }
                 self.position += 1;
             }
@@ -93,13 +95,13 @@ fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &Even
         steps_max: rules.steps_max,
         taken: rounds.events_taken(),
         position: 0,
-        replay: Vec::new(),
+        logged: Logged::default(),
     };
     log.replay(1, |recorded| {
         recalled.hear(recorded);
         anyhow::Ok(())
     })?;
-    let Recalled { terms, shelf, tally, round, steps_max, replay, .. } = recalled;
+    let Recalled { terms, shelf, tally, round, steps_max, logged, .. } = recalled;
     let terms = Arc::new(terms.with_context(|| format!("{}: the log has no terms", stage.dir.path().display()))?);
     same_rules(stage, &rounds)?;
     same_terms(stage, &model, &terms)?;
@@ -111,7 +113,7 @@ fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &Even
         versions.keep(version, Weights::of(Transformer::load(&folder, &stage.device)?.snapshot()));
     }
     let beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), Some(round))?;
-    Ok(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, replay, extended })
+    Ok(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, logged, extended })
 }
 
 fn same_rules(stage: &Stage, rounds: &Rounds) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod liars;
 mod resume;
 mod scoring;
 mod support;

@@ -157,3 +157,29 @@ fn settings_that_the_rules_began_with_cannot_be_changed_on_resume() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("settings") && said.contains("changed"), "{said}");
 }
+
+#[test]
+fn a_finished_run_goes_on_if_it_may_take_more_steps_but_not_fewer() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("longer");
+    let sequential = || SMALL.iter().copied().chain(["run.mode=sequential"]);
+    let short: Vec<&str> = sequential().chain(["stop.steps=5"]).collect();
+    assert!(essaim(&["--out", folder.to_str().unwrap()], &short).status().unwrap().success());
+    let resumed = |steps: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_essaim"))
+            .args(["run", "--set", steps, "--resume", folder.to_str().unwrap()])
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (done, said) = resumed("stop.steps=12");
+    assert!(done, "{said}");
+    let extended = weights(&folder);
+    let (done, said) = resumed("stop.steps=9");
+    assert!(!done && said.contains("planned for 12 steps") && said.contains("given 9"), "{said}");
+    // It ends as if it had been planned so from the start.
+    let whole = place.path().join("whole");
+    let long: Vec<&str> = sequential().chain(["stop.steps=12"]).collect();
+    assert!(essaim(&["--out", whole.to_str().unwrap()], &long).status().unwrap().success());
+    assert!(extended == weights(&whole), "the weights differ");
+}

@@ -3,8 +3,10 @@
 //! Promise: `GroupAccepted` is told once per group, when the rules have let it through its checks
 //! and before they judge whether it is worth training on.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
-use protocol::LeaseId;
+use protocol::{Group, LeaseId, Rollout};
 use rounds::{Action, DropReason, Event as Rule};
 
 use super::Conductor;
@@ -20,13 +22,14 @@ impl Conductor<'_> {
 
     /// Tells of the groups whose check has just ended well.
     pub(super) fn note_accepted(&mut self, actions: &[Action]) -> Result<()> {
-        for lease in self.judged(actions) {
-            let group = self.verified(lease)?;
-            self.progress.since.group(group.group());
-            let event = self.accepted(group.group())?;
-            self.journal.record(Event::GroupAccepted(event))?;
-        }
-        Ok(())
+        self.judged(actions).into_iter().try_for_each(|lease| self.tell_accepted(lease))
+    }
+
+    pub(super) fn tell_accepted(&mut self, lease: LeaseId) -> Result<()> {
+        let group = self.verified(lease)?;
+        self.progress.since.group(group.group());
+        let event = self.accepted(group.group())?;
+        self.journal.record(Event::GroupAccepted(event))
     }
 
     /// Groups that left their check; those that did not pass it are only forgotten.
@@ -39,17 +42,16 @@ impl Conductor<'_> {
                 _ => false,
             })
         };
-        let (left, still) = std::mem::take(&mut self.progress.in_check)
-            .into_iter()
-            .partition(|lease| !self.rounds.is_in_check(*lease));
+        let before = std::mem::take(&mut self.progress.in_check);
+        let (still, left): (BTreeSet<LeaseId>, BTreeSet<LeaseId>) =
+            before.into_iter().partition(|lease| self.rounds.is_in_check(*lease));
         self.progress.in_check = still;
-        let left: std::collections::BTreeSet<LeaseId> = left;
         left.into_iter().filter(|lease| !refused(*lease)).collect()
     }
 
-    fn accepted(&self, group: &protocol::Group) -> Result<GroupAccepted> {
+    fn accepted(&self, group: &Group) -> Result<GroupAccepted> {
         let (lease, rollouts) = (&group.lease, &group.rollouts);
-        let text = |rollout: &protocol::Rollout| {
+        let text = |rollout: &Rollout| {
             Ok::<_, anyhow::Error>(RolloutText {
                 prompt: self.prompting.text(&rollout.prompt_tokens)?,
                 completion: self.prompting.text(&rollout.completion_tokens)?,

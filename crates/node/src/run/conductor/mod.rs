@@ -34,6 +34,7 @@ use crate::events::{Event, Outcome, Party};
 use crate::signal::Stop;
 pub use blame::Tally;
 pub use progress::Progress;
+pub use replay::Logged;
 
 /// How long the conductor sleeps at most before it looks at the stop flag and the clock.
 const TICK: Duration = Duration::from_millis(100);

@@ -119,7 +119,7 @@ impl Conductor<'_> {
         Ok(Arc::new(group))
     }
 
-    fn drop_group(&mut self, lease: LeaseId, reason: DropReason) -> Result<()> {
+    pub(super) fn drop_group(&mut self, lease: LeaseId, reason: DropReason) -> Result<()> {
         let equal = |group: &VerifiedGroup| {
             group.group().rollouts.windows(2).all(|pair| pair[0].reward_micro == pair[1].reward_micro)
         };

@@ -1,17 +1,33 @@
 //! Takes a run up again where its log ends.
 //!
 //! Promise: the logged events are fed again in their order; no action is performed but training
-//! itself, so the weights are those of the first time.
+//! itself, so the weights are those of the first time. What a dying process had no time to tell is
+//! told now, once.
+
+use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow};
+use protocol::LeaseId;
 use rounds::{Action, Event as Rule};
 
 use super::{Conductor, Weights};
 use crate::run::messages::News;
 
+/// Events of the rules after the checkpoint, and what the log tells of what followed from them.
+#[derive(Default)]
+pub struct Logged {
+    /// In order.
+    pub rules: Vec<Rule>,
+    /// Groups told to be accepted.
+    pub accepted: BTreeSet<LeaseId>,
+    /// Groups told to be dropped.
+    pub dropped: BTreeSet<LeaseId>,
+}
+
 impl Conductor<'_> {
     /// Feeds logged events again, after a restart.
-    pub fn replay(&mut self, rules: Vec<Rule>) -> Result<()> {
+    pub fn replay(&mut self, logged: Logged) -> Result<()> {
+        let Logged { rules, accepted, dropped } = logged;
         self.progress.in_check = self.rounds.in_check().collect();
         for rule in rules {
             if let Rule::StepTrained { step } = rule {
@@ -19,12 +35,15 @@ impl Conductor<'_> {
             }
             let actions = self.rounds.on_event(&rule)?;
             self.note_in_check(&rule);
-            self.judged(&actions);
             self.note_replayed(&rule);
+            let mut untold = self.judged(&actions);
+            untold.retain(|lease| !accepted.contains(lease));
+            untold.into_iter().try_for_each(|lease| self.tell_accepted(lease))?;
             for action in actions {
                 match action {
                     Action::StartEval { eval, version, .. } => drop(self.evals.insert(eval, version)),
-                    Action::DropGroup { lease, .. } => self.forget(lease),
+                    Action::DropGroup { lease, .. } if dropped.contains(&lease) => self.forget(lease),
+                    Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
                     _ => {}
                 }
             }
