@@ -8,10 +8,10 @@ use std::str::FromStr;
 use protocol::Check;
 
 use super::{
-    best_of_n, cheap_sampler, chosen_prompt, colluding_validator, copied_rollout, early_stop, edited_tokens, fake_reward,
-    forged_logprobs, huge_message, int4_weights, int8_weights, lazy_validator, malformed_message, other_weights, over_long,
-    poisoned_update, replayed_rollout, smaller_model, stale_weights, sybil_swarm, verdict_copier, withheld,
-    wrong_temperature,
+    best_of_n, cheap_sampler, chosen_prompt, colluding_validator, copied_rollout, early_stop, edited_tokens,
+    fake_reward, forged_logprobs, huge_message, int4_weights, int8_weights, lazy_validator, malformed_message,
+    other_weights, over_long, poisoned_update, replayed_rollout, smaller_model, stale_weights, sybil_swarm,
+    verdict_copier, withheld, wrong_temperature,
 };
 
 /// Whose lie it is.

@@ -12,7 +12,7 @@ pub(super) static CARD: Card = Card {
     name: "int4_weights",
     role: Role::Worker,
     describe: "rounds the weights of the layers to 4 bits in groups of 32, to fit a much smaller card",
-    expected: &[Check::Fingerprint, Check::ActivationMantissa, Check::ActivationExponent],
+    expected: &[Check::Fingerprint, Check::ActivationMantissa, Check::ActivationExponent, Check::ActivationSign],
 };
 
 pub(super) struct Int4Weights;

@@ -12,7 +12,7 @@ pub(super) static CARD: Card = Card {
     name: "other_weights",
     role: Role::Worker,
     describe: "generates with weights that are a twentieth off the published ones, to spare itself the download",
-    expected: &[Check::Fingerprint, Check::ActivationMantissa, Check::ActivationExponent],
+    expected: &[Check::ActivationMantissa, Check::ActivationExponent, Check::ActivationSign, Check::Fingerprint],
 };
 
 /// Size of the disturbance as a share of each matrix's own size.

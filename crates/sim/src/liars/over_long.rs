@@ -11,7 +11,7 @@ pub(super) static CARD: Card = Card {
     name: "over_long",
     role: Role::Worker,
     describe: "ignores stop tokens and writes up to twice the agreed length, to be paid for more tokens",
-    expected: &[Check::Finish, Check::Limits],
+    expected: &[Check::Limits, Check::Finish],
 };
 
 pub(super) struct OverLong;

@@ -12,7 +12,7 @@ pub(super) static CARD: Card = Card {
     role: Role::Worker,
     describe: "answers its first lease honestly and every later one with the same rollouts, only the lease's number \
                written over",
-    expected: &[Check::Prompt, Check::Duplicate, Check::Fingerprint, Check::TokenMargin, Check::WeightVersion],
+    expected: &[Check::Prompt, Check::Fingerprint, Check::ActivationMantissa, Check::ActivationExponent],
 };
 
 #[derive(Default)]

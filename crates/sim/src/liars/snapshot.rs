@@ -96,7 +96,9 @@ pub fn halved(snapshot: &ModelSnapshot) -> ModelSnapshot {
 /// The first `to[0]` rows of the first `to[1]` columns; of a vector its first `to[0]` numbers.
 fn top_left(values: &[f32], from: &[usize], to: &[usize]) -> Vec<f32> {
     match (from, to) {
-        ([_, columns], [rows, kept]) => values.chunks(*columns).take(*rows).flat_map(|row| &row[..*kept]).copied().collect(),
+        ([_, columns], [rows, kept]) => {
+            values.chunks(*columns).take(*rows).flat_map(|row| &row[..*kept]).copied().collect()
+        }
         _ => values[..to.iter().product()].to_vec(),
     }
 }
@@ -129,7 +131,7 @@ mod tests {
             tied: true,
         };
         let config = Arc::new(ModelConfig::new(Family::Qwen3, &sizes).unwrap());
-        Transformer::random(config, 3, &Device::flex()).snapshot()
+        Transformer::random(config, 3, &Device::flex()).unwrap().snapshot()
     }
 
     fn named<'a>(snapshot: &'a ModelSnapshot, name: &str) -> (&'a [f32], Vec<usize>) {

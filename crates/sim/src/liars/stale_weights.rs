@@ -11,7 +11,7 @@ pub(super) static CARD: Card = Card {
     name: "stale_weights",
     role: Role::Worker,
     describe: "loads weights once and never again, to spare itself the downloads; honest until new ones are published",
-    expected: &[Check::Fingerprint, Check::ActivationMantissa, Check::ActivationExponent, Check::TokenMargin],
+    expected: &[Check::Fingerprint, Check::ActivationMantissa, Check::ActivationExponent, Check::ActivationSign],
 };
 
 #[derive(Default)]

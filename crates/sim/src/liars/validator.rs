@@ -2,9 +2,7 @@
 //!
 //! Promise: a made-up verdict has the form of a real one, so that only its content can give it away.
 
-use protocol::{
-    CheckOrder, CheckedRollout, Hash, Outcome, Record, RunId, Signed, Verdict, VerdictReveal, VerdictSeal,
-};
+use protocol::{CheckOrder, CheckedRollout, Hash, Outcome, Record, RunId, Signed, Verdict, VerdictReveal, VerdictSeal};
 use verify::{ValidatorSetup, VerifyError};
 
 /// The name and key of a lying validator.
