@@ -27,6 +27,8 @@ mod smaller_model;
 mod snapshot;
 mod stale_weights;
 mod sybil_swarm;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod validator;
 mod verdict_copier;
@@ -77,9 +79,7 @@ pub fn worker(cheat: Cheat, setup: WorkerSetup, ring: &Ring) -> Option<Box<dyn W
 pub fn validator(cheat: Cheat, setup: ValidatorSetup, ring: &Ring) -> Option<Box<dyn ValidatorActor>> {
     match cheat {
         Cheat::LazyValidator => Some(Box::new(lazy_validator::LazyValidator::new(setup))),
-        Cheat::ColludingValidator => {
-            Some(Box::new(colluding_validator::ColludingValidator::new(setup, ring.clone())))
-        }
+        Cheat::ColludingValidator => Some(Box::new(colluding_validator::ColludingValidator::new(setup, ring.clone()))),
         Cheat::VerdictCopier => Some(Box::new(verdict_copier::VerdictCopier::new(setup, ring.clone()))),
         _ => None,
     }
