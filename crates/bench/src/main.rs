@@ -3,6 +3,7 @@
 //! Promise: each subcommand but `all` measures one thing in its own process and prints one JSON
 //! line; `all` runs ours and the peer's in turn and writes medians of pairs into a table.
 
+mod detect;
 mod generate;
 mod head_memory;
 mod learn;
@@ -37,6 +38,8 @@ enum What {
     Learn(learn::LearnArguments),
     /// Cost of proofs and checks beside generation.
     Verify(verify::VerifyArguments),
+    /// How far honest machines are apart, and how soon liars are caught.
+    Detect(detect::DetectArguments),
     /// Pairs with the peers, medians, and the table.
     All(pairs::PairsArguments),
 }
@@ -57,6 +60,7 @@ fn main() -> Result<()> {
         What::HeadMemory(arguments) => head_memory::measure(&arguments)?,
         What::Learn(arguments) => learn::measure(&arguments)?,
         What::Verify(arguments) => verify::measure(&arguments)?,
+        What::Detect(arguments) => detect::measure(&arguments)?,
         What::All(arguments) => return pairs::run(&arguments),
     };
     println!("{line}");
