@@ -14,7 +14,9 @@ use crate::liars::{Cheat, Role};
 use crate::world::{GROUP_SIZE, VALIDATORS, WORKERS, World};
 
 /// Steps planned at first, and added as long as a liar is not caught.
-pub(crate) const STEPS: u64 = 4;
+const STEPS: u64 = 4;
+/// The same where silence is the lie: each start of the rules forgives it, and so does each extension.
+const SILENT_STEPS: u64 = 12;
 /// Groups in a batch.
 const PROMPTS_PER_STEP: u32 = 4;
 /// Lying workers of one cheat, of [`CREW`]: a third.
@@ -37,6 +39,7 @@ pub(crate) struct Cast {
     pub(crate) poisoner: bool,
     /// Whether weights come from real training on the run's own groups, which nobody can remember.
     pub(crate) trains: bool,
+    pub(crate) steps: u64,
     mode: Mode,
     second_check_ppm: u32,
     plant_ppm: u32,
@@ -51,6 +54,7 @@ impl Cast {
             lying_validators: BTreeMap::new(),
             poisoner: cheat == Some(Cheat::PoisonedUpdate),
             trains: cheat == Some(Cheat::PoisonedUpdate) || cheat.is_none() && seed.is_multiple_of(TRAINED_SHARE),
+            steps: if cheat == Some(Cheat::Withheld) { SILENT_STEPS } else { STEPS },
             mode: if chance.permille(333) { Mode::Sequential } else { Mode::Async },
             second_check_ppm: 200_000,
             plant_ppm: 300_000,
@@ -88,7 +92,7 @@ impl Cast {
 
     pub(crate) fn config(&self, world: &World) -> RoundsConfig {
         RoundsConfig {
-            steps_max: STEPS,
+            steps_max: self.steps,
             prompts_per_step: PROMPTS_PER_STEP,
             group_size: GROUP_SIZE,
             mode: self.mode,
@@ -103,7 +107,7 @@ impl Cast {
             validators: VALIDATORS,
             second_check_ppm: self.second_check_ppm,
             plant_ppm: self.plant_ppm,
-            overdue_max: 3,
+            overdue_max: 2,
             weights: world.weights(0).hash,
             beacon: world.lease_point(0),
         }

@@ -2,7 +2,7 @@
 //!
 //! Promise: an error maps to a check only if nobody but the sender can have caused it.
 
-use protocol::{Check, LeaseId, ProtocolError, ValidatorId, WorkerId};
+use protocol::{Check, LeaseId, ProtocolError, ValidatorId, WeightVersion, WorkerId};
 use thiserror::Error;
 
 use crate::Event;
@@ -26,6 +26,9 @@ pub enum DeskError {
     /// An answer that holds nothing.
     #[error("no rollout came for lease {lease}, {expected} were asked for")]
     NoRollouts { lease: LeaseId, expected: u32 },
+    /// A token claims other weights than the lease names.
+    #[error("a token of lease {lease} claims weights {given}, the lease names {expected}")]
+    OtherWeights { lease: LeaseId, expected: WeightVersion, given: WeightVersion },
     /// There is no submission to check, to train on, or to judge.
     #[error("there is no submission to lease {lease}")]
     NoSubmission { lease: LeaseId },
@@ -62,6 +65,7 @@ impl DeskError {
             Self::Protocol(error) => Some(protocol_lie(error)),
             Self::OtherWorkersLease { .. } => Some(Check::Lease),
             Self::NoRollouts { .. } => Some(Check::SamplesMissing),
+            Self::OtherWeights { .. } => Some(Check::WeightVersion),
             Self::OtherValidator { .. } => Some(Check::Signature),
             Self::SealBroken { .. } | Self::OtherDraw { .. } => Some(Check::SealMismatch),
             Self::OtherSample { .. } => Some(Check::Malformed),

@@ -25,8 +25,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::{
-    BeaconPoint, Keypair, LeaseId, PromptLease, Record, RunId, RunTerms, Signed, Submission,
-    ValidatorId, Verdict, VerdictReveal, VerifiedGroup, WorkerId,
+    BeaconPoint, Keypair, LeaseId, PromptLease, Record, RunId, RunTerms, Signed, Submission, ValidatorId, Verdict,
+    VerdictReveal, VerifiedGroup, WorkerId,
 };
 
 use crate::{Event, GroupSummary};
@@ -149,9 +149,12 @@ impl Desk {
             return Err(DeskError::OtherWorkersLease { lease: body.lease, expected: body.worker, given: worker });
         }
         submission.check(&self.run, &self.terms.orchestrator, self.terms.worker(worker)?)?;
-        match submission.rollouts.is_empty() {
-            true => Err(DeskError::NoRollouts { lease: body.lease, expected: body.group_size }),
-            false => Ok(()),
+        let (lease, expected) = (body.lease, body.weight_version);
+        let mut versions = submission.rollouts.iter().flat_map(|rollout| &rollout.weight_versions);
+        match versions.find(|&&version| version != expected) {
+            Some(&given) => Err(DeskError::OtherWeights { lease, expected, given }),
+            None if submission.rollouts.is_empty() => Err(DeskError::NoRollouts { lease, expected: body.group_size }),
+            None => Ok(()),
         }
     }
 

@@ -256,6 +256,10 @@ fn each_lie_of_a_worker_has_its_check() {
     let mut stealing = honest.clone();
     stealing.commitment = Signed::new(stolen, &run, &own).unwrap();
     assert!(stealing.encode().is_err(), "it does not even encode");
+    let mut newer = honest.rollouts.clone();
+    newer[1].weight_versions[0] = 999;
+    let newer = Submission::new(&run, signed.clone(), newer, &own).unwrap();
+    assert_eq!(lie(&newer.encode().unwrap()), Some(Check::WeightVersion));
     let empty = Submission::new(&run, signed.clone(), vec![], &own).unwrap();
     assert_eq!(lie(&empty.encode().unwrap()), Some(Check::SamplesMissing));
     assert_eq!(lie(&honest.encode().unwrap()[..50]), Some(Check::Malformed));

@@ -24,8 +24,8 @@ use crate::world::World;
 use office::Office;
 use peers::{ValidatorSeat, WorkerSeat};
 use trainer::TrainerSeat;
-use witness::Witness;
 pub(crate) use witness::Outcome;
+use witness::Witness;
 
 /// Happenings after which a simulation counts as stuck; the longest have about 60,000.
 const HAPPENINGS_MAX: u64 = 1_000_000;

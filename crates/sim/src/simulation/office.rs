@@ -12,7 +12,7 @@ use rounds::{Action, Batch as BatchOfLeases, Event, FinishCause, Peer, Rounds, R
 
 use super::audit::Audit;
 use super::{Alarm, Simulation};
-use crate::cast::{Cast, STEPS};
+use crate::cast::Cast;
 use crate::chance::Chance;
 use crate::network::Node;
 use crate::packet::{Batch, Bytes, Packet, Trained};
@@ -282,7 +282,7 @@ impl Simulation {
     }
 
     fn finish(&mut self, cause: FinishCause) {
-        let steps_max = self.office.rounds.steps_trained() + STEPS;
+        let steps_max = self.office.rounds.steps_trained() + self.cast.steps;
         if cause == FinishCause::StepsDone && !self.witness.is_settled() && steps_max <= STEPS_MAX {
             // Goes on until the liar is caught.
             self.tell(Event::Extended { steps_max });

@@ -62,8 +62,10 @@ pub(super) struct Witness {
     done: BTreeMap<Node, u64>,
     trained_from: BTreeMap<WorkerId, u64>,
     said: BTreeMap<LeaseId, BTreeMap<ValidatorId, OutcomeKind>>,
-    /// Lies known to be lies, by lease.
+    /// Lying groups that were trained on.
     lies: BTreeSet<LeaseId>,
+    /// Groups that a panel found to be lies.
+    proven: BTreeSet<LeaseId>,
 }
 
 impl Witness {
@@ -82,6 +84,7 @@ impl Witness {
             trained_from: BTreeMap::new(),
             said: BTreeMap::new(),
             lies: BTreeSet::new(),
+            proven: BTreeSet::new(),
         }
     }
 
@@ -156,6 +159,9 @@ impl Witness {
             Peer::Worker(id) => Node::Worker(id),
             Peer::Validator(id) => Node::Validator(id),
         };
+        if let (Node::Worker(_), Some(lease)) = (node, lease) {
+            self.proven.insert(lease);
+        }
         match self.liars.get(&node) {
             None => self.fail(format!("{node} is honest and was fined for {check} (lease {lease:?})")),
             Some(Cheat::ColludingValidator | Cheat::OtherWeights) => self.catch(node, check),
@@ -200,24 +206,17 @@ impl Witness {
         self.liars.keys().all(|&node| self.caught.contains_key(&node) || self.is_idle(node))
     }
 
-    /// Colluders lie for their friends only. One has had no occasion if it never spoke for a friend where
-    /// an honest validator spoke too, and no friend is left.
+    /// Colluders lie for their friends only. One has had no occasion if it never spoke for a group that was
+    /// found to be a lie, and no friend is left.
     fn is_idle(&self, node: Node) -> bool {
         let Node::Validator(colluder) = node else { return false };
         if self.liars.get(&node) != Some(&Cheat::ColludingValidator) {
             return false;
         }
-        let friends_left =
-            self.liars.keys().any(|&node| matches!(node, Node::Worker(_)) && !self.caught.contains_key(&node));
-        !friends_left && !self.said.keys().any(|&lease| self.was_contradicted(colluder, lease))
-    }
-
-    fn was_contradicted(&self, colluder: ValidatorId, lease: LeaseId) -> bool {
-        let Some(said) = self.said.get(&lease) else { return false };
-        let is_friend = self.workers.get(&lease).is_some_and(|&worker| self.liars.contains_key(&Node::Worker(worker)));
-        let honest = |id: &ValidatorId| !self.liars.contains_key(&Node::Validator(*id));
-        let others = said.iter().any(|(id, outcome)| honest(id) && matches!(outcome, OutcomeKind::Invalid(_)));
-        is_friend && others && said.get(&colluder) == Some(&OutcomeKind::Valid)
+        let is_friend = |node: &Node| matches!(node, Node::Worker(_)) && !self.caught.contains_key(node);
+        let friends_left = self.liars.keys().any(is_friend);
+        let spoke = |lease| self.said.get(lease).is_some_and(|said| said.get(&colluder) == Some(&OutcomeKind::Valid));
+        !friends_left && !self.proven.iter().any(spoke)
     }
 
     /// The verdict on the simulation itself.
