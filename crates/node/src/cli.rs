@@ -1,15 +1,19 @@
 //! The command line: what a person can type, and what the exit code says.
 //!
 //! Promise: data goes to standard output, everything else to standard error (except the progress
-//! of `run` and `sft`, which is their output). Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 130 ended by a person.
+//! of `run` and `sft`, which is their output). Exit codes: 0 done, 1 failed or found false, 2 wrong usage,
+//! 3 could not be checked here, 130 ended by a person.
 
 use crate::commands;
+use crate::commands::sim::CheatWord;
 use crate::config::Sources;
 use crate::signal::{EXIT_INTERRUPTED, Stop};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Exit code of a check that could not be made here.
+const EXIT_OPEN: u8 = 3;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,9 +22,12 @@ Examples:
   essaim run --resume                          go on with the run that was written to last
   essaim eval --model runs/spell-backward/model
   essaim tasks                                 what can be trained on
+  essaim run examples/liars.toml               ten workers, three of which lie and are caught
+  essaim verify runs/liars --lease 12          check a stored group again and explain the verdict
+  essaim sim --seeds 20                        the whole network with faults and liars, simulated
   essaim report runs/spell-backward            make report.html again
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C.";
+Exit codes: 0 done, 1 failed or found false, 2 wrong usage, 3 could not be checked, 130 ended by Ctrl-C.";
 
 /// Reinforcement learning of language models, from one laptop to many machines that need not trust each other.
 #[derive(Debug, Parser)]
@@ -70,6 +77,12 @@ pub enum Command {
     Tasks(TasksArgs),
     /// Make report.html and summary.json of a run again, from its event log alone
     Report(ReportArgs),
+    /// Check a stored group of rollouts again, offline, and explain the verdict
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+    /// Simulate the whole network from seeds, with faults and liars
+    #[command(after_help = SIM_EXAMPLES, after_long_help = sim_help())]
+    Sim(SimArgs),
     /// Print the completion script of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -109,6 +122,30 @@ Examples:
   essaim tasks                                 every built-in task with its settings
   essaim tasks my.toml --items 3               the tasks of a run file, three items each
   essaim tasks my.toml --admit                 test their graders: does an answer without a look pay?";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  essaim verify runs/liars --lease 12          a group of a run, with the run's checkpoints as weights
+  essaim verify runs/liars --lease 12 --export group.json
+  essaim verify group.json --weights runs/liars --all --json
+
+The group is checked by the validator's own code. Exit codes: 0 valid, 1 invalid, 3 could not be
+checked here, for example because the weights of its version were not kept.";
+
+const SIM_EXAMPLES: &str = "\
+Examples:
+  essaim sim                                   every cheat and none, 20 seeds each
+  essaim sim --seeds 1000                      the full sweep
+  essaim sim --seeds 100 --cheat int8_weights --cheat best_of_n
+  essaim sim --seed 7 --cheat withheld --trace what happened, line by line
+
+Rules, desk, workers, validators and model are the real ones; network, clock and crashes are
+simulated. Exit codes: 0 every promise held, 1 one broke (the table ends with its seed).
+--help lists the cheats.";
+
+fn sim_help() -> String {
+    format!("{SIM_EXAMPLES}\n\n{}", commands::sim::cheats_help())
+}
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -265,6 +302,49 @@ pub struct ReportArgs {
     pub run_dir: PathBuf,
 }
 
+/// `essaim verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// A file that --export wrote, or the folder of a run
+    #[arg(value_name = "FILE_OR_RUN_DIR")]
+    pub path: PathBuf,
+    /// Which group of the run
+    #[arg(long, value_name = "N")]
+    pub lease: Option<u64>,
+    /// Look for the weights here first: a model folder, a checkpoint, or a run folder (may be given several times)
+    #[arg(long, value_name = "DIR")]
+    pub weights: Vec<PathBuf>,
+    /// Recompute every rollout, not only those that the lot drew
+    #[arg(long)]
+    pub all: bool,
+    /// Write the group with its terms and verdicts into a file that can be checked elsewhere
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+}
+
+/// Largest seed of a simulation.
+const SEED_MAX: u64 = 1 << 53;
+
+/// `essaim sim`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SimArgs {
+    /// Seeds to simulate with each cheat (20; 1 if --seed is given)
+    #[arg(long, value_name = "N", conflicts_with = "trace", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub seeds: Option<u64>,
+    /// The first seed (0)
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
+    pub seed: Option<u64>,
+    /// Who lies, and how; `none` for nobody (may be given several times; all of them if not at all)
+    #[arg(long, value_name = "NAME")]
+    pub cheat: Vec<CheatWord>,
+    /// Tell one simulation line by line
+    #[arg(long)]
+    pub trace: bool,
+    /// Threads (one per core)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
 /// `essaim completions`.
 #[derive(Debug, Clone, Args)]
 pub struct CompletionsArgs {
@@ -302,6 +382,10 @@ pub enum Ending {
     Done,
     /// A person ended it early; its state is safe.
     Interrupted,
+    /// It looked as asked, and what it looked at is not as it must be.
+    Refuted,
+    /// It could not come to a finding here.
+    Open,
 }
 
 /// The whole program: parses, runs, tells the exit code.
@@ -314,6 +398,8 @@ pub fn main() -> ExitCode {
     match commands::dispatch(cli.command, &context) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Ok(Ending::Refuted) => ExitCode::FAILURE,
+        Ok(Ending::Open) => ExitCode::from(EXIT_OPEN),
         Err(error) => failure(&error, context.global.json),
     }
 }
@@ -369,6 +455,15 @@ mod tests {
         assert_eq!(resume("essaim run --resume"), Some(None));
         assert_eq!(resume("essaim run --resume runs/a"), Some(Some("runs/a".into())));
         assert!(parse("essaim run --resume --out x").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_cheat_is_wrong_usage_and_names_the_nearest() {
+        let message = parse("essaim sim --cheat int8_weight").unwrap_err().to_string();
+        assert!(message.contains("did you mean `int8_weights`?"), "{message}");
+        assert!(parse("essaim sim --seed 3 --seeds 4 --trace").is_err());
+        let help = Cli::command().find_subcommand_mut("sim").unwrap().render_long_help().to_string();
+        assert!(help.contains("verdict_copier") && help.contains("essaim sim --seed 7"), "{help}");
     }
 
     #[test]

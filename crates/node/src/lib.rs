@@ -11,6 +11,7 @@ mod commands;
 pub mod config;
 pub mod data;
 pub mod events;
+pub mod evidence;
 pub mod machine;
 pub mod metrics;
 pub mod report;

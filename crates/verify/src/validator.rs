@@ -57,6 +57,7 @@ pub struct Validator {
     setup: ValidatorSetup,
     run: RunId,
     set: CheckSet,
+    check_ppm: u32,
     held: HeldWeights,
     sealed: BTreeMap<LeaseId, VerdictReveal>,
 }
@@ -66,13 +67,22 @@ impl Validator {
     #[must_use]
     pub fn new(setup: ValidatorSetup) -> Self {
         let held = HeldWeights::new(setup.terms.sampling.dtype, setup.device.clone(), VERSIONS_HELD);
-        Self { run: setup.terms.id(), set: CheckSet::all(), held, sealed: BTreeMap::new(), setup }
+        let check_ppm = setup.terms.check_ppm;
+        Self { run: setup.terms.id(), set: CheckSet::all(), check_ppm, held, sealed: BTreeMap::new(), setup }
     }
 
     /// The same, making only these checks: for tests that show what a check is there for.
     #[must_use]
     pub fn with_checks(mut self, set: CheckSet) -> Self {
         self.set = set;
+        self
+    }
+
+    /// The same, recomputing every rollout, not only those that the lot draws: for looking again at what is
+    /// in doubt.
+    #[must_use]
+    pub fn with_every_rollout(mut self) -> Self {
+        self.check_ppm = protocol::constants::PPM_ONE;
         self
     }
 
@@ -118,7 +128,7 @@ impl Validator {
             fingerprint::length(&case, rollout)?;
         }
         duplicate::check(&case, &submission.rollouts)?;
-        let drawn = drawn(order, case.terms.check_ppm);
+        let drawn = drawn(order, self.check_ppm);
         if drawn.is_empty() {
             return Ok(());
         }

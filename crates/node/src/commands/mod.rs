@@ -12,7 +12,9 @@ mod report;
 mod run;
 mod settings;
 mod sft;
+pub(crate) mod sim;
 mod tasks;
+mod verify;
 
 /// Runs a command.
 pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Ending> {
@@ -24,6 +26,8 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<En
         Command::Chat(args) => chat::chat(&args, context),
         Command::Tasks(args) => tasks::tasks(&args, context),
         Command::Report(args) => report::report(&args, context),
+        Command::Verify(args) => verify::verify(&args, context),
+        Command::Sim(args) => sim::sim(&args, context),
         Command::Completions(args) => completions::completions(&args),
     }
 }
