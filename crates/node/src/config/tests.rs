@@ -23,6 +23,18 @@ fn the_embedded_default_resolves_and_survives_being_printed() {
 }
 
 #[test]
+fn the_example_with_liars_is_the_default_run_with_other_parties() {
+    let mut layers = Layers::default();
+    layers.add_text("liars.toml", include_str!("../../../../examples/liars.toml")).unwrap();
+    let mut liars = from_layers(&layers).unwrap();
+    assert_eq!((liars.workers.count, liars.workers.cheat.len()), (10, 3));
+    let default = resolve(&Sources::default()).unwrap();
+    (liars.run.name, liars.workers, liars.verify) =
+        (default.run.name.clone(), default.workers.clone(), default.verify.clone());
+    assert_eq!(liars, default);
+}
+
+#[test]
 fn files_are_merged_left_to_right_and_set_wins() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (first, second) = (folder.path().join("a.toml"), folder.path().join("b.toml"));
