@@ -47,6 +47,19 @@ fn the_same_order_gives_the_same_seal_after_a_restart() {
 }
 
 #[test]
+fn what_is_sealed_stays_sealed_though_weights_come_later() {
+    let world = World::new(ALL);
+    let lease = world.lease(0);
+    let bytes = encoded(&world.sign(&lease, world.honest(&lease)));
+    let setup = world.validator().setup().clone();
+    let mut validator = Validator::new(setup);
+    let unchecked = validator.message(&bytes).unwrap();
+    validator.weights(VERSION, &world.snapshot).unwrap();
+    assert_eq!(validator.message(&bytes).unwrap(), unchecked);
+    assert_ne!(world.validator().message(&bytes).unwrap(), unchecked, "with the weights at first it is another");
+}
+
+#[test]
 fn only_orders_are_taken() {
     let world = World::new(ALL);
     let mut validator = world.validator();
