@@ -29,8 +29,8 @@ fn the_example_with_liars_is_the_default_run_with_other_parties() {
     let mut liars = from_layers(&layers).unwrap();
     assert_eq!((liars.workers.count, liars.workers.cheat.len()), (10, 3));
     let default = resolve(&Sources::default()).unwrap();
-    (liars.run.name, liars.workers, liars.verify) =
-        (default.run.name.clone(), default.workers.clone(), default.verify.clone());
+    (liars.run.name, liars.checkpoint.keep) = (default.run.name.clone(), default.checkpoint.keep);
+    (liars.workers, liars.verify) = (default.workers.clone(), default.verify.clone());
     assert_eq!(liars, default);
 }
 

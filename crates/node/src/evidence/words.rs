@@ -249,11 +249,7 @@ impl Explained {
         let mut text =
             format!("lease {lease}: worker {worker} answered item {item} of {task} with {rollouts} rollouts, {tokens} tokens\n");
         text += &self.weights_text();
-        text += &match (self.every_rollout, self.beacon_round) {
-            (true, _) => "recomputed       every rollout\n".to_owned(),
-            (false, Some(round)) => format!("recomputed       those drawn by lot, beacon round {round}\n"),
-            (false, None) => String::new(),
-        };
+        text += &self.scope_text();
         self.samples.iter().for_each(|sample| text += &sample.to_text());
         text += &format!("\n{}\n", self.words);
         if let Outcome::Invalid(reason) = &self.outcome {
@@ -266,6 +262,20 @@ impl Explained {
             text += &format!("in the run, {} was fined for it: {}\n", fined.party, fined.words);
         }
         text
+    }
+
+    fn scope_text(&self) -> String {
+        let scope = match (self.samples.is_empty(), self.beacon_round) {
+            (true, _) => "nothing".to_owned(),
+            (false, Some(round)) if !self.every_rollout => format!("rollouts drawn by lot, beacon round {round}"),
+            (false, _) => "every rollout".to_owned(),
+        };
+        let why = match (&self.outcome, self.samples.is_empty()) {
+            (Outcome::Invalid(_), true) => ", for a check that needs no model failed before",
+            (Outcome::Invalid(_), false) => ", up to the first that failed",
+            _ => "",
+        };
+        format!("recomputed       {scope}{why}\n")
     }
 
     fn weights_text(&self) -> String {
@@ -281,13 +291,18 @@ impl Explained {
     }
 }
 
+/// Whole numbers as such, others with all that was measured.
+fn decimal(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.6}") }
+}
+
 impl SampleSeen {
     fn to_text(&self) -> String {
         let Self { sample_index, prompt, completion, tokens, tokens_lost, .. } = self;
         let mut text = format!("\nsample {sample_index}: {prompt:?} -> {completion:?} ({tokens} tokens, {tokens_lost} of them not the winner)\n");
         for Measure { name, value, limit } in &self.measures {
             let mark = if value > limit { "  <- more than allowed" } else { "" };
-            text += &format!("  {name:<34} {value:>12.6}  of at most {limit:.6}{mark}\n");
+            text += &format!("  {name:<34} {:>12}  of at most {}{mark}\n", decimal(*value), decimal(*limit));
         }
         text
     }

@@ -71,7 +71,7 @@ fn caught_row(caught: &CaughtLiar) -> Vec<String> {
     vec![
         escape(&caught.party),
         did,
-        format!("<code>{}</code>", caught.check),
+        format!("<code class=\"word\">{}</code>", caught.check),
         escape(&caught.words),
         format!("{} {}", caught.handed_in, caught.unit()),
         caught.step.to_string(),
@@ -84,7 +84,7 @@ fn groups(checks: &Verification) -> String {
     let mut rows = vec![
         row("valid", groups.valid, "every check passed; only these can be trained on"),
         row("invalid", groups.invalid, "proven to hold a lie"),
-        row("unchecked", groups.unchecked, "judged by nobody: the worker was banned first, or nobody could check it"),
+        row("unchecked", groups.unchecked, "judged by nobody: its worker was banned or it was too old by then, or nobody could check it"),
         row("refused", groups.refused, "no record, wrong signature or wrong lease: no validator saw them"),
     ];
     let share = percent(checks.checked_share);

@@ -52,7 +52,7 @@ pub struct Groups {
     pub valid: u64,
     /// Proven to hold a lie.
     pub invalid: u64,
-    /// Judged by nobody: the worker was banned first, nobody could check it, or the run ended.
+    /// Judged by nobody: its worker was banned or it was too old by then, nobody could check it, or the run ended.
     pub unchecked: u64,
     /// Refused before any validator saw them: no record, wrong signature, wrong lease.
     pub refused: u64,

@@ -34,7 +34,8 @@ pub struct Trust {
     pub groups_valid: u64,
     /// Groups that were found to hold a lie.
     pub groups_invalid: u64,
-    /// Groups that nobody judged: their worker was banned first, nobody could check them, or the run ended.
+    /// Groups that nobody judged: their worker was banned or they were too old by then, nobody could check
+    /// them, or the run ended.
     pub groups_unchecked: u64,
     /// Messages refused before any validator saw them.
     pub groups_refused: u64,

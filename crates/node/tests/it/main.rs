@@ -7,3 +7,4 @@ mod resume;
 mod scoring;
 mod support;
 mod texts;
+mod verify;
