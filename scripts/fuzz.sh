@@ -28,7 +28,7 @@ for name in "${targets[@]}"; do
   "$out/debug/corpus" unpack "$name" "corpus/$name.hex" "$work"
   log="$out/$name.log"
   "$out/$host/release/$name" "$work" -runs="$runs" -max_len=2048 -timeout=10 -rss_limit_mb=2048 \
-    -artifact_prefix="$crashes" -print_final_stats=1 >"$log" 2>&1 || { tail -40 "$log"; echo "$name: failed, input in fuzz/$crashes"; exit 1; }
+    -artifact_prefix="$crashes" -print_final_stats=1 >"$log" 2>&1 || { tail -40 "$log"; echo "$name: failed, input in $crashes"; exit 1; }
   "$out/$host/release/$name" -merge=1 -max_len=2048 "$small" "$work" >/dev/null 2>&1
   "$out/debug/corpus" pack "$name" "corpus/$name.hex" "$small"
   cov="$(grep -oE 'cov: [0-9]+' "$log" | tail -1)"

@@ -65,7 +65,7 @@ fn signing_worker(bytes: &[u8]) {
     let Ok(sent) = Submission::new(&run, honest.lease, rollouts, &world::keys("worker", 0)) else { return };
     let mut desk = waiting();
     let taken = desk.submission(0, &sent.encode().expect("made just now")).is_ok();
-    assert_eq!(taken, !sent.rollouts.is_empty());
+    assert!(!taken || !sent.rollouts.is_empty(), "an empty answer");
     if taken {
         desk.check_order(0, LEASE, 0, world::DRAW).expect("a later draw");
     }
