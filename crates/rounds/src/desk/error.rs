@@ -105,20 +105,21 @@ pub struct Refused {
     /// What the rules should hear, if it was a lie.
     pub event: Option<Event>,
     /// Why.
-    pub why: DeskError,
+    pub why: Box<DeskError>,
 }
 
 impl Refused {
     pub(super) fn harmless(why: DeskError) -> Self {
-        Self { event: None, why }
+        Self { event: None, why: why.into() }
     }
 
     pub(super) fn worker(worker: WorkerId, lease: Option<LeaseId>, why: DeskError) -> Self {
-        Self { event: why.lie().map(|check| Event::WorkerLied { worker, lease, check }), why }
+        Self { event: why.lie().map(|check| Event::WorkerLied { worker, lease, check }), why: why.into() }
     }
 
     pub(super) fn validator(validator: ValidatorId, lease: Option<LeaseId>, why: DeskError) -> Self {
-        let event = why.lie().zip(lease);
-        Self { event: event.map(|(check, lease)| Event::VerdictFailed { lease, validator, check: Some(check) }), why }
+        let lie = why.lie().zip(lease);
+        let event = lie.map(|(check, lease)| Event::VerdictFailed { lease, validator, check: Some(check) });
+        Self { event, why: why.into() }
     }
 }

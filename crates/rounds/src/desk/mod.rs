@@ -21,12 +21,12 @@ mod plant;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use protocol::{
-    BeaconPoint, Keypair, LeaseId, PromptLease, Record, RunId, RunTerms, Signed, Submission, ValidatorId, Verdict,
-    VerdictReveal, VerifiedGroup, WorkerId,
+    BeaconPoint, Keypair, LeaseId, Outcome, PromptLease, Record, RunId, RunTerms, Signed, Submission, ValidatorId,
+    Verdict, VerdictReveal, VerifiedGroup, WorkerId,
 };
 
 use crate::{Event, GroupSummary};
@@ -94,6 +94,8 @@ pub struct Desk {
     held: BTreeMap<LeaseId, Held>,
     material: VecDeque<Material>,
     plants: BTreeMap<(LeaseId, ValidatorId), Plant>,
+    /// Validators that were fined.
+    struck: BTreeSet<ValidatorId>,
 }
 
 impl Desk {
@@ -106,8 +108,8 @@ impl Desk {
             let listed = terms.worker(decoy.worker);
             assert_eq!(listed, Ok(&decoy.keys.public()), "the decoy is one of the workers of the terms");
         }
-        let (held, material, plants) = Default::default();
-        Self { run: terms.id(), terms, keys, timeouts, decoy, held, material, plants }
+        let (held, material, plants, struck) = Default::default();
+        Self { run: terms.id(), terms, keys, timeouts, decoy, held, material, plants, struck }
     }
 
     /// Signs a lease, or signs it again; its time begins now.
@@ -158,13 +160,22 @@ impl Desk {
         }
     }
 
+    /// A validator was fined. Its accusations count no more; groups that it had let through stay as they are.
+    pub fn strike(&mut self, validator: ValidatorId) {
+        self.struck.insert(validator);
+    }
+
     /// The group of a lease for the trainer, with the verdicts that were revealed.
     ///
     /// Errors: `NoSubmission`, and those of [`VerifiedGroup::new`].
     pub fn verified(&self, lease: LeaseId) -> Result<VerifiedGroup, DeskError> {
         let held = self.held(lease)?;
         let submission = held.submission.as_ref().ok_or(DeskError::NoSubmission { lease })?;
-        let group = VerifiedGroup::new(&self.terms, Submission::clone(submission), held.verdicts.clone())?;
+        let stands = |verdict: &&Signed<Verdict>| {
+            !(self.struck.contains(&verdict.body.validator) && matches!(verdict.body.outcome, Outcome::Invalid(_)))
+        };
+        let verdicts = held.verdicts.iter().filter(stands).cloned().collect();
+        let group = VerifiedGroup::new(&self.terms, Submission::clone(submission), verdicts)?;
         Ok(group)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proof::tolerances::FINGERPRINT_ERROR_MAX_PPM;
 use protocol::{
     BeaconPoint, BeaconTerms, Check, CheckOrder, CheckedRollout, Commitment, DtypeTerm, FinishReason, Keypair, LeaseId,
     Outcome, PromptLease, Record, RejectReason, RevealOrder, Rollout, RunTerms, SamplingTerms, Signed, Submission,
@@ -218,10 +219,10 @@ fn late_double_and_withdrawn_answers_are_no_lies() {
     let (mut desk, submission) = answered();
     let refused = |desk: &mut Desk, bytes: &[u8]| desk.submission(0, bytes).unwrap_err();
     let bytes = submission.encode().unwrap();
-    let twice = Refused { event: None, why: DeskError::AnsweredBefore { lease: 0 } };
+    let twice = Refused { event: None, why: DeskError::AnsweredBefore { lease: 0 }.into() };
     assert_eq!(refused(&mut desk, &bytes), twice);
     desk.forget(0);
-    let ended = Refused { event: None, why: DeskError::LeaseEnded { lease: 0 } };
+    let ended = Refused { event: None, why: DeskError::LeaseEnded { lease: 0 }.into() };
     assert_eq!(refused(&mut desk, &bytes), ended);
     let signed = desk.lease(50, &lease(1, 0)).unwrap();
     assert_eq!(desk.overdue(149), []);
@@ -310,6 +311,23 @@ fn the_sample_is_drawn_later_than_the_lease() {
 }
 
 #[test]
+fn an_accusation_of_a_fined_validator_counts_no_more() {
+    let (mut desk, submission) = answered();
+    for (validator, outcome) in [(0, Outcome::Valid), (1, invalid())] {
+        desk.check_order(0, 0, validator, DRAW).unwrap();
+        let (seal, reveal) = sealed(verdict(&submission, validator, outcome));
+        desk.from_validator(0, validator, &seal).unwrap();
+        desk.reveal_order(0, 0, validator).unwrap();
+        desk.from_validator(0, validator, &reveal).unwrap();
+    }
+    assert!(desk.verified(0).is_err(), "one against one");
+    desk.strike(1);
+    assert_eq!(desk.verified(0).unwrap().verdicts().len(), 1);
+    desk.strike(0);
+    assert!(desk.verified(0).is_ok(), "what it let through stays");
+}
+
+#[test]
 fn a_restored_desk_gives_the_same_group() {
     let (mut desk, submission) = answered();
     desk.check_order(0, 0, 1, DRAW).unwrap();
@@ -356,7 +374,7 @@ fn a_plant_looks_like_an_order_and_is_wrong() {
     assert_eq!(planted.lease.body, PromptLease { worker: DECOY, ..original.lease.body.clone() });
     for (planted, original) in planted.rollouts.iter().zip(&original.rollouts) {
         let error = proof::fingerprint::error_ppm(&planted.fingerprint, &original.fingerprint).unwrap();
-        assert!(error > 1_900_000, "turned round is two lengths away, got {error}");
+        assert!(error > 20 * FINGERPRINT_ERROR_MAX_PPM, "turned round is far away, got {error}");
     }
     assert_eq!(desk.plant(0, 6, 1), None, "one plant of each original per validator");
 }
