@@ -31,8 +31,11 @@ pub struct Evidence {
 pub fn prove(hidden: &[f32], width: usize, seed: &Hash) -> Result<Evidence, VerifyError> {
     let fingerprint = fingerprint(hidden, width, seed)?;
     let bits = hidden_bits(hidden);
-    let activation_proof = toploc::build_proofs(&bits, width, toploc::CHUNK_TOKENS, toploc::TOP_K)
-        .map_err(|error| VerifyError::Proof(error.to_string()))?;
+    let joined = vectorized(
+        #[inline(always)]
+        || toploc::build_proofs(&bits, width, toploc::CHUNK_TOKENS, toploc::TOP_K),
+    );
+    let activation_proof = joined.map_err(|error| VerifyError::Proof(error.to_string()))?;
     Ok(Evidence { activation_proof, fingerprint })
 }
 

@@ -26,6 +26,7 @@ impl ChunkProof {
     ///   that to the library underneath
     /// - errors: `NotFinite`, `ChunkTooSmall` unless `1 <= k <= bits.len()`, `ChunkTooLarge`,
     ///   `NoModulus`
+    #[inline(always)]
     pub fn build(bits: &[u16], k: usize) -> Result<Self, ProofError> {
         let positions = largest(bits, k)?;
         let values: Vec<u16> = positions.iter().map(|&at| bits[at as usize]).collect();
@@ -36,6 +37,7 @@ impl ChunkProof {
     ///
     /// - errors: `Shape` if the lengths differ, `ChunkTooSmall` if there is no point, `NoModulus`
     ///   if a position occurs twice
+    #[inline(always)]
     pub fn from_points(positions: &[u32], values: &[u16]) -> Result<Self, ProofError> {
         if positions.len() != values.len() {
             return Err(ProofError::Shape { width: positions.len(), given: values.len() });

@@ -1,7 +1,8 @@
 //! Arithmetic modulo the prime 65497, and the polynomial through given points.
 //!
 //! Promise: exact; every result is below the prime. Loops run over lanes, not over chains, so that
-//! a compiler can use vectors.
+//! a compiler can use vectors; they are inlined up to the caller of `build_proofs`, so that whoever
+//! may use wide vectors there gets them here.
 
 use super::PRIME;
 
@@ -70,6 +71,7 @@ fn invert_all(values: &mut [u32]) {
 ///
 /// - `x` are distinct and below the prime, `y` below the prime, both `[k]`
 /// - `O(k²)` products and one inversion
+#[inline(always)]
 pub(super) fn interpolate(x: &[u32], y: &[u32]) -> Vec<u32> {
     assert_eq!(x.len(), y.len(), "each point has two coordinates");
     let newton = newton_coefficients(x, y);
@@ -88,6 +90,7 @@ pub(super) fn interpolate(x: &[u32], y: &[u32]) -> Vec<u32> {
 }
 
 /// `a_i = (y_i - p_{i-1}(x_i)) / Π_{l<i} (x_i - x_l)`, for all points side by side.
+#[inline(always)]
 fn newton_coefficients(x: &[u32], y: &[u32]) -> Vec<u32> {
     let count = x.len();
     let mut inverse = vec![1; count];
@@ -112,6 +115,7 @@ fn newton_coefficients(x: &[u32], y: &[u32]) -> Vec<u32> {
 }
 
 /// The polynomial's value at each of `x`, by Horner's rule.
+#[inline(always)]
 pub(super) fn evaluate(coefficients: &[u16], x: &[u32]) -> Vec<u32> {
     let mut values = vec![0; x.len()];
     for &coefficient in coefficients.iter().rev() {

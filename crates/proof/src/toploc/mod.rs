@@ -38,6 +38,7 @@ pub const CHUNK_TOKENS: usize = 32;
 /// - a chunk with fewer than `k` values commits to all of them
 /// - no tokens give no bytes
 /// - errors: `Shape`, `ChunkTooSmall` if `k` or `chunk_tokens` is 0, `NotFinite`, `ChunkTooLarge`
+#[inline(always)]
 pub fn build_proofs(bits: &[u16], width: usize, chunk_tokens: usize, k: usize) -> Result<Vec<u8>, ProofError> {
     let chunk = chunk_values(bits, width, chunk_tokens, k)?;
     let mut bytes = Vec::with_capacity(joined_len(bits.len(), chunk, k));
