@@ -4,8 +4,8 @@
 //! Takes: a seed and a width; then two fingerprints. Gives: the matrix of signs; the distance.
 //! Never: computes the projection itself, which is float arithmetic and belongs to `verify`.
 //!
-//! The fingerprint of a token's hidden state `x` is `round(2^11 · Σ_i sign_pi · x_i / √width)` for
-//! each projection `p`, saturated to 16 bits. The largest activations, which [`crate::toploc`]
+//! The fingerprint of a token's hidden state `x` is `round(STEPS · Σ_i sign_pi · x_i / ‖x‖)` for
+//! each projection `p`, saturated to 16 bits: over the signs it has mean 0 and variance `STEPS²`. The largest activations, which [`crate::toploc`]
 //! compares, move little when weights lose bits; a sum with random signs gathers the small errors of
 //! all dimensions. Source: Activation-DiFR, arXiv:2511.20621, with signs in place of an orthogonal
 //! matrix.
@@ -14,6 +14,8 @@ use protocol::Hash;
 
 /// Numbers kept for each token.
 pub const PROJECTIONS: usize = 4;
+/// Steps of a number per standard deviation; ±16 of these fit into 16 bits.
+pub const STEPS: u16 = 2048;
 /// Separates this use of blake3 from all others.
 const CONTEXT: &str = "essaim 2026 fingerprint signs v1";
 
@@ -29,12 +31,15 @@ pub fn signs(seed: &Hash, width: usize) -> Vec<i8> {
     (0..count).map(|i| 1 - 2 * (bytes[i / 8] >> (i % 8) & 1) as i8).collect()
 }
 
-/// How far a claimed fingerprint is from one's own, in parts per million of one's own length.
+/// How far a claimed fingerprint is from one's own, in parts per million of a standard deviation.
 ///
-/// `1_000_000 · √(Σ_i (claimed_i - own_i)² / Σ_i own_i²)`, rounded down, at most `u32::MAX`.
+/// `1_000_000 · √(Σ_i (claimed_i - own_i)² / count) / STEPS`, rounded down, at most `u32::MAX`. Not
+/// divided by one's own length: a short completion may happen to have a small one, and then a single
+/// rounding would look like a lie. Two honest machines whose every number rounds the other way are
+/// `1_000_000 / STEPS` = 488 apart, however short the completion.
 ///
 /// - both `[tokens · PROJECTIONS]`; `None` if their lengths differ
-/// - 0 where both are zero everywhere or empty; `u32::MAX` where only one's own is zero
+/// - 0 where both are equal or empty
 #[must_use]
 pub fn error_ppm(claimed: &[i16], own: &[i16]) -> Option<u32> {
     if claimed.len() != own.len() {
@@ -43,13 +48,9 @@ pub fn error_ppm(claimed: &[i16], own: &[i16]) -> Option<u32> {
     let square = |value: i64| u128::from(value.unsigned_abs()).pow(2);
     let pairs = claimed.iter().zip(own);
     let error: u128 = pairs.map(|(&c, &o)| square(i64::from(c) - i64::from(o))).sum();
-    let length: u128 = own.iter().map(|&o| square(i64::from(o))).sum();
-    let ratio = match (error, length) {
-        (0, _) => 0,
-        (_, 0) => u128::MAX,
-        _ => error.saturating_mul(1_000_000_000_000) / length,
-    };
-    Some(u32::try_from(ratio.isqrt()).unwrap_or(u32::MAX))
+    let deviation = (claimed.len() as u128).saturating_mul(square(STEPS.into()));
+    let share = error.saturating_mul(1_000_000_000_000).checked_div(deviation).unwrap_or(0);
+    Some(u32::try_from(share.isqrt()).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -57,24 +58,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_is_a_share_of_ones_own_length() {
-        // own = (3, 4): length 5. claimed - own = (0, 1): error 1. 1/5 = 200,000 ppm.
-        assert_eq!(error_ppm(&[3, 5], &[3, 4]), Some(200_000));
+    fn the_error_is_a_share_of_a_standard_deviation() {
+        // One of four numbers is a standard deviation off: √(1/4) = 1/2.
+        assert_eq!(error_ppm(&[2048, 4, 5, 6], &[0, 4, 5, 6]), Some(500_000));
         assert_eq!(error_ppm(&[3, 4], &[3, 4]), Some(0));
-        // The negative is twice the length away, silence once.
-        assert_eq!(error_ppm(&[-3, -4], &[3, 4]), Some(2_000_000));
-        assert_eq!(error_ppm(&[0, 0], &[3, 4]), Some(1_000_000));
+        // All are one step off: 1/2048 = 488.28 millionths, whatever one's own length.
+        assert_eq!(error_ppm(&[1, -1, 1, 1], &[0, 0, 0, 0]), Some(488));
+        assert_eq!(error_ppm(&[9_001, -8_999], &[9_000, -9_000]), Some(488));
     }
 
     #[test]
-    fn lengths_and_zeros_have_an_answer() {
+    fn lengths_and_extremes_have_an_answer() {
         assert_eq!(error_ppm(&[1], &[1, 1]), None);
         assert_eq!(error_ppm(&[], &[]), Some(0));
-        assert_eq!(error_ppm(&[0], &[0]), Some(0));
-        assert_eq!(error_ppm(&[1], &[0]), Some(u32::MAX));
         let (high, low) = (vec![i16::MAX; 1000], vec![i16::MIN; 1000]);
-        // (2^16 - 1) / 2^15 = 1.99997.
-        assert_eq!(error_ppm(&high, &low), Some(1_999_969));
+        // 65,535 steps of 2,048.
+        assert_eq!(error_ppm(&high, &low), Some(31_999_511));
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub const fn scaled_limit(limit: u32, points: u32) -> u32 {
     ((limit as u64 * points as u64).div_ceil(TOP_K as u64)) as u32
 }
 
-/// Most distance of a fingerprint from the validator's own, in millionths of the own length.
-pub const FINGERPRINT_ERROR_MAX_PPM: u32 = 1_500;
+/// Most distance of a fingerprint from the validator's own, in millionths of a standard deviation.
+pub const FINGERPRINT_ERROR_MAX_PPM: u32 = 1_000;
 
 /// Most by which a token may fall short of the winner, in millionths of a nat.
 pub const TOKEN_MARGIN_MAX_MICRO: i64 = 2_000;

@@ -20,6 +20,7 @@ mod worker;
 
 pub use actor::{Answer, Prompts, ValidatorActor, WorkerActor};
 pub use checks::CheckSet;
+pub use checks::tokens::tempered_limit;
 pub use error::VerifyError;
 pub use prefill::{Recomputed, Row, prefill};
 pub use prove::{Evidence, fingerprint, hidden_bits, prove};

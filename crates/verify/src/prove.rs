@@ -13,9 +13,6 @@ use protocol::Hash;
 
 use crate::VerifyError;
 
-/// Steps of a fingerprint number per unit.
-const FINGERPRINT_STEPS: f64 = 2048.0;
-
 /// What a worker adds to a rollout so that one prefill can check it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -61,7 +58,7 @@ pub fn fingerprint(hidden: &[f32], width: usize, seed: &Hash) -> Result<Vec<i16>
     let signs: Vec<f32> = agreed::signs(seed, width).into_iter().map(f32::from).collect();
     let number = |row: &[f32], length: f64, signs: &[f32]| {
         // A float turned into an integer is held within its ends; 0/0 becomes 0.
-        (dot(row, signs) / length * FINGERPRINT_STEPS).round_ties_even() as i16
+        (dot(row, signs) / length * f64::from(agreed::STEPS)).round_ties_even() as i16
     };
     let numbers = hidden.chunks_exact(width).flat_map(|row| {
         let length = dot(row, row).sqrt();

@@ -51,7 +51,8 @@ pub(super) fn spread(checked: &[CheckedRollout]) -> Value {
 /// Every pair of kernels; then, with the fastest one, threads and batches.
 pub(super) fn measure(arguments: &DetectArguments, scene: &Scene) -> Result<Value> {
     let groups = u64::from(arguments.rollouts.div_ceil(arguments.group_size));
-    let kernels: Vec<Kernel> = Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()).collect();
+    let wanted = |kernel: &Kernel| arguments.kernel.is_empty() || arguments.kernel.contains(kernel);
+    let kernels: Vec<Kernel> = Kernel::ALL.into_iter().filter(|k| k.is_available() && wanted(k)).collect();
     let threads = std::thread::available_parallelism()?.get();
     let usual = |kernel| Way { kernel, threads, groups_at_once: 4 };
     let mut rows = Vec::new();

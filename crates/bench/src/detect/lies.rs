@@ -31,10 +31,11 @@ const CHEATS: [Cheat; 10] = [
 /// Measures the liars, one row each.
 pub(super) fn measure(arguments: &DetectArguments, scene: &Scene) -> Result<Value> {
     let groups = u64::from(arguments.rollouts.div_ceil(arguments.group_size));
+    let at_once = u64::from(32u32.div_ceil(arguments.group_size));
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
     let mut worker = Worker::new(scene.worker_setup());
     worker.weights(VERSION, &scene.snapshot)?;
-    let honest = scene.answers(&mut worker, groups, 8)?;
+    let honest = scene.answers(&mut worker, groups, at_once)?;
     drop(worker);
     let mut rows = Vec::new();
     if wanted("honest") {
@@ -45,17 +46,17 @@ pub(super) fn measure(arguments: &DetectArguments, scene: &Scene) -> Result<Valu
             bail!("{cheat} is no worker's lie")
         };
         liar.weights(VERSION, &scene.snapshot)?;
-        rows.push(row(scene, cheat.as_str(), &scene.answers(&mut *liar, groups, 8)?, &honest)?);
+        rows.push(row(scene, cheat.as_str(), &scene.answers(&mut *liar, groups, at_once)?, &honest)?);
     }
     for (name, weights) in other_weights(scene, &wanted) {
         let mut worker = Worker::new(scene.worker_setup());
         worker.hold(VERSION, &weights, weights_hash(&scene.snapshot))?;
         drop(weights);
-        rows.push(row(scene, &name, &scene.answers(&mut worker, groups, 8)?, &honest)?);
+        rows.push(row(scene, &name, &scene.answers(&mut worker, groups, at_once)?, &honest)?);
     }
     for (name, weights) in [("int8_sampler", int8 as fn(&_) -> _), ("int4_sampler", int4)] {
         if wanted(name) {
-            rows.push(row(scene, name, &cheaply_sampled(scene, &weights(&scene.snapshot), groups)?, &honest)?);
+            rows.push(row(scene, name, &cheaply_sampled(scene, &weights(&scene.snapshot), groups, at_once)?, &honest)?);
         }
     }
     Ok(json!({
@@ -82,10 +83,10 @@ fn other_weights(scene: &Scene, wanted: &impl Fn(&str) -> bool) -> Vec<(String, 
 }
 
 /// Answers whose tokens are by `cheap` weights, and all else as an honest worker would send with these tokens.
-fn cheaply_sampled(scene: &Scene, cheap: &ModelSnapshot, groups: u64) -> Result<Vec<Submission>> {
+fn cheaply_sampled(scene: &Scene, cheap: &ModelSnapshot, groups: u64, at_once: u64) -> Result<Vec<Submission>> {
     let mut worker = Worker::new(scene.worker_setup());
     worker.hold(VERSION, cheap, weights_hash(&scene.snapshot))?;
-    let drawn = scene.answers(&mut worker, groups, 8)?;
+    let drawn = scene.answers(&mut worker, groups, at_once)?;
     drop(worker);
     let dtype = match scene.terms.sampling.dtype {
         DtypeTerm::F32 => WeightDtype::F32,

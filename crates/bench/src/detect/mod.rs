@@ -10,6 +10,7 @@ mod scene;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use ops::gemm::Kernel;
 use serde_json::Value;
 
 use crate::generate::Dtype;
@@ -58,6 +59,9 @@ pub(crate) struct DetectArguments {
     /// Supervised steps before the small model is used: 40 as in the example, more for a surer model.
     #[arg(long, default_value_t = 40)]
     warm_up: u64,
+    /// Matrix kernels of the drift, by name; all that this machine has if none is named.
+    #[arg(long)]
+    kernel: Vec<Kernel>,
     /// Liars to measure, by name; all if none is named.
     #[arg(long)]
     only: Vec<String>,

@@ -91,12 +91,23 @@ impl TokenEvidence {
 
     /// Errors: `TokenMargin`, `Logprob` at the worst position, or of the whole rollout for the mean.
     pub(crate) fn judge(&self, case: &Case, sample: u32) -> Result<(), Finding> {
-        let (limit, given) = (TOKEN_MARGIN_MAX_MICRO, self.margin_max_micro);
+        let tempered = |limit| tempered_limit(limit, case.terms.sampling.temperature);
+        let (limit, given) = (tempered(TOKEN_MARGIN_MAX_MICRO), self.margin_max_micro);
         case.require(given <= limit, at(Check::TokenMargin, sample, self.margin_position, limit, given))?;
-        let (limit, given) = (LOGPROB_ERROR_MAX_MICRO, self.logprob_error_max_micro);
+        let (limit, given) = (tempered(LOGPROB_ERROR_MAX_MICRO), self.logprob_error_max_micro);
         case.require(given <= limit, at(Check::Logprob, sample, self.logprob_position, limit, given))?;
-        let (limit, given) = (LOGPROB_ERROR_MEAN_MAX_MICRO, self.logprob_error_mean_micro);
+        let (limit, given) = (tempered(LOGPROB_ERROR_MEAN_MAX_MICRO), self.logprob_error_mean_micro);
         case.require(given <= limit, of_rollout(Check::Logprob, sample, limit, given))
+    }
+}
+
+/// A limit in 1e-6 nats at a temperature: `limit / min(T, 1)`, for a logit's drift grows as it is divided. At
+/// temperature 0 logits are not divided, and the limit stays.
+#[must_use]
+pub fn tempered_limit(limit: i64, temperature: f32) -> i64 {
+    match temperature {
+        0.0 => limit,
+        _ => (limit as f64 / f64::from(temperature.min(1.0))) as i64, // saturates
     }
 }
 
@@ -144,6 +155,12 @@ mod tests {
         let seen = look(&[0.0, 1.0], 1.0, &[0; 32], 0, 2);
         assert_eq!(seen.margin_micro, i64::MAX);
         assert!(seen.logprob.is_nan());
+    }
+
+    #[test]
+    fn limits_grow_as_the_temperature_falls_below_one() {
+        assert_eq!(tempered_limit(2_000, 0.5), 4_000);
+        assert_eq!([0.0, 1.0, 1.7].map(|temperature| tempered_limit(2_000, temperature)), [2_000; 3]);
     }
 
     #[test]
