@@ -4,8 +4,11 @@ use std::sync::LazyLock;
 
 use tasks::{Dataset, Grader, Gsm8k, Item, Split, Task, TaskSpec};
 
-/// One task of each type with three of its items.
-static TASKS: LazyLock<Vec<(Box<dyn Task>, Vec<Item>)>> = LazyLock::new(|| {
+/// A task with three of its items.
+type Tried = (Box<dyn Task>, Vec<Item>);
+
+/// One task of each type.
+static TASKS: LazyLock<Vec<Tried>> = LazyLock::new(|| {
     let items = |task: &dyn Task| (0..3).map(|index| task.item(1, Split::Train, index).expect("an item")).collect();
     let build = |spec: TaskSpec| {
         let task = tasks::build(&spec, &|_| Ok(rows().into_bytes())).expect("a valid specification");

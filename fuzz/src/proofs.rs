@@ -94,7 +94,7 @@ fn words(bytes: &[u8]) -> Vec<u16> {
 
 /// One honest input for each first byte.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let bits: Vec<u16> = (0..192u16).map(|index| 0x3f80 ^ (index * 157 & 0x81ff)).collect();
+    let bits: Vec<u16> = (0..192u16).map(|index| 0x3f80 ^ ((index * 157) & 0x81ff)).collect();
     let flat = |bits: &[u16]| -> Vec<u8> { bits.iter().flat_map(|word| word.to_be_bytes()).collect() };
     let small = toploc::build_proofs(&bits[..32], 8, 2, 4).expect("finite activations");
     let large = toploc::build_proofs(&bits, 96, toploc::CHUNK_TOKENS, toploc::TOP_K).expect("finite activations");
