@@ -3,7 +3,7 @@
 //! Promise: `GroupAccepted` is told once per group, when the rules have let it through its checks
 //! and before they judge whether it is worth training on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use protocol::{Group, LeaseId, Rollout};
@@ -32,21 +32,26 @@ impl Conductor<'_> {
         self.journal.record(Event::GroupAccepted(event))
     }
 
-    /// Groups that left their check; those that did not pass it are only forgotten.
+    /// Groups that left their check because they passed it; the others are only forgotten. One that
+    /// became stale may have been dropped before anybody had looked at it.
     pub(super) fn judged(&mut self, actions: &[Action]) -> Vec<LeaseId> {
-        let refused = |lease: LeaseId| {
-            actions.iter().any(|action| match action {
-                Action::DropGroup { lease: dropped, reason } => {
-                    *dropped == lease && !matches!(reason, DropReason::NoSignal | DropReason::Stale { .. })
-                }
-                _ => false,
-            })
-        };
         let before = std::mem::take(&mut self.progress.in_check);
         let (still, left): (BTreeSet<LeaseId>, BTreeSet<LeaseId>) =
             before.into_iter().partition(|lease| self.rounds.is_in_check(*lease));
         self.progress.in_check = still;
-        left.into_iter().filter(|lease| !refused(*lease)).collect()
+        let dropped: BTreeMap<LeaseId, DropReason> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::DropGroup { lease, reason } => Some((*lease, *reason)),
+                _ => None,
+            })
+            .collect();
+        let passed = |lease: &LeaseId| match dropped.get(lease) {
+            None | Some(DropReason::NoSignal) => true,
+            Some(DropReason::Stale { .. }) => self.verified(*lease).is_ok(),
+            Some(_) => false,
+        };
+        left.into_iter().filter(passed).collect()
     }
 
     fn accepted(&self, group: &Group) -> Result<GroupAccepted> {

@@ -63,6 +63,9 @@ impl From<Peer> for Party {
 impl Conductor<'_> {
     pub(super) fn fine(&mut self, peer: Peer, lease: Option<LeaseId>, check: Check) -> Result<()> {
         let party = Party::from(peer);
+        if let Peer::Validator(validator) = peer {
+            self.desk.strike(validator);
+        }
         let reason = match party {
             Party::Worker(_) => self.tally.reason(lease, check),
             Party::Validator(_) => None,

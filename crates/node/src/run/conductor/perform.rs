@@ -114,9 +114,14 @@ impl Conductor<'_> {
 
     /// The group of a lease that passed its checks: the only thing that the trainer takes.
     pub(super) fn verified(&mut self, lease: LeaseId) -> Result<Arc<VerifiedGroup>> {
+        if let Some(group) = self.progress.verified.get(&lease) {
+            return Ok(group.clone());
+        }
         self.shelf.bring(lease, &mut self.desk, self.journal.log())?;
         let group = self.desk.verified(lease).with_context(|| format!("lease {lease} is to be trained on"))?;
-        Ok(Arc::new(group))
+        let group = Arc::new(group);
+        self.progress.verified.insert(lease, group.clone());
+        Ok(group)
     }
 
     pub(super) fn drop_group(&mut self, lease: LeaseId, reason: DropReason) -> Result<()> {
@@ -146,6 +151,7 @@ impl Conductor<'_> {
     pub(super) fn forget(&mut self, lease: LeaseId) {
         self.desk.forget(lease);
         self.progress.leased.remove(&lease);
+        self.progress.verified.remove(&lease);
         self.shelf.remove(lease);
         self.tally.forget(lease);
     }

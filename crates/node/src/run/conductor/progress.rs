@@ -34,6 +34,8 @@ pub struct Progress {
     pub(super) given: BTreeSet<(Party, WeightVersion)>,
     /// Whose work a lease was in this process.
     pub(super) leased: BTreeMap<LeaseId, WorkerId>,
+    /// Groups that passed their checks, until they are trained on or dropped.
+    pub(super) verified: BTreeMap<LeaseId, Arc<VerifiedGroup>>,
     /// Groups that validators look at.
     pub(super) in_check: BTreeSet<LeaseId>,
     rewards: VecDeque<f64>,
@@ -53,6 +55,7 @@ impl Default for Progress {
             batch: Vec::new(),
             given: BTreeSet::new(),
             leased: BTreeMap::new(),
+            verified: BTreeMap::new(),
             in_check: BTreeSet::new(),
             rewards: VecDeque::new(),
             early: None,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow};
 use protocol::LeaseId;
-use rounds::{Action, Event as Rule};
+use rounds::{Action, Event as Rule, Peer};
 
 use super::{Conductor, Weights};
 use crate::run::messages::News;
@@ -29,6 +29,9 @@ impl Conductor<'_> {
     pub fn replay(&mut self, logged: Logged) -> Result<()> {
         let Logged { rules, accepted, dropped } = logged;
         self.progress.in_check = self.rounds.in_check().collect();
+        let mut fined: Vec<u32> = (0..self.rounds.config().validators).collect();
+        fined.retain(|validator| self.rounds.fined(Peer::Validator(*validator)).is_some());
+        fined.into_iter().for_each(|validator| self.desk.strike(validator));
         for rule in rules {
             if let Rule::StepTrained { step } = rule {
                 self.train_again(step)?;
@@ -42,6 +45,7 @@ impl Conductor<'_> {
             for action in actions {
                 match action {
                     Action::StartEval { eval, version, .. } => drop(self.evals.insert(eval, version)),
+                    Action::Fine { party: Peer::Validator(validator), .. } => self.desk.strike(validator),
                     Action::DropGroup { lease, .. } if dropped.contains(&lease) => self.forget(lease),
                     Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
                     _ => {}
