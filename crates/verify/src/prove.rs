@@ -118,8 +118,9 @@ mod tests {
     #[test]
     fn activations_are_rounded_to_the_nearest_bf16() {
         // 1 + 2^-8 is half way between 1 and 1 + 2^-7, and goes to the even 1; a little more goes up.
-        let up = f32::from_bits(1.00390625f32.to_bits() + 1);
-        assert_eq!(hidden_bits(&[1.0, 1.00390625, up, -2.0]), [0x3f80, 0x3f80, 0x3f81, 0xc000]);
+        let half = 1.0 + 2f32.powi(-8);
+        let up = f32::from_bits(half.to_bits() + 1);
+        assert_eq!(hidden_bits(&[1.0, half, up, -2.0]), [0x3f80, 0x3f80, 0x3f81, 0xc000]);
     }
 
     #[test]
