@@ -156,6 +156,9 @@ impl Simulation {
                 self.witness.fail(format!("the log cannot be replayed: {event:?}: {error}"));
             }
         }
+        let validators = 0..self.validators.len() as ValidatorId; // a few
+        let fined = validators.filter(|&id| rounds.fined(Peer::Validator(id)).is_some());
+        fined.for_each(|id| desk.strike(id));
         let drawn = disk.log.iter().filter_map(|event| match event {
             Event::Drawn { lease, beacon } => Some((*lease, *beacon)),
             _ => None,
@@ -212,7 +215,7 @@ impl Simulation {
                     self.post(Errand::Plant(validator), Node::Validator(validator), Packet::Order(bytes.into()));
                 }
             }
-            Action::Fine { party, .. } => self.dismiss(node_of(party)),
+            Action::Fine { party, .. } => self.dismiss(party),
             Action::Suspend { .. } | Action::Notice(_) | Action::StartEval { .. } => {}
             Action::TrainBatch(batch) => self.give_batch(batch),
             Action::DropGroup { lease, .. } => self.withdraw(lease),
@@ -316,8 +319,12 @@ impl Simulation {
         self.post(Errand::Replay(step, validator), Node::Validator(validator), packet);
     }
 
-    /// Nothing more is sent to somebody who was fined.
-    fn dismiss(&mut self, node: Node) {
+    /// Somebody was fined: nothing more is sent there, and an accusation counts no more.
+    fn dismiss(&mut self, party: Peer) {
+        if let Peer::Validator(id) = party {
+            self.office.desk.strike(id);
+        }
+        let node = node_of(party);
         self.office.letters.retain(|_, letter| letter.to != node);
     }
 
