@@ -65,6 +65,7 @@ impl Recalled {
             }
             Event::GroupAccepted(group) => drop(self.logged.accepted.insert(group.lease)),
             Event::GroupDropped { lease, .. } => drop(self.logged.dropped.insert(lease)),
+            Event::Fined(fined) => drop(self.logged.fined.insert(fined.party)),
             Event::Rules { rules } => {
                 match rules {
                     Rule::Drawn { beacon, .. } | Rule::WeightsPublished { beacon, .. } => {

@@ -88,17 +88,18 @@ fn leases(events: &[Event]) -> (BTreeSet<u64>, BTreeSet<u64>) {
     (back, ended)
 }
 
-#[test]
-fn a_sequential_run_killed_anywhere_ends_with_the_weights_of_an_uninterrupted_one() {
+/// Kills a sequential run after so many tenths of its events, and resumes it: the weights are those of
+/// the run that nobody killed, and no group is lost.
+fn killed_and_resumed(more: &[&str], tenths: &[u64]) {
     let place = tempfile::tempdir().unwrap();
-    let sets: Vec<&str> = SMALL.iter().copied().chain(["run.mode=sequential"]).collect();
+    let sets: Vec<&str> = SMALL.iter().chain(&["run.mode=sequential"]).chain(more).copied().collect();
     let whole = place.path().join("whole");
     assert!(essaim(&["--out", whole.to_str().unwrap()], &sets).status().unwrap().success());
     let expected = weights(&whole);
     let last = EventLog::open_to_read(&run_dir::events_path(&whole)).unwrap().last_seq();
     let mut killed = 0;
-    for (index, tenth) in [1, 2, 3, 4, 5, 6, 7, 8, 9].into_iter().enumerate() {
-        let folder = place.path().join(format!("killed-{index}"));
+    for tenth in tenths {
+        let folder = place.path().join(format!("killed-{tenth}"));
         if !killed_after(&folder, &sets, last * tenth / 10) {
             continue; // it was quicker than we are
         }
@@ -109,6 +110,34 @@ fn a_sequential_run_killed_anywhere_ends_with_the_weights_of_an_uninterrupted_on
         assert!(back.is_subset(&ended), "lost: {:?}", back.difference(&ended));
     }
     assert!(killed > 0, "no run was slow enough to be killed");
+}
+
+#[test]
+fn a_sequential_run_killed_anywhere_ends_with_the_weights_of_an_uninterrupted_one() {
+    killed_and_resumed(&[], &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn so_does_one_with_several_workers_and_validators() {
+    let more = ["workers.count=3", "verify.validators=3", "verify.second_check_fraction=0.5", "verify.plant_fraction=0.2"];
+    killed_and_resumed(&more, &[2, 5, 8]);
+}
+
+#[test]
+fn a_liar_caught_before_the_kill_is_told_once_and_stays_out() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("liar");
+    let more = ["run.mode=async", "workers.count=2", "workers.cheat=[{worker=1,cheat=\"fake_reward\"}]"];
+    let sets: Vec<&str> = SMALL.iter().copied().chain(more).collect();
+    assert!(killed_after(&folder, &sets, 300), "the run ended before it was killed");
+    let fines = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::Fined(_))).count();
+    assert_eq!(fines(&events(&folder)), 1);
+    resume(&folder);
+    let events = events(&folder);
+    assert_eq!(fines(&events), 1);
+    let resumed = events.iter().position(|event| matches!(event, Event::RunResumed { .. })).unwrap();
+    let to_liar = |event: &Event| matches!(event, Event::LeaseIssued(lease) if lease.worker == 1);
+    assert!(!events[resumed..].iter().any(to_liar));
 }
 
 #[test]

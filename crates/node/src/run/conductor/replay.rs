@@ -11,6 +11,7 @@ use protocol::LeaseId;
 use rounds::{Action, Event as Rule, Peer};
 
 use super::{Conductor, Weights};
+use crate::events::Party;
 use crate::run::messages::News;
 
 /// Events of the rules after the checkpoint, and what the log tells of what followed from them.
@@ -22,12 +23,14 @@ pub struct Logged {
     pub accepted: BTreeSet<LeaseId>,
     /// Groups told to be dropped.
     pub dropped: BTreeSet<LeaseId>,
+    /// Liars told to be fined.
+    pub fined: BTreeSet<Party>,
 }
 
 impl Conductor<'_> {
     /// Feeds logged events again, after a restart.
     pub fn replay(&mut self, logged: Logged) -> Result<()> {
-        let Logged { rules, accepted, dropped } = logged;
+        let Logged { rules, accepted, dropped, fined: told } = logged;
         self.progress.in_check = self.rounds.in_check().collect();
         let mut fined: Vec<u32> = (0..self.rounds.config().validators).collect();
         fined.retain(|validator| self.rounds.fined(Peer::Validator(*validator)).is_some());
@@ -45,6 +48,9 @@ impl Conductor<'_> {
             for action in actions {
                 match action {
                     Action::StartEval { eval, version, .. } => drop(self.evals.insert(eval, version)),
+                    Action::Fine { party, lease, check } if !told.contains(&Party::from(party)) => {
+                        self.fine(party, lease, check)?;
+                    }
                     Action::Fine { party: Peer::Validator(validator), .. } => self.desk.strike(validator),
                     Action::DropGroup { lease, .. } if dropped.contains(&lease) => self.forget(lease),
                     Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
