@@ -53,7 +53,9 @@ impl Screen {
             Self::Json => json_line(recorded).iter().for_each(|line| say(line)),
             Self::Quiet => match &recorded.event {
                 Event::Warning { message } => eprintln!("warning: {message}"),
-                Event::Fined(_) => view.trust.fined.last().into_iter().for_each(|caught| eprintln!("{}", fine_line(caught))),
+                Event::Fined(_) => {
+                    view.trust.fined.last().into_iter().for_each(|caught| eprintln!("{}", fine_line(caught)))
+                }
                 Event::RunFinished(_) => say(Summary::of(view).to_text().trim_end()),
                 _ => {}
             },
@@ -376,7 +378,16 @@ mod tests {
         live.waits("trainer for batch");
         live.bar.force_draw();
         let screen = terminal.contents();
-        for part in ["60/60", "reward 0.9", "▇", "entropy", "waiting: trainer for batch", "held-out final", "checked 25 %  valid 180  invalid 1", "fined 2: worker 3, worker 6"] {
+        for part in [
+            "60/60",
+            "reward 0.9",
+            "▇",
+            "entropy",
+            "waiting: trainer for batch",
+            "held-out final",
+            "checked 25 %  valid 180  invalid 1",
+            "fined 2: worker 3, worker 6",
+        ] {
             assert!(screen.contains(part), "{part} is missing from:\n{screen}");
         }
         view.on_event(end);

@@ -87,7 +87,10 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
         ("verify.behaviour_logprobs='validator'", "`verify.check_fraction` is out of range"),
         ("beacon.source='drand:quiknet'", "did you mean `drand:quicknet`?"),
         ("beacon.urls=['https://api.drand.sh']", "none unless beacon.source is \"drand:quicknet\""),
-        ("beacon={source='drand:default', urls=['api.drand.sh']}", "addresses with http:// or https://, given \"api.drand.sh\""),
+        (
+            "beacon={source='drand:default', urls=['api.drand.sh']}",
+            "addresses with http:// or https://, given \"api.drand.sh\"",
+        ),
         ("stop.steps='many'", "`stop.steps` should be u64, given string \"many\""),
     ] {
         let message = resolve_text(SMALL, &[set]).expect_err(set);

@@ -79,12 +79,7 @@ fn shape_of(places: &[Place], device: &burn::tensor::Device) -> Option<(Arc<Toke
     Some((Arc::new(tokenizer), model))
 }
 
-fn validator(
-    group: &StoredGroup,
-    prompts: Arc<Prompting>,
-    device: burn::tensor::Device,
-    is_whole: bool,
-) -> Validator {
+fn validator(group: &StoredGroup, prompts: Arc<Prompting>, device: burn::tensor::Device, is_whole: bool) -> Validator {
     // Nothing is signed here, so the key is nobody's.
     let keys = Keypair::from_seed(&[0; 32]);
     let setup = ValidatorSetup { terms: Arc::new(group.terms.clone()), prompts, keys, id: 0, device };

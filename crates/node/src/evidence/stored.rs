@@ -57,7 +57,7 @@ pub enum StoredError {
         /// Which record.
         record: &'static str,
         /// Why.
-        source: ProtocolError,
+        source: Box<ProtocolError>,
     },
     /// The file could not be put in its place.
     #[error(transparent)]
@@ -94,12 +94,16 @@ struct Document {
     submission: String,
 }
 
+fn bad_record(path: &Path, record: &'static str, source: ProtocolError) -> StoredError {
+    StoredError::Record { path: path.to_owned(), record, source: source.into() }
+}
+
 impl StoredGroup {
     /// Writes the file, whole or not at all.
     ///
     /// Errors: `Record` if a record has no byte form, `Unwritten`.
     pub fn write(&self, path: &Path) -> Result<(), StoredError> {
-        let bad = |record| move |source| StoredError::Record { path: path.to_owned(), record, source };
+        let bad = |record| move |source: ProtocolError| bad_record(path, record, source);
         let encode = |verdict: &Signed<Verdict>| verdict.encode().map(|bytes| STANDARD.encode(bytes));
         let document = Document {
             format: FORMAT.to_owned(),
@@ -133,7 +137,7 @@ impl StoredGroup {
         }
         document.terms.check().map_err(|error| no_group(format!("its terms: {error}")))?;
         let bytes = |text: &str| STANDARD.decode(text).map_err(|error| no_group(error.to_string()));
-        let bad = |record| move |source| StoredError::Record { path: path.to_owned(), record, source };
+        let bad = |record| move |source: ProtocolError| bad_record(path, record, source);
         let verdict = |text: &String| Signed::decode(&bytes(text)?).map_err(bad("verdict"));
         Ok(Self {
             submission: Submission::decode(&bytes(&document.submission)?).map_err(bad("submission"))?,

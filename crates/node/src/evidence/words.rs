@@ -246,8 +246,9 @@ impl Explained {
     /// The explanation for people.
     pub fn to_text(&self) -> String {
         let Self { lease, worker, task, item, rollouts, tokens, .. } = self;
-        let mut text =
-            format!("lease {lease}: worker {worker} answered item {item} of {task} with {rollouts} rollouts, {tokens} tokens\n");
+        let mut text = format!(
+            "lease {lease}: worker {worker} answered item {item} of {task} with {rollouts} rollouts, {tokens} tokens\n"
+        );
         text += &self.weights_text();
         text += &self.scope_text();
         self.samples.iter().for_each(|sample| text += &sample.to_text());
@@ -299,7 +300,9 @@ fn decimal(value: f64) -> String {
 impl SampleSeen {
     fn to_text(&self) -> String {
         let Self { sample_index, prompt, completion, tokens, tokens_lost, .. } = self;
-        let mut text = format!("\nsample {sample_index}: {prompt:?} -> {completion:?} ({tokens} tokens, {tokens_lost} of them not the winner)\n");
+        let mut text = format!(
+            "\nsample {sample_index}: {prompt:?} -> {completion:?} ({tokens} tokens, {tokens_lost} of them not the winner)\n"
+        );
         for Measure { name, value, limit } in &self.measures {
             let mark = if value > limit { "  <- more than allowed" } else { "" };
             text += &format!("  {name:<34} {:>12}  of at most {}{mark}\n", decimal(*value), decimal(*limit));
@@ -353,7 +356,13 @@ mod tests {
     #[test]
     fn every_check_has_a_meaning_of_its_own_words() {
         for check in Check::ALL {
-            let words = in_words(&Outcome::Invalid(RejectReason { check, sample_index: None, position: None, limit: 1, given: 2 }));
+            let words = in_words(&Outcome::Invalid(RejectReason {
+                check,
+                sample_index: None,
+                position: None,
+                limit: 1,
+                given: 2,
+            }));
             assert!(words.starts_with(&format!("invalid, by the check {check}: ")), "{words}");
             assert!(meaning(check).len() > 20, "{check}");
         }

@@ -38,8 +38,8 @@ pub fn html(view: &RunView) -> String {
     page += &header(&summary);
     page += &tiles(&summary);
     page += &section("Learning", &charts(&learning(view)));
-    page += &section("Held-out scores", &scores(view));
     page += &section("Verification", &trust::section(view, &summary));
+    page += &section("Held-out scores", &scores(view));
     page += &section("Training", &charts(&training(view)));
     page += &section("Time", &time(&summary));
     page += &section("Sample rollouts", &samples(view));
@@ -61,7 +61,7 @@ fn header(summary: &Summary) -> String {
     let (class, outcome) = match &summary.outcome {
         None => ("", "not finished".to_owned()),
         Some(outcome @ Outcome::Failed(_)) => ("bad", outcome.label()),
-        Some(outcome @ (Outcome::StepsDone | Outcome::TargetReached)) => ("good", outcome.label()),
+        Some(outcome @ (Outcome::StepsDone | Outcome::TargetReached | Outcome::Solved)) => ("good", outcome.label()),
         Some(outcome) => ("", outcome.label()),
     };
     let resumed = match summary.resumed_count {
@@ -96,7 +96,7 @@ fn tiles(summary: &Summary) -> String {
             format!("{:.2} / {}", summary.staleness.mean, number(summary.staleness.max)),
             "staleness mean / largest, versions".to_owned(),
         ),
-        (caught(summary), "liars caught / honest fined".to_owned()),
+        caught(summary),
         (format!("{} MiB", summary.peak_memory_bytes >> 20), "largest memory".to_owned()),
     ]);
     let tile = |(value, label): &(String, String)| {
@@ -107,10 +107,13 @@ fn tiles(summary: &Summary) -> String {
 }
 
 /// Liars caught, and the fines of those who were not told to lie.
-fn caught(summary: &Summary) -> String {
+fn caught(summary: &Summary) -> (String, String) {
     let checks = &summary.verification;
     let caught = checks.liars - checks.missed.len() as u64;
-    format!("{caught} of {} / {}", checks.liars, checks.honest_fined)
+    match checks.liars {
+        0 => (checks.honest_fined.to_string(), "parties fined".to_owned()),
+        all => (format!("{caught} of {all} / {}", checks.honest_fined), "liars caught / honest fined".to_owned()),
+    }
 }
 
 fn charts(charts: &[Chart]) -> String {

@@ -84,7 +84,11 @@ fn groups(checks: &Verification) -> String {
     let mut rows = vec![
         row("valid", groups.valid, "every check passed; only these can be trained on"),
         row("invalid", groups.invalid, "proven to hold a lie"),
-        row("unchecked", groups.unchecked, "judged by nobody: its worker was banned or it was too old by then, or nobody could check it"),
+        row(
+            "unchecked",
+            groups.unchecked,
+            "judged by nobody: its worker was banned or it was too old by then, or nobody could check it",
+        ),
         row("refused", groups.refused, "no record, wrong signature or wrong lease: no validator saw them"),
     ];
     let share = percent(checks.checked_share);
@@ -134,7 +138,9 @@ fn cost(checks: &Verification) -> String {
         let share = share.map_or(String::new(), |share| format!(" · {}", percent(Some(share))));
         let width = 100.0 * busy / longest;
         let (label, busy) = (escape(label), duration(*busy));
-        format!("<div class=\"bar\"><span>{label}</span><div><i style=\"width:{width:.2}%\"></i></div><em>{busy}{share}</em></div>")
+        format!(
+            "<div class=\"bar\"><span>{label}</span><div><i style=\"width:{width:.2}%\"></i></div><em>{busy}{share}</em></div>"
+        )
     };
     let bars: String = rows.iter().map(bar).collect();
     format!(

@@ -273,9 +273,13 @@ mod tests {
 
     #[test]
     fn shares_are_of_generating_and_absent_where_nothing_was_generated() {
-        let seconds = Seconds::of(&PhaseSeconds { generate: 10.0, prove: 2.0, validate: 4.0, ..PhaseSeconds::default() });
+        let seconds =
+            Seconds::of(&PhaseSeconds { generate: 10.0, prove: 2.0, validate: 4.0, ..PhaseSeconds::default() });
         assert_eq!((seconds.generating, seconds.proving_share, seconds.validating_share), (8.0, Some(0.25), Some(0.5)));
         assert_eq!(Seconds::of(&PhaseSeconds::default()).validating_share, None);
-        assert_eq!((percent(Some(0.012)), percent(Some(0.25)), percent(None)), ("1.2 %".into(), "25 %".into(), "–".into()));
+        assert_eq!(
+            (percent(Some(0.012)), percent(Some(0.25)), percent(None)),
+            ("1.2 %".into(), "25 %".into(), "–".into())
+        );
     }
 }

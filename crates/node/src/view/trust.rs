@@ -173,7 +173,15 @@ mod tests {
 
     fn verdict(lease: u64, validator: u32, outcome: Outcome) -> Event {
         let (worker, rollouts_checked, tokens_checked) = (0, 4, 20);
-        Event::VerdictGiven(VerdictGiven { lease, worker, validator, rollouts_checked, tokens_checked, rollouts: 16, outcome })
+        Event::VerdictGiven(VerdictGiven {
+            lease,
+            worker,
+            validator,
+            rollouts_checked,
+            tokens_checked,
+            rollouts: 16,
+            outcome,
+        })
     }
 
     fn accepted(lease: u64) -> Event {

@@ -93,7 +93,13 @@ fn an_honest_group_is_found_valid_again_with_every_number_beside_its_limit() {
 fn a_lie_is_found_again_and_explained() {
     let (code, text, _) = verify_lease(lied().fined(1), &[]);
     assert_eq!(code, 1, "{text}");
-    for part in ["invalid, by the check reward: sample", "which means: the reward claimed", "said in the run: invalid", "the same as here", "worker 1 was fined for it"] {
+    for part in [
+        "invalid, by the check reward: sample",
+        "which means: the reward claimed",
+        "said in the run: invalid",
+        "the same as here",
+        "worker 1 was fined for it",
+    ] {
         assert!(text.contains(part), "{part} is missing from:\n{text}");
     }
     let (code, found) = json(verify_lease(lied().fined(2), &["--json", "--weights", lied().folder.to_str().unwrap()]));
@@ -145,7 +151,11 @@ fn a_small_sweep_ends_well_and_a_trace_tells_the_same_simulation() {
     let words = ["sim", "--seeds", "2", "--cheat", "none", "--cheat", "fake_reward", "--json"];
     let output = run(&mut essaim(&words));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
-    assert_eq!((output.status.code(), &report["is_good"], &report["simulations"]), (Some(0), &true.into(), &4.into()), "{report}");
+    assert_eq!(
+        (output.status.code(), &report["is_good"], &report["simulations"]),
+        (Some(0), &true.into(), &4.into()),
+        "{report}"
+    );
     assert_eq!(report["cheats"][1]["cheat"], "fake_reward");
     assert_eq!(report["cheats"][1]["caught"], report["cheats"][1]["liars"]);
     let output = run(&mut essaim(&["sim", "--seed", "1", "--cheat", "fake_reward", "--trace"]));

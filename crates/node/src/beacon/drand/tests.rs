@@ -173,7 +173,8 @@ fn broken_huge_and_missing_answers_are_named() {
     assert!(matches!(given, RelayFault::TooLarge { limit: ANSWER_BYTES_MAX }), "{given}");
     let given = fault("quicknet", 1000, |_, _| ok("<html>not here</html>"));
     assert!(matches!(given, RelayFault::NotARound(_)), "{given}");
-    let given = fault("quicknet", 1000, |_, _| Reply::Bytes(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into()));
+    let given =
+        fault("quicknet", 1000, |_, _| Reply::Bytes(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into()));
     assert!(matches!(given, RelayFault::Status(404)), "{given}");
     let given = fault("quicknet", 1000, |_, _| Reply::Bytes(b"nonsense\r\n\r\n".into()));
     assert!(matches!(given, RelayFault::NoAnswer(_)), "{given}");
