@@ -30,9 +30,12 @@ pub(crate) struct VerifyArguments {
     /// Number format of the matrices; norms and activations stay f32.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Dtype,
-    /// Rollouts generated together; groups of 8, or of one if fewer.
+    /// Rollouts generated together.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
+    /// Rollouts of each prompt; at most the batch.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    group_size: u16,
     /// Tokens of each prompt.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     prompt_tokens: u16,
@@ -87,6 +90,7 @@ pub(crate) fn measure(arguments: &VerifyArguments) -> Result<Value> {
     let tokens = batch as f64 * f64::from(arguments.new_tokens);
     Ok(json!({
         "batch": arguments.batch,
+        "group_size": bench.group_size,
         "generate_tokens_per_s": tokens / generating,
         "proofs_to_generation": share(|costs| costs.proving),
         "check_all_to_generation": share(|costs| costs.checking_all),
@@ -122,7 +126,7 @@ fn keys(role: &str) -> Keypair {
 
 impl Bench {
     fn new(arguments: &VerifyArguments, snapshot: ModelSnapshot, device: &Device) -> Result<Self> {
-        let group_size = if arguments.batch < 8 { 1 } else { 8 };
+        let group_size = u32::from(arguments.group_size.min(arguments.batch));
         let terms = |check_ppm| Arc::new(terms(arguments, &snapshot, group_size, check_ppm));
         let prompts: Arc<dyn Prompts> = Arc::new(Numbers { prompt_tokens: arguments.prompt_tokens.into() });
         let party = |terms: Arc<RunTerms>| -> Result<Party> {
@@ -140,11 +144,11 @@ impl Bench {
         let all = party(terms(1_000_000))?;
         let some = party(terms((arguments.check_fraction * 1e6) as u32))?;
         let context = usize::from(arguments.prompt_tokens) + usize::from(arguments.new_tokens);
-        let blocks = (context.div_ceil(16) + 1) * usize::from(arguments.batch).max(8);
+        let blocks = (context.div_ceil(16) + 1) * usize::from(arguments.batch);
         let engine = EngineConfig {
             kv_blocks: blocks,
             block_size: 16,
-            max_running: arguments.batch.max(8).into(),
+            max_running: arguments.batch.into(),
             prefill_chunk_tokens: 2048,
             max_context: context,
         };
