@@ -28,7 +28,11 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     tasks(config)
 }
 
-pub(super) fn within<T: PartialOrd + Copy + Display>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<(), Fault> {
+pub(super) fn within<T: PartialOrd + Copy + Display>(
+    path: &str,
+    value: T,
+    range: impl RangeBounds<T>,
+) -> Result<(), Fault> {
     if range.contains(&value) {
         return Ok(());
     }

@@ -16,9 +16,7 @@ mod trust;
 pub use error::{ConfigError, Fault, FaultKind, nearest};
 pub use merge::Layers;
 pub use sections::*;
-pub use trust::{
-    BeaconSection, BeaconSource, ValidatorCheat, VerifySection, WorkerCheat, WorkersSection, ppm,
-};
+pub use trust::{BeaconSection, BeaconSource, ValidatorCheat, VerifySection, WorkerCheat, WorkersSection, ppm};
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

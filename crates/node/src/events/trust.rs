@@ -89,4 +89,3 @@ pub struct Fined {
     /// Rollouts (of a worker) or verdicts (of a validator) handed in until it was caught, the one that gave it away included.
     pub handed_in: u64,
 }
-

@@ -134,7 +134,14 @@ fn waiting(setup: &EvalSetup, submitted: usize, done: usize) -> usize {
 fn submit(setup: &EvalSetup, engine: &mut Engine, id: usize, (task, item): &(usize, Item)) -> Result<()> {
     let seeds = (0..setup.samples).map(|sample| eval_seed(setup, *task, item.index, sample)).collect();
     let prompt = setup.prompting.prompt(*task, item)?;
-    let request = Request { id: id as u64, prompt, seeds, sampling: setup.sampling.clone(), want_hidden: false, weight_version: None };
+    let request = Request {
+        id: id as u64,
+        prompt,
+        seeds,
+        sampling: setup.sampling.clone(),
+        want_hidden: false,
+        weight_version: None,
+    };
     engine.submit(request).with_context(|| format!("held-out item {} of task {task}", item.index))
 }
 

@@ -184,12 +184,7 @@ pub fn advantage_scale(config: &RunConfig) -> train::Scale {
 }
 
 /// The rules' view of the run; `weights` and `beacon` belong to version 0.
-pub fn rules(
-    config: &RunConfig,
-    prompting: &Prompting,
-    weights: Hash,
-    beacon: BeaconPoint,
-) -> Result<RoundsConfig> {
+pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: BeaconPoint) -> Result<RoundsConfig> {
     let share = |(entry, of): (&RunTask, &config::TaskEntry)| TaskShare {
         weight: of.weight,
         items: entry.task.len(Split::Train).and_then(NonZeroU64::new),

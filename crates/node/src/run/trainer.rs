@@ -67,6 +67,7 @@ fn batch_of(groups: &[Arc<VerifiedGroup>], rule: &TrainRule) -> Result<Vec<Train
     let rewards: Vec<f32> = rollouts.iter().map(|verified| verified.rollout().reward_micro as f32 / 1e6).collect();
     let sizes: Vec<usize> = groups.iter().map(|group| group.group().rollouts.len()).collect();
     let advantages = group_advantages(&rewards, &sizes, rule.scale)?;
-    let item = |(rollout, advantage)| Ok(TrainRollout::new(rollout, advantage, rule.temperature, rule.behaviour_logprobs)?);
+    let item =
+        |(rollout, advantage)| Ok(TrainRollout::new(rollout, advantage, rule.temperature, rule.behaviour_logprobs)?);
     rollouts.iter().zip(advantages).map(item).collect()
 }

@@ -119,7 +119,8 @@ fn a_sequential_run_killed_anywhere_ends_with_the_weights_of_an_uninterrupted_on
 
 #[test]
 fn so_does_one_with_several_workers_and_validators() {
-    let more = ["workers.count=3", "verify.validators=3", "verify.second_check_fraction=0.5", "verify.plant_fraction=0.2"];
+    let more =
+        ["workers.count=3", "verify.validators=3", "verify.second_check_fraction=0.5", "verify.plant_fraction=0.2"];
     killed_and_resumed(&more, &[2, 5, 8]);
 }
 

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use protocol::{
-    BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId,
-};
+use protocol::{BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId};
 use rounds::Event as Rule;
 use verify::Answer;
 
@@ -18,7 +16,7 @@ impl Conductor<'_> {
     pub(super) fn hear(&mut self, news: News) -> Result<()> {
         match news {
             News::Answered { worker, answer } => self.answered(worker, answer),
-            News::FromValidator { validator, bytes } => self.from_validator(validator, &bytes),
+            News::FromValidator { validator, bytes } => self.validator_spoke(validator, &bytes),
             News::Point { question: Question::Draw(lease), point } => {
                 self.shelf.drawn(lease, point);
                 self.feed(Rule::Drawn { lease, beacon: point })
@@ -86,7 +84,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    fn from_validator(&mut self, validator: ValidatorId, bytes: &[u8]) -> Result<()> {
+    fn validator_spoke(&mut self, validator: ValidatorId, bytes: &[u8]) -> Result<()> {
         let event = match self.desk.from_validator(self.progress.now_ms(), validator, bytes) {
             Ok(heard) => {
                 if let Some(reply) = heard.reply {
