@@ -5,6 +5,7 @@
 //! Takes: what the network says happens next. Gives: an [`Outcome`], and a trace if asked for one.
 
 mod audit;
+mod mail;
 mod office;
 mod peers;
 mod trainer;

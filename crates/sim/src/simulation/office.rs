@@ -11,6 +11,7 @@ use rounds::desk::{Desk, DeskError, Heard, Refused, Taken, Timeouts};
 use rounds::{Action, Batch as BatchOfLeases, Event, FinishCause, Peer, Rounds, RoundsError, Wait};
 
 use super::audit::Audit;
+use super::mail::{Errand, Letter};
 use super::{Alarm, Simulation};
 use crate::cast::Cast;
 use crate::chance::Chance;
@@ -20,31 +21,7 @@ use crate::world::{STEPS_MAX, Weights, World};
 
 /// How often the orchestrator looks at its clock.
 const TICK_MS: u64 = 250;
-/// After this, an unanswered letter is sent again.
-const AGAIN_MS: u64 = 1_500;
-/// Times that a letter is sent for which nobody waits.
-const UNHURRIED_TIMES_MAX: u32 = 8;
 const TIMEOUTS: Timeouts = Timeouts { lease_ms: 6_000, verdict_ms: 6_000 };
-
-/// What a letter is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Errand {
-    Lease(LeaseId),
-    Check(LeaseId, ValidatorId),
-    Plant(ValidatorId),
-    Train(StepNumber),
-    Replay(StepNumber, ValidatorId),
-}
-
-/// Something that is sent again until it is answered.
-struct Letter {
-    to: Node,
-    packets: Vec<Packet>,
-    due_ms: u64,
-    times: u32,
-    /// Answered for now: it is kept for the next part of the errand.
-    rests: bool,
-}
 
 /// What a crash leaves.
 #[derive(Default)]
@@ -71,10 +48,10 @@ impl Clock {
 /// The orchestrator.
 pub(super) struct Office {
     rounds: Rounds,
-    desk: Desk,
+    pub(super) desk: Desk,
     disk: Disk,
     clock: Clock,
-    letters: BTreeMap<Errand, Letter>,
+    pub(super) letters: BTreeMap<Errand, Letter>,
     draws: BTreeMap<LeaseId, BeaconPoint>,
     pub(super) audit: Audit,
     /// It dies after the next event is logged, before anything follows from it.
@@ -298,36 +275,6 @@ impl Simulation {
         self.over = true;
     }
 
-    fn post(&mut self, errand: Errand, to: Node, packet: Packet) {
-        let due_ms = self.network.now_ms + AGAIN_MS;
-        let letter = Letter { to, packets: vec![packet.clone()], due_ms, times: 1, rests: false };
-        self.office.letters.insert(errand, letter);
-        self.send(Node::Orchestrator, to, packet);
-    }
-
-    /// Sends the next part of an errand; if that is lost, both parts are sent again.
-    fn continue_errand(&mut self, errand: Errand, packet: Packet) {
-        let Some(letter) = self.office.letters.get_mut(&errand) else { return };
-        letter.packets.truncate(1);
-        letter.packets.push(packet.clone());
-        (letter.rests, letter.due_ms) = (false, self.network.now_ms + AGAIN_MS);
-        let to = letter.to;
-        self.send(Node::Orchestrator, to, packet);
-    }
-
-    pub(super) fn post_replay(&mut self, step: StepNumber, validator: ValidatorId, packet: Packet) {
-        self.post(Errand::Replay(step, validator), Node::Validator(validator), packet);
-    }
-
-    /// Somebody was fined: nothing more is sent there, and an accusation counts no more.
-    fn dismiss(&mut self, party: Peer) {
-        if let Peer::Validator(id) = party {
-            self.office.desk.strike(id);
-        }
-        let node = node_of(party);
-        self.office.letters.retain(|_, letter| letter.to != node);
-    }
-
     pub(super) fn office_wakes(&mut self, alarm: Alarm) {
         match alarm {
             Alarm::Tick => self.tick(),
@@ -366,21 +313,6 @@ impl Simulation {
             }
         }
         self.send_again();
-    }
-
-    fn send_again(&mut self) {
-        let now = self.network.now_ms;
-        let unhurried = |errand: &Errand| matches!(errand, Errand::Plant(_) | Errand::Replay(..));
-        let letters = &mut self.office.letters;
-        letters.retain(|errand, letter| !(unhurried(errand) && letter.times >= UNHURRIED_TIMES_MAX));
-        let mut due = Vec::new();
-        for letter in letters.values_mut().filter(|letter| !letter.rests && letter.due_ms <= now) {
-            (letter.due_ms, letter.times) = (now + AGAIN_MS, letter.times + 1);
-            due.extend(letter.packets.iter().map(|packet| (letter.to, packet.clone())));
-        }
-        for (to, packet) in due {
-            self.send(Node::Orchestrator, to, packet);
-        }
     }
 
     pub(super) fn office_hears(&mut self, from: Node, packet: Packet) {
@@ -477,13 +409,6 @@ impl Simulation {
         self.office.disk.weights.insert(step, trained.weights.clone());
         self.tell(Event::StepTrained { step });
         batch.leases.into_iter().for_each(|lease| self.office.forget(lease));
-    }
-}
-
-fn node_of(party: Peer) -> Node {
-    match party {
-        Peer::Worker(id) => Node::Worker(id),
-        Peer::Validator(id) => Node::Validator(id),
     }
 }
 

@@ -278,3 +278,73 @@ impl Simulation {
         Some(*protocol::Submission::decode(&bytes).ok()?.root())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rounds::{Batch, DropReason};
+
+    use super::*;
+
+    /// The witness of a simulation in which one cheat is at work, with the liars of it.
+    fn witness(cheat: Option<Cheat>) -> (Witness, Vec<WorkerId>) {
+        let cast = Cast::new(1, cheat);
+        (Witness::new(&cast), cast.strangers().into_iter().collect())
+    }
+
+    fn failures(witness: Witness) -> Vec<String> {
+        witness.conclude(4, 0, Misfortunes::default()).failures
+    }
+
+    fn fine(id: WorkerId, check: Check) -> Action {
+        Action::Fine { party: Peer::Worker(id), lease: Some(0), check }
+    }
+
+    fn batch(step: StepNumber, leases: &[LeaseId]) -> Action {
+        let leases = leases.to_vec();
+        Action::TrainBatch(Batch { step, leases, staleness_sum: 0, staleness_max: 0, tokens: 0 })
+    }
+
+    #[test]
+    fn a_simulation_that_keeps_its_promises_has_no_failure() {
+        let (mut witness, liars) = witness(Some(Cheat::FakeReward));
+        liars.iter().for_each(|&id| witness.see(&fine(id, Check::Reward)));
+        assert!(witness.is_settled());
+        assert_eq!(failures(witness), [""; 0]);
+    }
+
+    #[test]
+    fn an_honest_party_that_pays_is_a_failure() {
+        let (mut witness, _) = witness(None);
+        witness.see(&fine(3, Check::Reward));
+        assert_eq!(failures(witness), ["worker 3 is honest and was fined for reward (lease Some(0))"]);
+    }
+
+    #[test]
+    fn a_liar_that_goes_free_or_is_caught_by_chance_is_a_failure() {
+        let (mut witness, liars) = witness(Some(Cheat::FakeReward));
+        witness.see(&fine(liars[0], Check::Fingerprint));
+        assert!(!witness.is_settled());
+        let failures = failures(witness);
+        assert_eq!(failures.len(), 2, "{failures:?}");
+        assert!(failures[0].contains("fined for fingerprint; fake_reward should fail"), "{failures:?}");
+        assert!(failures[1].ends_with("lies (fake_reward) and was not caught"), "{failures:?}");
+    }
+
+    #[test]
+    fn a_lease_that_ends_twice_is_a_failure() {
+        let (mut witness, _) = witness(None);
+        witness.see(&batch(1, &[0, 1]));
+        witness.see(&batch(1, &[0, 1]));
+        witness.see(&Action::DropGroup { lease: 1, reason: DropReason::NoSignal });
+        assert_eq!(failures(witness), ["lease 1 ends twice"], "a step asked for again is the same step");
+    }
+
+    #[test]
+    fn learning_from_who_was_fined_is_a_failure() {
+        let (mut witness, liars) = witness(Some(Cheat::FakeReward));
+        liars.iter().for_each(|&id| witness.see(&fine(id, Check::Reward)));
+        witness.workers.insert(5, liars[0]);
+        witness.see(&batch(1, &[5]));
+        assert_eq!(failures(witness), [format!("step 1 learns from worker {}, who was fined", liars[0])]);
+    }
+}
