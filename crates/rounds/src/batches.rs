@@ -94,7 +94,11 @@ impl Rounds {
             judged.filter_map(|(lease, version)| Some((lease, self.stale(version)?))).collect();
         self.buffer.retain(|kept| !old.contains_key(&kept.group.lease));
         self.panels.retain(|lease, _| !old.contains_key(lease));
-        self.in_flight.retain(|lease, _| !old.contains_key(lease));
+        // Nobody waits for the deadline of a lease that is of no use any more, but silence is silence.
+        let unanswered: Vec<_> = self.in_flight.extract_if(.., |lease, _| old.contains_key(lease)).collect();
+        for (_, lease) in unanswered {
+            self.note_silence(Peer::Worker(lease.worker), actions);
+        }
         for (lease, reason) in old {
             self.drop_group(lease, reason, actions);
         }

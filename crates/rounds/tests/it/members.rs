@@ -129,6 +129,19 @@ fn silent_worker_rests_and_comes_back() {
 }
 
 #[test]
+fn worker_whose_leases_grow_stale_unanswered_rests_too() {
+    let mut run = Run::of(RoundsConfig { workers: 2, overdue_max: 1, steps_max: 9, ..asynchronous() });
+    assert_eq!(leased_to(&mut run, Event::Started), [0, 1, 0, 1]);
+    // Worker 0 answers all of its leases, worker 1 none: 1 and 3, of version 0, are too old for step 3.
+    run.hears_all([good(0, 0), good(2, 0), trained(1)]);
+    assert_eq!(leased_to(&mut run, published(1)), [0, 0]);
+    let after = run.hears_all([good(4, 1), good(5, 1)]);
+    let told: Vec<&str> = after.iter().map(String::as_str).filter(|word| !word.starts_with("lease")).collect();
+    assert_eq!(told[1..4], ["suspend worker 1", "drop 1 Stale { limit: 1, given: 2 }", "drop 3 Stale { limit: 1, given: 2 }"]);
+    assert!(run.0.rests(Peer::Worker(1)) && !run.0.rests(Peer::Worker(0)));
+}
+
+#[test]
 fn when_all_rest_all_are_asked() {
     let mut run = Run::of(RoundsConfig { prompts_per_step: 1, overdue_max: 1, ..config() });
     run.hears(Event::Started);
