@@ -164,7 +164,6 @@ impl Witness {
         }
         match self.liars.get(&node) {
             None => self.fail(format!("{node} is honest and was fined for {check} (lease {lease:?})")),
-            Some(Cheat::ColludingValidator | Cheat::OtherWeights) => self.catch(node, check),
             Some(cheat) if cheat.expected().contains(&check) => self.catch(node, check),
             Some(cheat) => {
                 self.fail(format!("{node} was fined for {check}; {cheat} should fail {:?}", cheat.expected()));
