@@ -10,6 +10,7 @@ use proof::tolerances::{
 use proof::toploc::{CHUNK_TOKENS, TOP_K};
 use protocol::{Check, CheckedRollout, Outcome, Signed, UncheckedCause, Verdict};
 use serde::Serialize;
+use verify::tempered_limit;
 
 use super::{Recheck, Seen, StoredGroup};
 use crate::events::Fined;
@@ -180,6 +181,7 @@ pub(super) fn meaning(check: Check) -> &'static str {
 fn samples(group: &StoredGroup, recheck: &Recheck) -> Result<Vec<SampleSeen>> {
     let by_index: BTreeMap<u32, _> =
         group.submission.rollouts.iter().map(|rollout| (rollout.sample_index, rollout)).collect();
+    let temperature = group.terms.sampling.temperature;
     let seen = |checked: &CheckedRollout| {
         let rollout = by_index.get(&checked.sample_index)?;
         let text = |tokens: &[u32]| recheck.prompting.text(tokens);
@@ -190,7 +192,7 @@ fn samples(group: &StoredGroup, recheck: &Recheck) -> Result<Vec<SampleSeen>> {
                 completion: text(&rollout.completion_tokens)?,
                 tokens: rollout.completion_tokens.len() as u64,
                 tokens_lost: checked.tokens_lost,
-                measures: measures(checked, rollout.completion_tokens.len(), recheck.width),
+                measures: measures(checked, rollout.completion_tokens.len(), recheck.width, temperature),
             })
         };
         Some(make())
@@ -199,20 +201,21 @@ fn samples(group: &StoredGroup, recheck: &Recheck) -> Result<Vec<SampleSeen>> {
 }
 
 /// The numbers of a rollout in the order of the checks; limits are those of its longest chunk.
-fn measures(checked: &CheckedRollout, tokens: usize, width: usize) -> Vec<Measure> {
+fn measures(checked: &CheckedRollout, tokens: usize, width: usize, temperature: f32) -> Vec<Measure> {
     let points = TOP_K.min(tokens.min(CHUNK_TOKENS).saturating_mul(width)) as u32; // at most TOP_K
     let count = |name, value: u32, limit| measure(name, value.into(), scaled_limit(limit, points).into(), 1.0);
     let milli = |name, value: u32, limit: u32| measure(name, value.into(), limit.into(), 1e3);
     let micro = |name, value, limit| measure(name, value, limit, 1e6);
+    let tempered = |name, value, limit| micro(name, value, tempered_limit(limit, temperature));
     vec![
         count("activation exponents that differ", checked.exponent_mismatches, EXPONENT_MISMATCHES_MAX),
         milli("mean difference of mantissas", checked.mantissa_mean_milli, MANTISSA_MEAN_MILLI_MAX),
         milli("median difference of mantissas", checked.mantissa_median_milli, MANTISSA_MEDIAN_MILLI_MAX),
         count("activation signs that differ", checked.sign_mismatches, SIGN_MISMATCHES_MAX),
         micro("fingerprint, relative distance", checked.fingerprint_error_ppm.into(), FINGERPRINT_ERROR_MAX_PPM.into()),
-        micro("worst token's shortfall, nats", checked.margin_max_micro, TOKEN_MARGIN_MAX_MICRO),
-        micro("worst logprob difference, nats", checked.logprob_error_max_micro, LOGPROB_ERROR_MAX_MICRO),
-        micro("mean logprob difference, nats", checked.logprob_error_mean_micro, LOGPROB_ERROR_MEAN_MAX_MICRO),
+        tempered("worst token's shortfall, nats", checked.margin_max_micro, TOKEN_MARGIN_MAX_MICRO),
+        tempered("worst logprob difference, nats", checked.logprob_error_max_micro, LOGPROB_ERROR_MAX_MICRO),
+        tempered("mean logprob difference, nats", checked.logprob_error_mean_micro, LOGPROB_ERROR_MEAN_MAX_MICRO),
     ]
 }
 
@@ -345,10 +348,12 @@ mod tests {
     #[test]
     fn numbers_stand_beside_their_limits_in_plain_units() {
         // 3 tokens of width 32 have 96 values: 38 of 128 become 28.5, rounded up to 29.
-        let measures = measures(&checked(), 3, 32);
+        let measures = measures(&checked(), 3, 32, 0.5);
         assert_eq!((measures[0].value, measures[0].limit), (1.0, 29.0));
         assert_eq!((measures[1].value, measures[1].limit), (2.5, 10.0));
         assert_eq!((measures[4].value, measures[4].limit), (0.00912, f64::from(FINGERPRINT_ERROR_MAX_PPM) / 1e6));
+        // Logits are divided by a temperature of 0.5, and so is the limit.
+        assert_eq!((measures[5].value, measures[5].limit), (-0.000005, 2.0 * TOKEN_MARGIN_MAX_MICRO as f64 / 1e6));
         let over: Vec<&str> = measures.iter().filter(|m| m.value > m.limit).map(|m| m.name).collect();
         assert_eq!(over, ["fingerprint, relative distance"]);
     }
