@@ -294,6 +294,9 @@ pub struct LossSection {
     /// Importance weight for the engine's mismatch where `old` is recomputed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correction: Option<Correction>,
+    /// Tokens whose probability differs from the behaviour's by more than `exp` of this are left out of the loss, and counted as masked: a worker's word on its own log-probabilities is checked only on the rollouts drawn. 0: all count. Absent: log 5 where `verify.behaviour_logprobs` is the worker's word and `verify.check_fraction` is below 1, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour_gap_max: Option<f64>,
     /// What a group's advantages are divided by: group, batch or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,

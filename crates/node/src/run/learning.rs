@@ -4,13 +4,17 @@ use std::time::Instant;
 
 use anyhow::Result;
 use model::Transformer;
-use train::{LossConfig, OptimizerConfig, Preset, SftExample, TrainConfig, Trainer};
+use train::{BehaviourLogprobs, LossConfig, OptimizerConfig, Preset, SftExample, TrainConfig, Trainer};
 
 use super::journal::Journal;
 use super::prompting::Prompting;
 use crate::config::{self, RunConfig};
 use crate::events::{Event, SftStep};
 use crate::signal::Stop;
+
+/// Largest ratio, either way, of the trained weights' probability to that of a behaviour that nobody checked:
+/// AReaL's bound on the same ratio.
+const UNCHECKED_RATIO_MAX: f64 = 5.0;
 
 /// The loss of a run file.
 pub fn loss(config: &RunConfig) -> LossConfig {
@@ -30,7 +34,15 @@ pub fn loss(config: &RunConfig) -> LossConfig {
         entropy_coef: section.entropy_coef.unwrap_or_default(),
         old: section.old,
         correction: section.correction,
+        behaviour_gap_max: gap_max(config),
     }
+}
+
+fn gap_max(config: &RunConfig) -> Option<f64> {
+    let verify = &config.verify;
+    let word = verify.behaviour_logprobs == BehaviourLogprobs::Worker && verify.check_fraction < 1.0;
+    let given = config.train.loss.behaviour_gap_max.or(word.then(|| UNCHECKED_RATIO_MAX.ln()));
+    given.filter(|gap| *gap != 0.0)
 }
 
 /// A trainer for RL over these weights.
@@ -122,4 +134,22 @@ fn sft_batch(config: &RunConfig, prompting: &Prompting, step: u64) -> Result<Vec
             prompting.sft_example(task, place / dealt.len() as u64)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_probability_that_nobody_checked_is_bounded_unless_the_run_file_says_otherwise() {
+        let mut config = config::resolve(&config::Sources::default()).unwrap();
+        assert_eq!(loss(&config).behaviour_gap_max, Some(5f64.ln()));
+        config.train.loss.behaviour_gap_max = Some(0.5);
+        assert_eq!(loss(&config).behaviour_gap_max, Some(0.5));
+        config.train.loss.behaviour_gap_max = Some(0.0);
+        assert_eq!(loss(&config).behaviour_gap_max, None);
+        config.train.loss.behaviour_gap_max = None;
+        config.verify.check_fraction = 1.0;
+        assert_eq!(loss(&config).behaviour_gap_max, None);
+    }
 }

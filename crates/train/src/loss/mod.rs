@@ -66,6 +66,9 @@ impl Loss {
     /// batch, `n_s` tokens in this sequence), and `w = old / behaviour` bounded as [`Correction`] says.
     /// Source of each `ℓ`: the pages in `docs/algorithms/`.
     ///
+    /// Where [`Loss::behaviour_gap_max`] is set, a token with `|logprob - behaviour|` above it has `w_t = 0` and stays
+    /// out of a sequence's own ratio; `n_s` and `N` still count it, so leaving it out makes no other token count more.
+    ///
     /// - `old`, `behaviour` and `w` are constants for the gradient
     /// - errors: `Length` if lists do not fit, `NotFinite`, `EmptyBatch` for a sequence without tokens or totals of 0
     pub fn evaluate(&self, input: &LossInput) -> Result<LossOutput> {
@@ -81,10 +84,12 @@ impl Loss {
         for (&length, &advantage) in input.lengths.iter().zip(input.advantage) {
             let range = start..start + length;
             start += length;
+            let (logprob, behaviour) = (&input.logprob[range.clone()], &input.behaviour[range.clone()]);
             let sequence = Sequence {
-                logprob: &input.logprob[range.clone()],
+                logprob,
                 old: &input.old[range.clone()],
-                behaviour: &input.behaviour[range.clone()],
+                behaviour,
+                far: self.far(logprob, behaviour),
                 entropy: &input.entropy[range],
                 advantage: advantage.into(),
                 share: self.average.share(length, input.totals),
@@ -96,8 +101,15 @@ impl Loss {
         Ok(output)
     }
 
+    /// Tokens whose claimed log-probability the trained weights cannot have given, `[tokens]`.
+    fn far(&self, logprob: &[f32], behaviour: &[f32]) -> Vec<bool> {
+        let most = self.behaviour_gap_max.unwrap_or(f64::INFINITY);
+        logprob.iter().zip(behaviour).map(|(&new, &claim)| (f64::from(new) - f64::from(claim)).abs() > most).collect()
+    }
+
     fn add_sequence(&self, sequence: &Sequence, output: &mut LossOutput) {
-        let weights = self.correction.weights(sequence);
+        let mut weights = self.correction.weights(sequence);
+        weights.iter_mut().zip(&sequence.far).filter(|(_, far)| **far).for_each(|(weight, _)| *weight = 0.0);
         output.sums.add_drift(sequence, &weights, self);
         match self.objective {
             Objective::Clipped { low, high, delta } => {
@@ -155,6 +167,8 @@ struct Sequence<'a> {
     logprob: &'a [f32],
     old: &'a [f32],
     behaviour: &'a [f32],
+    /// Tokens left out for their distance from the behaviour.
+    far: Vec<bool>,
     entropy: &'a [f32],
     advantage: f64,
     share: f64,
@@ -273,19 +287,25 @@ fn per_token(sequence: &Sequence, weights: &[f64], output: &mut LossOutput, loss
         let scale = sequence.share * weight;
         output.loss += scale * token.value;
         output.grad_logprob.push(scale * token.slope);
-        output.sums.add_event(token.event, sequence.advantage);
+        let event = if sequence.far[index] { Event::Free } else { token.event };
+        output.sums.add_event(event, sequence.advantage);
     }
 }
 
-/// One ratio for all tokens: `s = exp((1/n) Σ_t log r_t)`, so `∂log s/∂logprob_t = 1/n`. GSPO, eq. 7.
+/// One ratio for all tokens: `s = exp((1/n) Σ_t log r_t)`, so `∂log s/∂logprob_t = 1/n`. GSPO, eq. 7. Tokens that
+/// are far from the behaviour are none of the `n`.
 fn sequence_level(sequence: &Sequence, weights: &[f64], output: &mut LossOutput, clip: Clip) {
-    let count = weights.len() as f64;
-    let drift: f64 = sequence.logprob.iter().zip(sequence.old).map(|(&l, &o)| f64::from(l) - f64::from(o)).sum();
+    let pairs = sequence.logprob.iter().zip(sequence.old).zip(&sequence.far);
+    let kept = pairs.filter(|(_, far)| !**far).map(|((&l, &o), _)| f64::from(l) - f64::from(o));
+    let (count, drift) = kept.fold((0.0, 0.0), |(count, sum), log| (count + 1.0, sum + log));
+    let count = f64::max(count, 1.0); // all far: no token has a weight
     let loss = clip.token(LogRatio::new(drift / count), sequence.advantage);
     let scale = sequence.share * weights.iter().sum::<f64>();
     output.loss += scale * loss.value;
-    output.grad_logprob.extend(weights.iter().map(|_| scale * loss.slope / count));
-    weights.iter().for_each(|_| output.sums.add_event(loss.event, sequence.advantage));
+    for &far in &sequence.far {
+        output.grad_logprob.push(if far { 0.0 } else { scale * loss.slope / count });
+        output.sums.add_event(if far { Event::Free } else { loss.event }, sequence.advantage);
+    }
     output.sums.per_sequence = true;
 }
 

@@ -139,6 +139,10 @@ pub struct LossConfig {
     /// Weight for the engine's mismatch where `old` is recomputed. TRL's; decoupled AReaL's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<Correction>,
+    /// Largest `|log π - log μ|` of a token, in nats, that still counts in the loss. None: every token counts.
+    /// For behaviour log-probabilities that are somebody's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behaviour_gap_max: Option<f64>,
 }
 
 impl LossConfig {
@@ -157,6 +161,7 @@ impl LossConfig {
             entropy_coef: 0.0,
             old: None,
             correction: None,
+            behaviour_gap_max: None,
         }
     }
 }
@@ -228,6 +233,9 @@ pub struct Loss {
     pub correction: Correction,
     /// Reward for entropy.
     pub entropy_coef: f64,
+    /// Largest distance from the behaviour's log-probability, in nats, of a token that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour_gap_max: Option<f64>,
 }
 
 impl Loss {
@@ -248,6 +256,7 @@ impl Loss {
             old,
             correction: correction(config, old)?,
             entropy_coef: config.entropy_coef,
+            behaviour_gap_max: config.behaviour_gap_max,
         })
     }
 }
@@ -324,7 +333,7 @@ fn refuse_unused(config: &LossConfig) -> Result<()> {
 
 fn check_ranges(config: &LossConfig) -> Result<()> {
     let bounds = config.correction.unwrap_or(Correction::NONE);
-    let checks: [(&'static str, Option<f64>, f64, f64, &'static str); 11] = [
+    let checks: [(&'static str, Option<f64>, f64, f64, &'static str); 12] = [
         ("clip_low", config.clip_low, 0.0, 1.0, "within 0 and 1"),
         ("clip_high", config.clip_high, 0.0, f64::MAX, "at least 0"),
         ("delta", config.delta, 1.0, f64::MAX, "at least 1"),
@@ -334,6 +343,7 @@ fn check_ranges(config: &LossConfig) -> Result<()> {
         ("kl_tau", config.kl_tau, 0.0, f64::MAX, "at least 0"),
         ("max_completion_tokens", config.max_completion_tokens.map(f64::from), 1.0, f64::MAX, "at least 1"),
         ("entropy_coef", Some(config.entropy_coef), f64::MIN, f64::MAX, "finite"),
+        ("behaviour_gap_max", config.behaviour_gap_max, f64::MIN_POSITIVE, f64::MAX, "above 0"),
         ("correction.min", Some(bounds.min), 0.0, f64::MAX, "at least 0"),
         ("correction.max", Some(bounds.max), bounds.min.max(f64::MIN_POSITIVE), f64::MAX, "above correction.min"),
     ];

@@ -91,6 +91,62 @@ fn an_absurd_behaviour_logprob_gives_a_finite_loss() {
     assert_eq!(output.grad_logprob, [0.0]);
 }
 
+/// Two tokens that the weights give e^-1 and e^-2; the second one's claim is the forged one.
+fn with_claim(preset: Preset, claim: f32, gap: Option<f64>) -> LossOutput {
+    let old = (preset == Preset::Decoupled).then_some(OldPolicy::Recomputed);
+    let max_completion_tokens = (preset == Preset::DrGrpo).then_some(2);
+    let config = LossConfig { behaviour_gap_max: gap, max_completion_tokens, old, ..LossConfig::new(preset) };
+    let (logprob, behaviour) = ([-1.0, -2.0], [-1.0, claim]);
+    let old = if preset == Preset::Decoupled { &logprob } else { &behaviour };
+    Loss::new(&config)
+        .unwrap()
+        .evaluate(&LossInput {
+            lengths: &[2],
+            logprob: &logprob,
+            old,
+            behaviour: &behaviour,
+            entropy: &[0.0, 0.0],
+            advantage: &[-1.0],
+            totals: Totals { sequences: 1, tokens: 2 },
+        })
+        .unwrap()
+}
+
+#[test]
+fn one_forged_log_probability_owns_the_step_unless_the_gap_is_bounded() {
+    // e^(19.9 - 2) = 6e7 against 1/2 for the honest token.
+    let forged = with_claim(Preset::Grpo, -19.9, None);
+    assert!(forged.grad_logprob[1] > 1e7, "{forged:?}");
+    let held = with_claim(Preset::Grpo, -19.9, Some(5f64.ln()));
+    assert_eq!(held.grad_logprob, [0.5, 0.0]);
+}
+
+#[test]
+fn a_forged_log_probability_moves_no_preset_and_is_counted_as_masked() {
+    let presets = [
+        Preset::Grpo,
+        Preset::Dapo,
+        Preset::DrGrpo,
+        Preset::GrpoPlus,
+        Preset::Gspo,
+        Preset::Cispo,
+        Preset::Dppo,
+        Preset::Decoupled,
+    ];
+    for preset in presets {
+        for claim in [-19.9, -2.0 - 1.7, -2.0 + 1.7] {
+            let output = with_claim(preset, claim, Some(5f64.ln()));
+            assert_eq!(output.grad_logprob[1], 0.0, "{preset} {claim}");
+            // The honest token counts for itself; in gspo, whose ratio is the sequence's, too.
+            assert_near(output.grad_logprob[0], 0.5);
+            let loss = Loss::new(&LossConfig::new(Preset::Grpo)).unwrap();
+            assert_near(output.sums.metrics(&loss)["is_masked"], 0.5);
+        }
+        let honest = with_claim(preset, -2.0 - 1.5, Some(5f64.ln()));
+        assert_eq!(honest.grad_logprob, with_claim(preset, -2.0 - 1.5, None).grad_logprob, "{preset}");
+    }
+}
+
 #[test]
 fn lists_that_do_not_fit_are_named() {
     let loss = Loss::new(&LossConfig::new(Preset::Grpo)).unwrap();
