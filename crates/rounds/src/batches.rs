@@ -53,7 +53,8 @@ impl Rounds {
         match held {
             Ok(group) => self.buffer.push_back(Accepted { worker, group }),
             Err(reason) => {
-                self.refused += 1;
+                let in_vain = reason != DropReason::GroupFailed || self.all_workers_rest();
+                self.refused += u64::from(in_vain);
                 self.drop_group(lease, reason, actions);
             }
         }

@@ -103,8 +103,8 @@ pub struct RoundsConfig {
     pub second_check_ppm: u32,
     /// Share of the drawn groups with which a validator is shown a known-bad one, in millionths.
     pub plant_ppm: u32,
-    /// Unanswered leases, or verdicts, after which a worker or validator rests; each answer makes up
-    /// for one.
+    /// Leases or verdicts, failed or not answered, after which a worker or validator rests; two answers
+    /// make up for one.
     pub overdue_max: u32,
     /// Hash of version 0 of the weights.
     pub weights: Hash,

@@ -29,7 +29,7 @@ pub const EVALS_RUNNING_MAX: usize = 4;
 
 /// How often the missing groups of one batch are leased anew. After this, the batch is taken
 /// smaller. In async mode the same number of groups, `REFILL_WAVES_MAX · prompts_per_step`, may come
-/// back in vain per batch.
+/// back in vain per batch. Leases that failed or were overdue count only while every worker rests.
 pub const REFILL_WAVES_MAX: u32 = 4;
 
 /// Consecutive batches without a single usable group after which the run stops (prime-rl's ten).

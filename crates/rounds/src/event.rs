@@ -87,7 +87,8 @@ pub enum Event {
     Started,
     /// A group came back: decoded, its signatures good, and stored.
     GroupFinished(GroupSummary),
-    /// A group will never come back, or what came back was refused.
+    /// A group will never come back, or what came back was refused. Nobody pays, but it counts against
+    /// the worker like a silence.
     GroupFailed {
         /// Its lease.
         lease: LeaseId,

@@ -67,8 +67,14 @@ impl Rounds {
 
     /// A lease's deadline has passed.
     pub(crate) fn overdue(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
-        let worker = self.in_flight.remove(&lease).expect("admitted only while the lease is out").worker;
         self.counters.leases_overdue += 1;
+        self.unanswered(lease, actions);
+    }
+
+    /// A lease ends without a group. To say so is no better than to say nothing: else a worker that
+    /// always fails at once would have the fewest leases out, and get them all.
+    pub(crate) fn unanswered(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
+        let worker = self.in_flight.remove(&lease).expect("admitted only while the lease is out").worker;
         self.note_silence(Peer::Worker(worker), actions);
         self.arrive(Back { lease, worker, held: Err(DropReason::GroupFailed) }, actions);
     }
@@ -78,6 +84,11 @@ impl Rounds {
         if self.member_mut(party).silent(overdue_max, batches_taken) {
             actions.push(Action::Suspend { party });
         }
+    }
+
+    /// Whether no worker is left that could work and does not rest.
+    pub(crate) fn all_workers_rest(&self) -> bool {
+        unfined(&self.workers).all(|worker| self.rests(Peer::Worker(worker)))
     }
 
     /// Workers that leases may be made out to: those that do not rest, or, if all rest, all. Empty

@@ -5,7 +5,8 @@
 //! ends exactly once; no group is trained on before validators found it valid, and no token older
 //! than the staleness bound; liars are fined once and get no more work, and as long as lying
 //! validators are fewer than the others nobody honest is fined; in sequential mode the batches do
-//! not depend on who finished first, unless a validator lies or a deadline passes.
+//! not depend on who finished first, unless a validator lies, a deadline passes, or a worker fails so
+//! often that it rests.
 //! Takes: [`Event`]s. Gives: [`Action`]s. Never: does I/O, looks at a clock, or holds tokens.
 //!
 //! # Driving it

@@ -49,8 +49,9 @@ pub struct Rounds {
     pub(crate) weights: Hash,
     /// Beacon point that new leases are bound to.
     pub(crate) beacon: BeaconPoint,
-    /// Groups that came back in vain since the last batch was taken: failed, without signal, or
-    /// made with older weights than leased. Groups that aged in a queue do not count.
+    /// Groups that came back in vain since the last batch was taken: without signal, or made with
+    /// older weights than leased; failed only while every worker rests, so that one that fails does
+    /// not use up what the others may. Groups that aged in a queue do not count.
     pub(crate) refused: u64,
     /// Empty batches in a row.
     pub(crate) empty_batches: u32,
@@ -161,11 +162,7 @@ impl Rounds {
             Event::Started => self.start(actions),
             Event::Extended { steps_max } => self.extend(*steps_max),
             Event::GroupFinished(group) => self.open_panel(group, actions),
-            Event::GroupFailed { lease, .. } => {
-                let lease = self.in_flight.remove(lease).expect("admitted only while the lease is out");
-                let held = Err(DropReason::GroupFailed);
-                self.arrive(Back { lease: lease.lease, worker: lease.worker, held }, actions);
-            }
+            Event::GroupFailed { lease, .. } => self.unanswered(*lease, actions),
             Event::LeaseOverdue { lease } => self.overdue(*lease, actions),
             Event::WorkerLied { worker, lease, check } => self.fine_worker(*worker, *lease, *check, actions),
             Event::Drawn { .. }

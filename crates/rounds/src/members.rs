@@ -10,12 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::constants::REST_BATCHES_MAX;
 use crate::{Peer, Rounds};
 
+/// Answers that make up for one silence. With one, whoever answers every other time would never rest.
+const SILENCE: u32 = 2;
+
 /// One worker or validator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Member {
     /// The lie it was fined for.
     pub(crate) fined: Option<Check>,
-    /// Silences that no answer has made up for.
+    /// Silences that no answer has made up for, each counted [`SILENCE`] times.
     overdue: u32,
     /// Rests in a row.
     rests: u32,
@@ -28,7 +31,7 @@ impl Member {
         self.rest_until > batches_taken
     }
 
-    /// Each answer makes up for one silence.
+    /// Each [`SILENCE`] answers make up for one silence.
     pub(crate) fn answered(&mut self) {
         self.overdue = self.overdue.saturating_sub(1);
         if self.overdue == 0 {
@@ -43,14 +46,15 @@ impl Member {
         if self.rests(batches_taken) {
             return false;
         }
-        self.overdue = self.overdue.saturating_add(1);
-        if self.overdue < overdue_max {
+        let limit = overdue_max.saturating_mul(SILENCE);
+        self.overdue = self.overdue.saturating_add(SILENCE);
+        if self.overdue < limit {
             return false;
         }
         let batches = 1u64.checked_shl(self.rests).map_or(REST_BATCHES_MAX, |rest| rest.min(REST_BATCHES_MAX));
         self.rest_until = batches_taken.saturating_add(batches);
         self.rests = self.rests.saturating_add(1);
-        self.overdue = overdue_max - 1; // ≥ 0, as overdue_max ≥ 1 by the configuration
+        self.overdue = limit - SILENCE; // ≥ 0, as overdue_max ≥ 1 by the configuration
         true
     }
 
@@ -101,9 +105,26 @@ mod tests {
         let mut member = Member::default();
         assert!(!member.silent(2, 0));
         member.answered();
-        assert!(!member.silent(2, 0), "one of two again");
+        assert!(!member.silent(2, 0), "one and a half");
         assert!(member.silent(2, 0), "two in a row");
         assert!(member.rests(0) && !member.rests(1));
+    }
+
+    #[test]
+    fn whoever_answers_every_other_time_comes_to_rest() {
+        let mut member = Member::default();
+        let rested = (0..20).any(|_| {
+            member.answered();
+            member.silent(3, 0)
+        });
+        assert!(rested);
+        // Two answers for each silence are enough never to rest.
+        let mut member = Member::default();
+        for _ in 0..100 {
+            assert!(!member.silent(3, 0));
+            member.answered();
+            member.answered();
+        }
     }
 
     #[test]

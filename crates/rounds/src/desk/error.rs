@@ -2,7 +2,7 @@
 //!
 //! Promise: an error maps to a check only if nobody but the sender can have caused it.
 
-use protocol::{Check, LeaseId, ProtocolError, ValidatorId, WeightVersion, WorkerId};
+use protocol::{Check, LeaseId, ProtocolError, RejectReason, ValidatorId, WeightVersion, WorkerId};
 use thiserror::Error;
 
 use crate::Event;
@@ -20,6 +20,9 @@ pub enum DeskError {
     /// A second answer to one lease.
     #[error("lease {lease} was answered before")]
     AnsweredBefore { lease: LeaseId },
+    /// The worker was fined before; nothing it sends is read.
+    #[error("worker {worker} was fined before")]
+    Banned { worker: WorkerId },
     /// A worker answers a lease that was made out to another.
     #[error("lease {lease} is for worker {expected}, worker {given} answers it")]
     OtherWorkersLease { lease: LeaseId, expected: WorkerId, given: WorkerId },
@@ -56,6 +59,9 @@ pub enum DeskError {
     /// The verdict's numbers are not those of the drawn rollouts.
     #[error("the verdict of validator {validator} on lease {lease} lists other rollouts than were drawn")]
     OtherSample { lease: LeaseId, validator: ValidatorId },
+    /// The verdict says valid, and its numbers say otherwise.
+    #[error("validator {validator} calls lease {lease} valid, but by its own numbers: {reason}")]
+    NumbersDisagree { lease: LeaseId, validator: ValidatorId, reason: RejectReason },
 }
 
 impl DeskError {
@@ -68,9 +74,10 @@ impl DeskError {
             Self::OtherWeights { .. } => Some(Check::WeightVersion),
             Self::OtherValidator { .. } => Some(Check::Signature),
             Self::SealBroken { .. } | Self::OtherDraw { .. } => Some(Check::SealMismatch),
-            Self::OtherSample { .. } => Some(Check::Malformed),
+            Self::OtherSample { .. } | Self::NumbersDisagree { .. } => Some(Check::Malformed),
             Self::LeaseEnded { .. }
             | Self::AnsweredBefore { .. }
+            | Self::Banned { .. }
             | Self::NoSubmission { .. }
             | Self::DrawTooEarly { .. }
             | Self::NotAsked { .. }

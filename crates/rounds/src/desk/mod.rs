@@ -16,6 +16,7 @@
 //! the log holds of leases that have not ended, then the actions that `Started` gives.
 
 mod error;
+mod numbers;
 mod panel;
 mod plant;
 #[cfg(test)]
@@ -81,6 +82,17 @@ impl Held {
     fn new(lease: Signed<PromptLease>, deadline_ms: u64) -> Self {
         Self { lease, deadline_ms, submission: None, draw: None, asked: BTreeMap::new(), verdicts: Vec::new() }
     }
+
+    /// Keeps a verdict in place of an earlier one by the same validator.
+    fn keep_verdict(&mut self, verdict: Signed<Verdict>) {
+        self.drop_verdict(verdict.body.validator);
+        self.verdicts.push(verdict);
+    }
+
+    /// Whoever is asked again has not spoken, whatever it said to a process before.
+    fn drop_verdict(&mut self, validator: ValidatorId) {
+        self.verdicts.retain(|verdict| verdict.body.validator != validator);
+    }
 }
 
 /// The orchestrator's desk.
@@ -96,6 +108,8 @@ pub struct Desk {
     plants: BTreeMap<(LeaseId, ValidatorId), Plant>,
     /// Validators that were fined.
     struck: BTreeSet<ValidatorId>,
+    /// Workers that were fined.
+    banned: BTreeSet<WorkerId>,
 }
 
 impl Desk {
@@ -108,8 +122,8 @@ impl Desk {
             let listed = terms.worker(decoy.worker);
             assert_eq!(listed, Ok(&decoy.keys.public()), "the decoy is one of the workers of the terms");
         }
-        let (held, material, plants, struck) = Default::default();
-        Self { run: terms.id(), terms, keys, timeouts, decoy, held, material, plants, struck }
+        let (held, material, plants, struck, banned) = Default::default();
+        Self { run: terms.id(), terms, keys, timeouts, decoy, held, material, plants, struck, banned }
     }
 
     /// Signs a lease, or signs it again; its time begins now.
@@ -125,15 +139,19 @@ impl Desk {
     /// Takes the answer of `worker`, known by its channel, in `bytes`.
     ///
     /// Errors: [`Refused`]. Its event, if any, is `WorkerLied` and should be heard by the rules; an answer
-    /// that is late, double or to a withdrawn lease is refused without an event.
+    /// that is late, double, to a withdrawn lease, or of a worker that was fined, is refused without an event.
     pub fn submission(&mut self, worker: WorkerId, bytes: &[u8]) -> Result<Taken, Refused> {
+        if self.banned.contains(&worker) {
+            return Err(Refused::harmless(DeskError::Banned { worker }));
+        }
         let lied = |lease, why: DeskError| Refused::worker(worker, lease, why);
         let submission = Submission::decode(bytes).map_err(|why| lied(None, why.into()))?;
         let lease = submission.lease.body.lease;
         self.check_submission(worker, &submission).map_err(|why| lied(Some(lease), why))?;
-        let Some(held) = self.held.get_mut(&lease) else {
-            return Err(Refused::harmless(DeskError::LeaseEnded { lease }));
-        };
+        // After a restart a number may be given anew, to another worker or for another item. An answer to
+        // what it meant before is late.
+        let held = self.held.get_mut(&lease).filter(|held| held.lease.body == submission.lease.body);
+        let held = held.ok_or_else(|| Refused::harmless(DeskError::LeaseEnded { lease }))?;
         if held.submission.is_some() {
             return Err(Refused::harmless(DeskError::AnsweredBefore { lease }));
         }
@@ -163,6 +181,11 @@ impl Desk {
     /// A validator was fined. Its accusations count no more; groups that it had let through stay as they are.
     pub fn strike(&mut self, validator: ValidatorId) {
         self.struck.insert(validator);
+    }
+
+    /// A worker was fined. Nothing it sends is even read any more.
+    pub fn ban(&mut self, worker: WorkerId) {
+        self.banned.insert(worker);
     }
 
     /// The group of a lease for the trainer, with the verdicts that were revealed.
@@ -204,7 +227,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Takes back a verdict from the bytes of the [`VerdictReveal`] that the log holds.
+    /// Takes back a verdict from the bytes of the [`VerdictReveal`] that the log holds. Of two by one
+    /// validator, the later counts: it was asked again after a restart, as the rules had not heard the first.
     ///
     /// Errors: `NoSubmission` if its submission was not restored before; `Protocol` if it is not signed.
     pub fn restore_verdict(&mut self, bytes: &[u8]) -> Result<(), DeskError> {
@@ -214,7 +238,7 @@ impl Desk {
         let held = self.held.get_mut(&lease).filter(|held| held.submission.is_some());
         let held = held.ok_or(DeskError::NoSubmission { lease })?;
         held.draw = Some(verdict.body.draw);
-        held.verdicts.push(verdict);
+        held.keep_verdict(verdict);
         Ok(())
     }
 

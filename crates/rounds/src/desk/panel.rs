@@ -1,14 +1,14 @@
 //! Orders to validators, and their seals and verdicts.
 //!
-//! Promise: a verdict counts only if its validator sealed it before it was asked to open it, and if it is
-//! about the drawn rollouts; no seal is heard of twice.
+//! Promise: a verdict counts only if its validator sealed it before it was asked to open it, if it is about
+//! the drawn rollouts, and if its numbers do not contradict it; no seal is heard of twice.
 
 use protocol::{
     BeaconPoint, CheckOrder, Hash, LeaseId, Outcome, Record, RevealOrder, Signed, Submission, ValidatorId, Verdict,
     VerdictReveal, VerdictSeal, record_kind,
 };
 
-use super::{Desk, DeskError, Heard, Held, Refused};
+use super::{Desk, DeskError, Heard, Held, Refused, numbers};
 use crate::{Event, OutcomeKind};
 
 /// What a validator owes.
@@ -51,6 +51,7 @@ impl Desk {
         }
         let bytes = CheckOrder { submission: submission.clone(), draw }.encode()?;
         held.draw = Some(draw);
+        held.drop_verdict(validator);
         held.asked.insert(validator, Asked::Seal { deadline_ms });
         Ok(bytes)
     }
@@ -156,12 +157,12 @@ impl Desk {
         let outcome = OutcomeKind::from(&reveal.verdict.body.outcome);
         if let Some(held) = self.held.get_mut(&lease) {
             held.asked.remove(&validator);
-            held.verdicts.push(reveal.verdict.clone());
+            held.keep_verdict(reveal.verdict.clone());
         }
         Ok(Heard { event: Some(Event::VerdictRevealed { lease, validator, outcome }), reply: None })
     }
 
-    /// Whether a verdict is about what was ordered.
+    /// Whether a verdict is about what was ordered, and its numbers bear it out.
     fn check_verdict(&self, verdict: &Verdict) -> Result<(), DeskError> {
         let Verdict { lease, validator, .. } = *verdict;
         let held = self.held(lease)?;
@@ -171,9 +172,12 @@ impl Desk {
             let (expected, given) = (draw.round, verdict.draw.round);
             return Err(DeskError::OtherDraw { lease, validator, expected, given });
         }
-        match lists_the_sample(verdict, submission, self.terms.check_ppm) {
-            true => Ok(()),
-            false => Err(DeskError::OtherSample { lease, validator }),
+        if !lists_the_sample(verdict, submission, self.terms.check_ppm) {
+            return Err(DeskError::OtherSample { lease, validator });
+        }
+        match numbers::contradiction(verdict, submission, self.terms.sampling.temperature) {
+            Some(reason) => Err(DeskError::NumbersDisagree { lease, validator, reason }),
+            None => Ok(()),
         }
     }
 

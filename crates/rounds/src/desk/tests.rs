@@ -399,3 +399,117 @@ fn a_plant_that_nobody_answers_harms_nobody() {
     assert_eq!(desk.overdue(u64::MAX), []);
     assert!(desk.plants.is_empty());
 }
+
+#[test]
+fn an_answer_to_what_a_lease_number_meant_before_a_restart_harms_nobody() {
+    let mut before = desk();
+    let stale = submission(&before.lease(0, &lease(0, 0)).unwrap(), 0).encode().unwrap();
+    // The process died before its log had the lease; the number goes to another worker.
+    let mut desk = desk();
+    let signed = desk.lease(0, &lease(0, 1)).unwrap();
+    let refused = desk.submission(0, &stale).unwrap_err();
+    assert_eq!(refused, Refused { event: None, why: DeskError::LeaseEnded { lease: 0 }.into() });
+    assert!(desk.submission(1, &submission(&signed, 1).encode().unwrap()).is_ok(), "it is still open");
+    // The same worker, another item.
+    let mut desk = self::desk();
+    desk.lease(0, &PromptLease { item: 4, ..lease(0, 0) }).unwrap();
+    assert_eq!(desk.submission(0, &stale).unwrap_err().event, None);
+    assert!(desk.submitted(0).is_none());
+}
+
+/// The reveal of a verdict by validator 1 on lease 0, heard if the order is out.
+fn revealed(desk: &mut Desk, submission: &Submission, outcome: Outcome) -> Vec<u8> {
+    desk.check_order(0, 0, 1, DRAW).unwrap();
+    let (seal, reveal) = sealed(verdict(submission, 1, outcome));
+    desk.from_validator(0, 1, &seal).unwrap();
+    desk.reveal_order(0, 0, 1).unwrap();
+    desk.from_validator(0, 1, &reveal).unwrap();
+    reveal
+}
+
+#[test]
+fn a_verdict_that_the_rules_never_heard_is_replaced_by_the_next_one_of_its_maker() {
+    let (mut desk, submission) = answered();
+    let first = revealed(&mut desk, &submission, Outcome::Valid);
+    // Killed after the verdict was stored and before the rules heard of it: it is asked for again.
+    let mut second = self::desk();
+    second.restore_submission(&submission.encode().unwrap()).unwrap();
+    second.restore_verdict(&first).unwrap();
+    let again = revealed(&mut second, &submission, Outcome::Valid);
+    assert_eq!(second.verified(0).unwrap().verdicts().len(), 1);
+    // Killed again: now the log holds both.
+    let mut third = self::desk();
+    third.restore_submission(&submission.encode().unwrap()).unwrap();
+    third.restore_verdict(&first).unwrap();
+    third.restore_verdict(&again).unwrap();
+    assert_eq!(third.verified(0), second.verified(0));
+}
+
+#[test]
+fn a_verdict_that_is_asked_for_again_does_not_count_meanwhile() {
+    let (mut desk, submission) = answered();
+    let accusation = revealed(&mut desk, &submission, invalid());
+    let mut desk = self::desk();
+    desk.restore_submission(&submission.encode().unwrap()).unwrap();
+    desk.restore_verdict(&accusation).unwrap();
+    desk.check_order(0, 0, 1, DRAW).unwrap(); // and it stays silent
+    desk.check_order(0, 0, 0, DRAW).unwrap();
+    let (seal, reveal) = sealed(verdict(&submission, 0, Outcome::Valid));
+    desk.from_validator(0, 0, &seal).unwrap();
+    desk.reveal_order(0, 0, 0).unwrap();
+    desk.from_validator(0, 0, &reveal).unwrap();
+    assert!(desk.verified(0).is_ok(), "the rules have heard one verdict, and it says valid");
+}
+
+#[test]
+fn whatever_a_fined_worker_sends_is_not_read() {
+    let mut desk = desk();
+    let signed = desk.lease(0, &lease(0, 0)).unwrap();
+    desk.ban(0);
+    let banned = Refused { event: None, why: DeskError::Banned { worker: 0 }.into() };
+    assert_eq!(desk.submission(0, b"no record").unwrap_err(), banned, "not even a lie");
+    assert_eq!(desk.submission(0, &submission(&signed, 0).encode().unwrap()).unwrap_err(), banned);
+    let other = desk.lease(0, &lease(1, 1)).unwrap();
+    assert!(desk.submission(1, &submission(&other, 1).encode().unwrap()).is_ok());
+}
+
+#[test]
+fn a_valid_verdict_is_held_to_its_own_numbers() {
+    let given = |spoil: &dyn Fn(&mut CheckedRollout), outcome| {
+        let (mut desk, submission) = answered();
+        desk.check_order(0, 0, 1, DRAW).unwrap();
+        let mut verdict = verdict(&submission, 1, outcome);
+        spoil(verdict.checked.last_mut().unwrap());
+        let (seal, reveal) = sealed(verdict);
+        desk.from_validator(0, 1, &seal).unwrap();
+        desk.reveal_order(0, 0, 1).unwrap();
+        desk.from_validator(0, 1, &reveal).map(|_| ())
+    };
+    type Spoil = fn(&mut CheckedRollout);
+    let denied: [(Spoil, Check); 10] = [
+        (|checked| checked.exponent_mismatches = 39, Check::ActivationExponent),
+        (|checked| checked.mantissa_mean_milli = 10_001, Check::ActivationMantissa),
+        (|checked| checked.mantissa_median_milli = 8_001, Check::ActivationMantissa),
+        (|checked| checked.sign_mismatches = 5, Check::ActivationSign),
+        (|checked| checked.fingerprint_error_ppm = 1_001, Check::Fingerprint),
+        (|checked| checked.margin_max_micro = i64::MAX, Check::TokenMargin),
+        (|checked| checked.tokens_lost = u32::MAX, Check::Limits),
+        (|checked| checked.logprob_error_mean_micro = 1_002, Check::Logprob),
+        (|checked| checked.logprobs[1] = -25.0, Check::Logprob),
+        // Each is near enough, but not their mean.
+        (|checked| checked.logprobs = vec![-0.502, -1.502], Check::Logprob),
+    ];
+    for (spoil, due) in denied {
+        let refused = given(&spoil, Outcome::Valid).unwrap_err();
+        let DeskError::NumbersDisagree { reason, .. } = *refused.why else { panic!("{refused:?}") };
+        assert_eq!(reason.check, due);
+        let check = Some(Check::Malformed);
+        assert_eq!(refused.event, Some(Event::VerdictFailed { lease: 0, validator: 1, check }));
+        assert!(given(&spoil, invalid()).is_ok(), "an accusation may list them");
+    }
+    let near = |checked: &mut CheckedRollout| {
+        checked.logprobs = vec![-0.5005, -1.4995];
+        (checked.exponent_mismatches, checked.margin_max_micro) = (38, 2_000);
+    };
+    assert_eq!(given(&near, Outcome::Valid), Ok(()), "honest drift");
+}

@@ -126,12 +126,13 @@ proptest! {
         prop_assert_eq!(world.witness.lies_trained, 0);
     }
 
-    /// The same run in fair weather and in foul: same batches, same weights, same bans.
+    /// The same run in fair weather and in foul: same batches, same weights, same bans. Who rests
+    /// depends on what came between its failures, so here nobody fails often enough.
     #[test]
     fn sequential_runs_do_not_depend_on_delays_crashes_or_stops(
         (config, weather, lies) in any_world(), slots in 1u32..24,
     ) {
-        let config = RoundsConfig { mode: Mode::Sequential, ..config };
+        let config = RoundsConfig { mode: Mode::Sequential, overdue_max: 1_000, ..config };
         let (weather, lies) = (Weather { late_permille: 0, ..weather }, Lies { validators: 0, ..lies });
         let mut foul = World::new(&config, weather, lies);
         let fair = Weather { in_order: true, crash_permille: 0, stop_permille: 0, seed: 0, ..weather };

@@ -137,8 +137,84 @@ fn worker_whose_leases_grow_stale_unanswered_rests_too() {
     assert_eq!(leased_to(&mut run, published(1)), [0, 0]);
     let after = run.hears_all([good(4, 1), good(5, 1)]);
     let told: Vec<&str> = after.iter().map(String::as_str).filter(|word| !word.starts_with("lease")).collect();
-    assert_eq!(told[1..4], ["suspend worker 1", "drop 1 Stale { limit: 1, given: 2 }", "drop 3 Stale { limit: 1, given: 2 }"]);
+    assert_eq!(
+        told[1..4],
+        ["suspend worker 1", "drop 1 Stale { limit: 1, given: 2 }", "drop 3 Stale { limit: 1, given: 2 }"]
+    );
     assert!(run.0.rests(Peer::Worker(1)) && !run.0.rests(Peer::Worker(0)));
+}
+
+fn failed(lease: u64) -> Event {
+    Event::GroupFailed { lease, cause: "cannot".into() }
+}
+
+/// Leases that are out, with their workers.
+fn out(run: &Run) -> Vec<(u64, WorkerId)> {
+    let leases = run.0.outstanding().into_iter().filter_map(|action| match action {
+        Action::Lease(lease) => Some((lease.lease, lease.worker)),
+        _ => None,
+    });
+    leases.collect()
+}
+
+#[test]
+fn a_worker_that_always_fails_rests_and_does_not_end_the_run_of_the_others() {
+    // A lease of worker 0 fails at once, before anybody else has moved: it has the fewest out.
+    for mode in [Mode::Async, Mode::Sequential] {
+        let config = RoundsConfig { workers: 3, prompts_per_step: 4, steps_max: 9, mode, ..config() };
+        let mut run = Run::of(config);
+        run.hears(Event::Started);
+        let mut failures = 0;
+        while !run.0.is_finished() {
+            let leases = out(&run);
+            let failing = leases.iter().find(|(_, worker)| *worker == 0);
+            let words = match (failing, leases.first(), run.0.training().map(|batch| batch.step)) {
+                (Some(&(lease, _)), ..) => {
+                    failures += 1;
+                    run.hears(failed(lease))
+                }
+                (None, Some(&(lease, _)), _) => run.hears(good(lease, run.0.version_published())),
+                (None, None, Some(step)) => run.hears_all([trained(step), published(step)]),
+                (None, None, None) => run.hears(Event::CheckpointSaved { step: 9 }),
+            };
+            assert!(words.iter().all(|word| !word.contains("Batch")), "{mode:?}: {words:?}");
+            assert!(failures < 30, "{mode:?}: it gets more and more");
+        }
+        let counters = run.0.counters();
+        assert_eq!((counters.groups_trained, counters.dropped_failed), (36, failures), "{mode:?}");
+        assert_eq!(run.0.fined(Peer::Worker(0)), None);
+    }
+}
+
+#[test]
+fn a_run_whose_workers_all_fail_ends_and_says_so() {
+    for mode in [Mode::Async, Mode::Sequential] {
+        let mut run = Run::of(RoundsConfig { workers: 2, mode, ..config() });
+        run.hears(Event::Started);
+        let mut failures = 0;
+        while let Some(&(lease, _)) = out(&run).first() {
+            failures += 1;
+            assert!(failures < 1_000, "{mode:?}: for ever");
+            run.hears(failed(lease));
+        }
+        assert_eq!(run.hears(Event::CheckpointSaved { step: 0 }), ["finish EmptyBatches { limit: 10 }"], "{mode:?}");
+    }
+}
+
+#[test]
+fn whoever_withholds_every_other_answer_comes_to_rest() {
+    let mut run = Run::of(RoundsConfig { workers: 2, prompts_per_step: 20, overdue_max: 2, ..config() });
+    run.hears(Event::Started);
+    let own: Vec<u64> = out(&run).into_iter().filter(|(_, worker)| *worker == 0).map(|(lease, _)| lease).collect();
+    for (count, &lease) in own.iter().enumerate() {
+        let words = run.hears(if count % 2 == 0 { overdue(lease) } else { good(lease, 0) });
+        // Silences weigh 2, answers -1: 2, 1, 3, 2, 4.
+        assert_eq!(words.contains(&"suspend worker 0".to_string()), count == 4, "{count}: {words:?}");
+        if count == 4 {
+            return;
+        }
+    }
+    panic!("it never rested");
 }
 
 #[test]

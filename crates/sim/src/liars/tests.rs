@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use protocol::{
     Check, LeaseId, PromptLease, Record, RevealOrder, VerdictReveal, VerifiedGroup, WeightVersion, WorkerId,
 };
-use rounds::desk::{Desk, Timeouts};
+use rounds::desk::{Desk, DeskError, Timeouts};
 use rounds::{Event, OutcomeKind};
 use verify::{CheckSet, Validator, ValidatorActor, Worker, WorkerActor};
 
@@ -90,6 +90,8 @@ fn run(desk: &mut Desk, worker: &mut dyn WorkerActor, judge: &mut dyn ValidatorA
             Some(Event::VerdictRevealed { outcome, .. }) => Ending::Judged(outcome),
             event => panic!("{event:?}"),
         },
+        // A check is switched off, and the desk sees by the numbers what the validator overlooked.
+        Err(refused) if matches!(*refused.why, DeskError::NumbersDisagree { .. }) => Ending::Judged(OutcomeKind::Valid),
         Err(refused) => Ending::Refused(refused.why.lie().expect("only lies are refused here")),
     }
 }
