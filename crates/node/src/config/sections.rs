@@ -16,7 +16,7 @@ pub struct RunSection {
     pub name: String,
     /// Folder that holds the run folders.
     pub out_dir: PathBuf,
-    /// The one seed from which items, weights, sampling noise and shuffles are derived.
+    /// The one seed from which items, weights, sampling noise and shuffles are derived, and also every party's keys and the `hash_chain` beacon: whoever knows it can derive them.
     pub seed: u64,
     /// `sequential` refreshes the weights before each lease; `async` lets generation and training overlap.
     pub mode: Mode,

@@ -135,3 +135,25 @@ fn a_task_key_or_type_that_does_not_exist_is_named_with_the_nearest() {
     let message = resolve_text(SMALL, &["tasks.0.type='spellbackward'"]).unwrap_err();
     assert!(message.contains("did you mean `spell-backward`?"), "{message}");
 }
+
+#[test]
+fn a_lone_validator_has_no_second_checks_and_no_plants_unless_it_is_asked_for_them_which_is_refused() {
+    let shares = |sets: &[&str]| {
+        resolve_text(SMALL, sets).map(|config| (config.verify.second_checks(), config.verify.plants()))
+    };
+    assert_eq!(shares(&[]), Ok((0.0, 0.0)));
+    assert_eq!(shares(&["verify.plant_fraction=0.0", "verify.second_check_fraction=0"]), Ok((0.0, 0.0)));
+    assert_eq!(shares(&["verify.validators=2"]), Ok((0.1, 0.02)));
+    assert_eq!(shares(&["verify.validators=2", "verify.plant_fraction=0.5"]), Ok((0.1, 0.5)));
+    assert_eq!(shares(&["verify.validators=2", "verify.check_fraction=0"]), Ok((0.1, 0.0)));
+    for (sets, said) in [
+        (["verify.plant_fraction=0.5", "stop.steps=1"], "0 where verify.validators is 1"),
+        (["verify.second_check_fraction=0.5", "stop.steps=1"], "0 where verify.validators is 1"),
+        (["verify.check_fraction=5e-7", "stop.steps=1"], "at least 0.000001"),
+    ] {
+        let message = shares(&sets).unwrap_err();
+        assert!(message.contains(said), "{message}");
+    }
+    let unread = ["verify.validators=2", "verify.check_fraction=0", "verify.plant_fraction=0.5"];
+    assert!(shares(&unread).unwrap_err().contains("cannot tell a plant"));
+}

@@ -16,6 +16,10 @@ use crate::beacon::drand;
 const WORKERS_MAX: u32 = 256;
 /// Most validators of one process.
 const VALIDATORS_MAX: u32 = 64;
+/// Share of groups with a second check, where several validators leave the choice open.
+const SECOND_CHECK_FRACTION: f32 = 0.1;
+/// Plants per group checked, where several validators leave the choice open.
+const PLANT_FRACTION: f32 = 0.02;
 /// Longest wait for an answer, in seconds: a week.
 const TIMEOUT_SECONDS_MAX: u64 = 7 * 24 * 3600;
 
@@ -58,10 +62,12 @@ pub struct VerifySection {
     pub validators: u32,
     /// Share of a group's rollouts, drawn by lot after it is handed in, that the model is run over again; signature, lease, limits, prompt and reward are checked of every rollout.
     pub check_fraction: f32,
-    /// Share of groups that a second validator checks as well.
-    pub second_check_fraction: f32,
-    /// Known-bad groups given to validators to see whether they look, per group checked.
-    pub plant_fraction: f32,
+    /// Share of groups that a second validator checks as well. Absent: 0.1 where there are several validators, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_check_fraction: Option<f32>,
+    /// Known-bad groups given to validators to see whether they look, per group checked. Absent: 0.02 where there are several validators and `check_fraction` is not 0, else 0: a lone validator that is fined leaves nobody to check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plant_fraction: Option<f32>,
     /// Whose log-probabilities the loss takes for the policy that sampled: `worker`, or `validator`, which needs `check_fraction = 1`.
     pub behaviour_logprobs: BehaviourLogprobs,
     /// Seconds that a validator has to answer; then another is asked.
@@ -76,12 +82,25 @@ impl Default for VerifySection {
         Self {
             validators: 1,
             check_fraction: 0.2,
-            second_check_fraction: 0.1,
-            plant_fraction: 0.02,
+            second_check_fraction: None,
+            plant_fraction: None,
             behaviour_logprobs: BehaviourLogprobs::Worker,
             verdict_timeout_seconds: 600,
             cheat: Vec::new(),
         }
+    }
+}
+
+impl VerifySection {
+    /// Share of groups that a second validator checks as well.
+    pub fn second_checks(&self) -> f32 {
+        self.second_check_fraction.unwrap_or(if self.validators > 1 { SECOND_CHECK_FRACTION } else { 0.0 })
+    }
+
+    /// Plants per group checked.
+    pub fn plants(&self) -> f32 {
+        let looked_at = self.validators > 1 && self.check_fraction > 0.0;
+        self.plant_fraction.unwrap_or(if looked_at { PLANT_FRACTION } else { 0.0 })
     }
 }
 
@@ -99,7 +118,7 @@ pub struct ValidatorCheat {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BeaconSection {
-    /// `hash_chain`: a chain of hashes that this process keeps secret and opens link by link, which makes a run a function of its seed. `drand:quicknet` (a round every 3 s) or `drand:default` (every 30 s): the drand network, whose signatures anybody can verify.
+    /// `hash_chain`: a chain of hashes, opened link by link, which makes a run a function of its seed; it follows from `run.seed`, as all keys of such a run do, so whoever has the run file can tell every point ahead and sign as anybody. A run open to strangers needs drand and keys of each party's own. `drand:quicknet` (a round every 3 s) or `drand:default` (every 30 s): the drand network, whose signatures anybody can verify.
     pub source: BeaconSource,
     /// Relays of drand to ask instead of its public ones, such as `https://api.drand.sh`; only a `drand:` source has any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -149,9 +168,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     within("workers.lease_timeout_seconds", workers.lease_timeout_seconds, 1..=TIMEOUT_SECONDS_MAX)?;
     within("workers.overdue_max", workers.overdue_max, 1..=1_000_000)?;
     within("verify.validators", verify.validators, 1..=VALIDATORS_MAX)?;
-    within("verify.check_fraction", verify.check_fraction, 0.0..=1.0)?;
-    within("verify.second_check_fraction", verify.second_check_fraction, 0.0..=1.0)?;
-    within("verify.plant_fraction", verify.plant_fraction, 0.0..=1.0)?;
+    shares(verify)?;
     within("verify.verdict_timeout_seconds", verify.verdict_timeout_seconds, 1..=TIMEOUT_SECONDS_MAX)?;
     if verify.behaviour_logprobs == BehaviourLogprobs::Validator && verify.check_fraction < 1.0 {
         let limit = "1 when verify.behaviour_logprobs is \"validator\", which has none of what was not checked";
@@ -162,6 +179,32 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     cheats("workers.cheat", Role::Worker, of_workers, workers.count)?;
     let of_validators = verify.cheat.iter().map(|entry| (entry.validator, &entry.cheat));
     cheats("verify.cheat", Role::Validator, of_validators, verify.validators)
+}
+
+/// Shares are counted in parts per million; what they ask for must be possible.
+fn shares(verify: &VerifySection) -> Result<(), Fault> {
+    let (second, plants) = (verify.second_check_fraction.unwrap_or(0.0), verify.plant_fraction.unwrap_or(0.0));
+    let needs_two = "0 where verify.validators is 1: it takes several validators to check on each other";
+    for (path, share, is_mutual) in [
+        ("verify.check_fraction", verify.check_fraction, false),
+        ("verify.second_check_fraction", second, true),
+        ("verify.plant_fraction", plants, true),
+    ] {
+        within(path, share, 0.0..=1.0)?;
+        if share > 0.0 && share < 1e-6 {
+            return Err(Fault::range(path, share, "0, or at least 0.000001 and at most 1"));
+        }
+        if is_mutual && share > 0.0 && verify.validators < 2 {
+            return Err(Fault::range(path, share, needs_two));
+        }
+    }
+    match plants > 0.0 && verify.check_fraction == 0.0 {
+        true => {
+            let limit = "0 where verify.check_fraction is 0: who recomputes nothing cannot tell a plant";
+            Err(Fault::range("verify.plant_fraction", plants, limit))
+        }
+        false => Ok(()),
+    }
 }
 
 fn beacon(section: &BeaconSection) -> Result<(), Fault> {

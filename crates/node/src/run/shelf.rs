@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use protocol::{BeaconPoint, LeaseId, PromptLease, Record, Submission};
+use protocol::{BeaconPoint, LeaseId, PromptLease, Record, Submission, ValidatorId};
 use rounds::desk::Desk;
 use rounds::{Event as Rule, GroupSummary};
 
@@ -17,7 +17,9 @@ use crate::store::EventLog;
 #[derive(Default)]
 pub struct Shelf {
     submissions: BTreeMap<LeaseId, u64>,
-    verdicts: BTreeMap<LeaseId, Vec<u64>>,
+    /// One for each validator, its latest: a process that died between writing a verdict down and telling
+    /// the rules is told it once more.
+    verdicts: BTreeMap<LeaseId, BTreeMap<ValidatorId, u64>>,
     draws: BTreeMap<LeaseId, BeaconPoint>,
 }
 
@@ -26,7 +28,7 @@ impl Shelf {
     pub fn recall(&mut self, recorded: &Recorded) {
         match &recorded.event {
             Event::GroupReceived(group) => self.received(group.lease, recorded.seq),
-            Event::VerdictGiven(verdict) => self.judged(verdict.lease, recorded.seq),
+            Event::VerdictGiven(verdict) => self.judged(verdict.lease, verdict.validator, recorded.seq),
             Event::Rules { rules: Rule::Drawn { lease, beacon } } => self.drawn(*lease, *beacon),
             _ => {}
         }
@@ -37,9 +39,9 @@ impl Shelf {
         self.submissions.insert(lease, seq);
     }
 
-    /// The log has a verdict.
-    pub fn judged(&mut self, lease: LeaseId, seq: u64) {
-        self.verdicts.entry(lease).or_default().push(seq);
+    /// The log has a verdict; an earlier one of the same validator on the lease counts no more.
+    pub fn judged(&mut self, lease: LeaseId, validator: ValidatorId, seq: u64) {
+        self.verdicts.entry(lease).or_default().insert(validator, seq);
     }
 
     /// The beacon has spoken for a lease.
@@ -59,7 +61,7 @@ impl Shelf {
         }
         let seq = self.submissions.get(&lease).with_context(|| format!("lease {lease} has no group in the log"))?;
         desk.restore_submission(&payload(log, *seq)?).with_context(|| format!("event {seq} of the log"))?;
-        for seq in self.verdicts.get(&lease).into_iter().flatten() {
+        for seq in self.verdicts.get(&lease).into_iter().flat_map(BTreeMap::values) {
             desk.restore_verdict(&payload(log, *seq)?).with_context(|| format!("event {seq} of the log"))?;
         }
         Ok(())
@@ -87,4 +89,18 @@ impl Shelf {
 
 fn payload(log: &EventLog, seq: u64) -> Result<Vec<u8>> {
     log.payload(seq)?.with_context(|| format!("event {seq} of the log has no record beside it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_told_again_after_a_kill_takes_the_place_of_the_one_before() {
+        let mut shelf = Shelf::default();
+        shelf.judged(7, 0, 20);
+        shelf.judged(7, 1, 21);
+        shelf.judged(7, 0, 30);
+        assert_eq!(shelf.verdicts[&7].values().copied().collect::<Vec<_>>(), [30, 21]);
+    }
 }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use protocol::{BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId};
-use rounds::Event as Rule;
+use rounds::{Event as Rule, Peer};
 use verify::Answer;
 
 use super::{Conductor, Weights, since};
 use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
 use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::messages::{News, Question, TaskScore, ValidatorOrder};
+
+/// Characters kept of what a worker says about a failure of its own.
+const CAUSE_CHARS_MAX: usize = 200;
 
 impl Conductor<'_> {
     pub(super) fn hear(&mut self, news: News) -> Result<()> {
@@ -41,9 +44,16 @@ impl Conductor<'_> {
 
     fn answered(&mut self, worker: WorkerId, answer: Answer) -> Result<()> {
         let lease = answer.lease;
+        // Whoever was fined is heard no more: not decoded, not logged.
+        if self.rounds.fined(Peer::Worker(worker)).is_some() {
+            return Ok(());
+        }
         let bytes = match answer.bytes {
             Ok(bytes) => bytes,
+            // Nobody gives up the lease of another.
+            Err(_) if self.progress.leased.get(&lease) != Some(&worker) => return Ok(()),
             Err(cause) => {
+                let cause: String = cause.chars().take(CAUSE_CHARS_MAX).collect();
                 self.journal.record(Event::Warning { message: format!("worker {worker}, lease {lease}: {cause}") })?;
                 return self.feed(Rule::GroupFailed { lease, cause });
             }
@@ -129,7 +139,7 @@ impl Conductor<'_> {
         };
         self.tally.judged(&given);
         let seq = self.journal.record_with(Event::VerdictGiven(given), bytes)?;
-        self.shelf.judged(lease, seq);
+        self.shelf.judged(lease, validator, seq);
         Ok(())
     }
 

@@ -11,6 +11,8 @@ mod hear;
 mod perform;
 mod progress;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;

@@ -1,0 +1,124 @@
+//! What a conductor makes of workers that fail, or lie, by themselves.
+
+use std::sync::mpsc::{Receiver, channel};
+
+use verify::Answer;
+
+use super::*;
+use crate::cli::{Context, Global};
+use crate::config::{self, RunConfig};
+use crate::run::{Stage, begin_journal, desk, limits, prepare, stage};
+use crate::run_dir::{self, RunDir};
+
+/// Two workers and a model that is made in a blink.
+const SETS: [&str; 6] = [
+    "model.random={hidden=32,layers=1,heads=2,kv_heads=1,ff=64}",
+    "workers.count=2",
+    "sft.steps=0",
+    "eval.items=1",
+    "run.mode=async",
+    "stop.steps=2",
+];
+
+fn config() -> RunConfig {
+    let sets = SETS.map(str::to_owned).to_vec();
+    config::resolve(&config::Sources { sets, ..config::Sources::default() }).unwrap()
+}
+
+/// Hands a conductor that has given out its first leases to `body`; gives what the log then holds.
+fn conducted(body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
+    let place = tempfile::tempdir().unwrap();
+    let dir = RunDir::create_at(place.path()).unwrap();
+    let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
+    let (stage, model) = stage(config(), dir, context.stop.clone()).unwrap();
+    let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
+    let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
+    let (orders, _ears) = orders(&stage);
+    let (_voice, news) = channel();
+    let mut conductor = Conductor {
+        desk: desk(&stage, &ready.terms),
+        rounds: ready.rounds,
+        journal: &mut journal,
+        shelf: ready.shelf,
+        prompting: stage.prompting.clone(),
+        versions: ready.versions,
+        evals: BTreeMap::new(),
+        orders,
+        news,
+        work: Arc::new(WorkCount::default()),
+        tally: ready.tally,
+        cheats: BTreeMap::new(),
+        stop: stage.stop.clone(),
+        limits: limits(&stage),
+        checkpoints: stage.dir.checkpoints(),
+        keep: 1,
+        steps_max: 2,
+        progress: Progress::default(),
+    };
+    conductor.feed(Rule::Started).unwrap();
+    body(&mut conductor);
+    let mut events = Vec::new();
+    let log = crate::store::EventLog::open_to_read(&run_dir::events_path(place.path())).unwrap();
+    log.replay(1, |recorded| {
+        events.push(recorded.event);
+        anyhow::Ok(())
+    })
+    .unwrap();
+    events
+}
+
+/// The other ends of the channels, which must stay open.
+type Ears = (
+    Vec<Receiver<WorkerOrder>>,
+    Vec<Receiver<ValidatorOrder>>,
+    Receiver<TrainOrder>,
+    Receiver<EvalOrder>,
+    Receiver<BeaconOrder>,
+);
+
+fn orders(stage: &Stage) -> (Orders, Ears) {
+    let (workers, heard) = (0..stage.config.workers.count).map(|_| channel()).unzip();
+    let (validators, asked) = (0..stage.config.verify.validators).map(|_| channel()).unzip();
+    let (trainer, trained) = channel();
+    let (evaluator, evaluated) = channel();
+    let (beacon, drawn) = channel();
+    (Orders { workers, validators, trainer, evaluator, beacon }, (heard, asked, trained, evaluated, drawn))
+}
+
+fn answer(conductor: &mut Conductor<'_>, worker: WorkerId, lease: u64, bytes: Result<Vec<u8>, String>) {
+    conductor.hear(News::Answered { worker, answer: Answer { lease, tokens: 0, bytes } }).unwrap();
+}
+
+fn of(conductor: &Conductor<'_>, worker: WorkerId) -> u64 {
+    let mut leased = conductor.progress.leased.iter();
+    *leased.find(|(_, holder)| **holder == worker).unwrap().0
+}
+
+#[test]
+fn a_worker_can_give_up_its_own_leases_only_and_is_quoted_briefly() {
+    let mut leases = (0, 0);
+    let events = conducted(|conductor| {
+        leases = (of(conductor, 0), of(conductor, 1));
+        answer(conductor, 1, leases.0, Err("not mine".to_owned()));
+        answer(conductor, 1, leases.1, Err("x".repeat(10_000)));
+    });
+    let failed = events.iter().filter_map(|event| match event {
+        Event::Rules { rules: Rule::GroupFailed { lease, cause } } => Some((*lease, cause.len())),
+        _ => None,
+    });
+    assert_eq!(failed.collect::<Vec<_>>(), [(leases.1, 200)]);
+}
+
+#[test]
+fn a_worker_that_was_fined_is_heard_and_logged_no_more() {
+    let mut before = 0;
+    let events = conducted(|conductor| {
+        answer(conductor, 1, 0, Ok(vec![0; 100]));
+        before = conductor.journal.log().last_seq();
+        (0..5).for_each(|_| answer(conductor, 1, 0, Ok(vec![0; 100])));
+        answer(conductor, 1, 0, Err("and so on".to_owned()));
+    });
+    let fined = events.iter().filter(|event| matches!(event, Event::Fined(fined) if fined.party == Party::Worker(1)));
+    assert_eq!(fined.count(), 1);
+    assert_eq!(events.len() as u64, before);
+}
