@@ -3,7 +3,7 @@
 //! Promise: no rule loops or queues without one of these, and none can be overridden.
 
 /// First byte of a saved state. Bump it when the state's layout or meaning changes.
-pub const STATE_FORMAT: u8 = 2;
+pub const STATE_FORMAT: u8 = 3;
 
 /// Most bytes of a saved state, 256 MiB.
 pub const STATE_BYTES_MAX: usize = 256 << 20;

@@ -3,8 +3,8 @@
 //! Promise: an event carries all that decides; feeding the same events gives the same actions.
 
 use protocol::{
-    BeaconPoint, Check, Hash, LeaseId, Outcome, PromptLease, StepNumber, Submission, ValidatorId, WeightVersion,
-    WorkerId,
+    BeaconPoint, Check, Hash, LeaseId, Outcome, PromptLease, RejectReason, StepNumber, Submission, ValidatorId,
+    WeightVersion, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,19 +55,39 @@ impl From<&Submission> for GroupSummary {
 pub enum OutcomeKind {
     /// Every check ran and passed.
     Valid,
-    /// This check ran and failed.
+    /// This check ran and failed, clearly: no honest machine can have found the group valid.
     Invalid(Check),
     /// A check could not run on that machine.
     Unchecked,
+    /// This check failed by less than its tolerance once more, so near that honest machines may
+    /// contradict each other. Enough of these drop the group, and nobody pays.
+    Narrow(Check),
 }
 
 impl From<&Outcome> for OutcomeKind {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Valid => Self::Valid,
+            Outcome::Invalid(reason) if is_narrow(reason) => Self::Narrow(reason.check),
             Outcome::Invalid(reason) => Self::Invalid(reason.check),
             Outcome::Unchecked(_) => Self::Unchecked,
         }
+    }
+}
+
+/// Whether a number that honest machines find a little different is beyond its limit by less than the
+/// limit once more. Where machines cannot differ, every difference is clear.
+fn is_narrow(reason: &RejectReason) -> bool {
+    let RejectReason { check, limit, given, .. } = *reason;
+    match check {
+        Check::ActivationExponent
+        | Check::ActivationMantissa
+        | Check::ActivationSign
+        | Check::Fingerprint
+        | Check::TokenMargin
+        | Check::Logprob => given <= limit.saturating_mul(2),
+        Check::ActivationSpread => given.saturating_mul(2) > limit, // the limit is the least allowed
+        _ => false,
     }
 }
 
@@ -223,7 +243,8 @@ pub enum DropReason {
     GroupFailed,
     /// Its worker was fined: nothing more of that worker is trained on.
     WorkerBanned,
-    /// No validator is left who could check it or break a tie.
+    /// No validator is left who could check it or break a tie, or those who find fault do so too
+    /// narrowly to be sure.
     Unchecked,
     /// The last batch has been taken.
     RunEnded,

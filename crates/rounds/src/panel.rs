@@ -41,8 +41,10 @@ pub(crate) enum SeatState {
     Sealed,
     /// It is to open its seal.
     Opening,
-    /// It found the group valid, or failing a check.
+    /// It found the group valid, or clearly failing a check.
     Voted(Option<Check>),
+    /// It found the group failing a check so narrowly that others may honestly find it valid.
+    Doubting,
     /// It was overdue, and may be asked again if nobody else is left.
     Silent,
     /// It found fault and was fined since. That is no vote, but the signed verdict is in the world,
@@ -66,7 +68,10 @@ impl SeatState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Votes {
     pub(crate) valid: usize,
+    /// Clear accusations.
     pub(crate) invalid: usize,
+    /// Narrow ones. They count against the group, and make nobody pay.
+    pub(crate) narrow: usize,
     /// Verdicts of fined validators that call the group invalid.
     pub(crate) struck: usize,
 }
@@ -80,6 +85,9 @@ pub(crate) enum Ruling {
     AcceptAgainstLiars,
     /// The worker lied, and so did whoever called the group valid.
     Lie,
+    /// Enough find fault to drop the group, not enough of them clearly: nobody pays, and the worker
+    /// has not answered.
+    TooNarrow,
     /// So many more validators are asked.
     More(u32),
     /// Nobody is left to ask: the group is dropped and nobody pays.
@@ -92,22 +100,29 @@ impl Votes {
     ///
     /// - one side only, and it says valid: accept
     /// - a fine takes a quorum, more than half of all validators never fined (at most
-    ///   [`JURY_MAX`] of them), on one side: as long as liars are fewer than the others, no honest
-    ///   party pays
+    ///   [`JURY_MAX`] of them), on one side, and all of it clear: as long as liars are fewer than the
+    ///   others, no honest party pays
+    /// - a quorum that finds fault, in which clear accusations are too few and would be with all of a
+    ///   jury, drops the group
     /// - else so many more are asked as the stronger side lacks to a quorum
     /// - with nobody left to ask the majority decides on the group alone, and a tie drops it
     /// - whatever is accepted has more verdicts for it than against it, struck ones included
     pub(crate) fn ruling(self, unfined: usize, nobody_left: bool) -> Ruling {
-        let Self { valid, invalid, struck } = self;
-        let quorum = unfined.min(JURY_MAX) / 2 + 1;
-        let against = invalid + struck;
-        let agreed = invalid == 0 || valid >= quorum;
+        let Self { valid, invalid, narrow, struck } = self;
+        let jury = unfined.min(JURY_MAX);
+        let quorum = jury / 2 + 1;
+        let fault = invalid + narrow;
+        let against = fault + struck;
+        let agreed = fault == 0 || valid >= quorum;
+        let last = nobody_left || narrow >= quorum || valid + fault >= jury;
         match () {
             () if invalid >= quorum => Ruling::Lie,
             () if agreed && valid > against && invalid > 0 => Ruling::AcceptAgainstLiars,
             () if agreed && valid > against => Ruling::Accept,
+            () if !agreed && fault >= quorum && last => Ruling::TooNarrow,
+            () if !agreed && fault >= quorum => Ruling::More((quorum - invalid).min(jury - valid - fault) as u32),
             () if !nobody_left && agreed => Ruling::More((against + 1 - valid) as u32), // ≤ seats
-            () if !nobody_left => Ruling::More((quorum - valid.max(invalid)) as u32),   // ≤ JURY_MAX
+            () if !nobody_left => Ruling::More((quorum - valid.max(fault)) as u32),     // ≤ JURY_MAX
             () if valid > against => Ruling::Accept,
             () => Ruling::Undecided,
         }
@@ -158,7 +173,7 @@ impl Panel {
     pub(crate) fn expel(&mut self, validator: ValidatorId) -> bool {
         let lost = self.seats.iter_mut().filter(|seat| seat.validator == validator && seat.state.is_live());
         let strike = |seat: &mut Seat| {
-            let found_fault = matches!(seat.state, SeatState::Voted(Some(_)));
+            let found_fault = matches!(seat.state, SeatState::Voted(Some(_)) | SeatState::Doubting);
             seat.state = if found_fault { SeatState::Struck } else { SeatState::Void };
         };
         lost.map(strike).count() > 0
@@ -198,6 +213,7 @@ impl Panel {
         Votes {
             valid: count(|state| state == SeatState::Voted(None)),
             invalid: count(|state| matches!(state, SeatState::Voted(Some(_)))),
+            narrow: count(|state| state == SeatState::Doubting),
             struck: count(|state| state == SeatState::Struck),
         }
     }
@@ -232,6 +248,7 @@ impl From<OutcomeKind> for SeatState {
             OutcomeKind::Valid => Self::Voted(None),
             OutcomeKind::Invalid(check) => Self::Voted(Some(check)),
             OutcomeKind::Unchecked => Self::Void,
+            OutcomeKind::Narrow(_) => Self::Doubting,
         }
     }
 }
@@ -241,7 +258,7 @@ mod tests {
     use super::*;
 
     fn ruling(valid: usize, invalid: usize, unfined: usize, nobody_left: bool) -> Ruling {
-        Votes { valid, invalid, struck: 0 }.ruling(unfined, nobody_left)
+        Votes { valid, invalid, narrow: 0, struck: 0 }.ruling(unfined, nobody_left)
     }
 
     #[test]
@@ -278,21 +295,51 @@ mod tests {
 
     #[test]
     fn verdicts_of_fined_validators_do_not_count_but_must_be_outnumbered() {
-        let ruling = |valid, struck, nobody_left| Votes { valid, invalid: 0, struck }.ruling(3, nobody_left);
+        let votes = |valid, invalid, struck| Votes { valid, invalid, narrow: 0, struck };
+        let ruling = |valid, struck, nobody_left| votes(valid, 0, struck).ruling(3, nobody_left);
         assert_eq!(ruling(1, 1, false), Ruling::More(1));
         assert_eq!(ruling(1, 1, true), Ruling::Undecided);
         assert_eq!(ruling(2, 1, true), Ruling::Accept);
         // A quorum of two against one accuser and one who was fined.
-        let votes = Votes { valid: 2, invalid: 1, struck: 1 };
+        let votes = votes(2, 1, 1);
         assert_eq!(votes.ruling(3, false), Ruling::More(1));
         assert_eq!(votes.ruling(3, true), Ruling::Undecided);
         assert_eq!(Votes { valid: 3, ..votes }.ruling(3, false), Ruling::AcceptAgainstLiars);
     }
 
     #[test]
+    fn narrow_accusations_drop_a_group_and_make_nobody_pay() {
+        let ruling = |valid, invalid, narrow, unfined, nobody_left| {
+            Votes { valid, invalid, narrow, struck: 0 }.ruling(unfined, nobody_left)
+        };
+        assert_eq!(ruling(0, 0, 1, 1, true), Ruling::TooNarrow);
+        assert_eq!(ruling(0, 0, 1, 3, false), Ruling::More(1));
+        assert_eq!(ruling(0, 0, 2, 3, false), Ruling::TooNarrow, "a third can only make it a doubt");
+        assert_eq!(ruling(1, 0, 2, 3, true), Ruling::TooNarrow, "whoever called it valid does not pay");
+        assert_eq!(ruling(2, 0, 1, 3, true), Ruling::Accept, "whoever doubted does not pay");
+        assert_eq!(ruling(1, 0, 1, 2, true), Ruling::Undecided);
+        // Somebody who shields a liar with doubts is outvoted by the rest of the jury.
+        assert_eq!(ruling(0, 1, 1, 3, false), Ruling::More(1));
+        assert_eq!(ruling(0, 2, 1, 3, true), Ruling::Lie);
+        assert_eq!(ruling(0, 1, 1, 3, true), Ruling::TooNarrow, "the third is silent");
+    }
+
+    #[test]
     fn large_juries_are_bounded() {
         assert_eq!(ruling(0, 1, 1000, false), Ruling::More(7));
         assert_eq!(ruling(0, 8, 1000, false), Ruling::Lie);
+        // Doubts take no further seats either, whatever the mixture.
+        for votes in (0..=15).flat_map(|valid| (0..=15 - valid).map(move |fault| (valid, fault))) {
+            for narrow in 0..=votes.1 {
+                let votes = Votes { valid: votes.0, invalid: votes.1 - narrow, narrow, struck: 0 };
+                let more = match votes.ruling(1000, false) {
+                    Ruling::More(more) => more as usize,
+                    _ => 0,
+                };
+                assert!(votes.valid + votes.invalid + narrow + more <= JURY_MAX, "{votes:?}, {more}");
+                assert!(votes.ruling(1000, false) != Ruling::More(0), "{votes:?} for ever");
+            }
+        }
         // Every way to eight of fifteen: as many more as the stronger side lacks never pass fifteen.
         for (valid, invalid) in (0..8).flat_map(|valid| (1..8).map(move |invalid| (valid, invalid))) {
             let Ruling::More(more) = ruling(valid, invalid, 1000, false) else { panic!("{valid}, {invalid}") };
@@ -314,9 +361,9 @@ mod tests {
         let mut panel = Panel { worker: 0, group, leased_at, drawn, wanted: 4, seats };
         assert_eq!(panel.charge(), Some(Check::Fingerprint));
         assert_eq!((panel.who_said_valid(), panel.who_said_invalid()), (vec![1], vec![4, 2, 0]));
-        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 3, struck: 0 });
+        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 3, narrow: 0, struck: 0 });
         assert!(panel.expel(0) && !panel.expel(0), "a vote is lost once");
-        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 2, struck: 1 });
+        assert_eq!(panel.votes(), Votes { valid: 1, invalid: 2, narrow: 0, struck: 1 });
         assert_eq!(panel.charge(), Some(Check::Reward), "now a tie, and it was named first");
     }
 }

@@ -167,6 +167,11 @@ impl Rounds {
         match (ruling, charge) {
             (Ruling::Lie, Some(check)) => self.fine_worker(worker, Some(lease), check, actions), // and drop it
             (Ruling::Accept | Ruling::AcceptAgainstLiars, _) => self.leave_panel(lease, Ok(()), actions),
+            (Ruling::TooNarrow, _) => {
+                // Once is an accident. Whoever sits on the limit again and again comes to rest.
+                self.note_silence(Peer::Worker(worker), actions);
+                self.leave_panel(lease, Err(DropReason::Unchecked), actions);
+            }
             _ => self.leave_panel(lease, Err(DropReason::Unchecked), actions),
         }
         for validator in liars {

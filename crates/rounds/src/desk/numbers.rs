@@ -2,7 +2,7 @@
 //!
 //! Promise: nobody can call a group valid and hand the trainer log-probabilities, or a record, that deny it;
 //! a validator that judged by the agreed tolerances is never refused.
-//! Takes: a verdict and its submission. Gives: the first number beyond its tolerance. Never: computes with
+//! Takes: a verdict and its submission. Gives: the first number beyond its tolerance, or twice beyond it. Never: computes with
 //! floats: they are read as fixed-point numbers, rounded towards what is allowed.
 
 use proof::tolerances::{
@@ -22,12 +22,25 @@ pub(super) fn contradiction(verdict: &Verdict, submission: &Submission, temperat
     if verdict.outcome != Outcome::Valid {
         return None;
     }
+    beyond(1, verdict, submission, temperature)
+}
+
+/// The check of the first number of an `Invalid` verdict that is more than twice its tolerance away: whatever
+/// check the verdict names, this one failed clearly.
+pub(super) fn clear_fault(verdict: &Verdict, submission: &Submission, temperature: f32) -> Option<Check> {
+    let accusation = matches!(verdict.outcome, Outcome::Invalid(_));
+    let reason = accusation.then(|| beyond(2, verdict, submission, temperature))?;
+    reason.map(|reason| reason.check)
+}
+
+/// The first number beyond so many times its tolerance.
+fn beyond(times: i64, verdict: &Verdict, submission: &Submission, temperature: f32) -> Option<RejectReason> {
     verdict.checked.iter().find_map(|checked| {
         let of_sample = |rollout: &&Rollout| rollout.sample_index == checked.sample_index;
         let rollout = submission.rollouts.iter().find(of_sample)?;
         let numbers = listed(checked, rollout, temperature).into_iter();
-        let (check, limit, given) =
-            numbers.chain(compared(checked, rollout, temperature)).find(|number| number.2 > number.1)?;
+        let mut all = numbers.chain(compared(checked, rollout, temperature));
+        let (check, limit, given) = all.find(|(_, limit, given)| *given > limit.saturating_mul(times))?;
         Some(RejectReason { check, sample_index: Some(checked.sample_index), position: None, limit, given })
     })
 }

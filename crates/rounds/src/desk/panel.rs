@@ -154,8 +154,16 @@ impl Desk {
         if let Err(why) = self.check_verdict(&reveal.verdict.body) {
             return Err(self.broken(validator, lease, why));
         }
-        let outcome = OutcomeKind::from(&reveal.verdict.body.outcome);
+        let mut outcome = OutcomeKind::from(&reveal.verdict.body.outcome);
         if let Some(held) = self.held.get_mut(&lease) {
+            let temperature = self.terms.sampling.temperature;
+            let fault = held
+                .submission
+                .as_ref()
+                .and_then(|submission| numbers::clear_fault(&reveal.verdict.body, submission, temperature));
+            if let (OutcomeKind::Narrow(_), Some(check)) = (outcome, fault) {
+                outcome = OutcomeKind::Invalid(check);
+            }
             held.asked.remove(&validator);
             held.keep_verdict(reveal.verdict.clone());
         }

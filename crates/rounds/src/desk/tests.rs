@@ -125,7 +125,7 @@ fn sealed(verdict: Verdict) -> (Vec<u8>, Vec<u8>) {
 
 fn invalid() -> Outcome {
     let check = Check::TokenMargin;
-    Outcome::Invalid(RejectReason { check, sample_index: Some(0), position: Some(0), limit: 1, given: 2 })
+    Outcome::Invalid(RejectReason { check, sample_index: Some(0), position: Some(0), limit: 1, given: 3 })
 }
 
 fn event(event: Event) -> Heard {
@@ -512,4 +512,27 @@ fn a_valid_verdict_is_held_to_its_own_numbers() {
         (checked.exponent_mismatches, checked.margin_max_micro) = (38, 2_000);
     };
     assert_eq!(given(&near, Outcome::Valid), Ok(()), "honest drift");
+}
+
+#[test]
+fn an_accusation_is_as_clear_as_its_clearest_number() {
+    let heard = |margin_max_micro, given| {
+        let (mut desk, submission) = answered();
+        desk.check_order(0, 0, 1, DRAW).unwrap();
+        let reason =
+            RejectReason { check: Check::Fingerprint, sample_index: Some(0), position: None, limit: 1_000, given };
+        let mut verdict = verdict(&submission, 1, Outcome::Invalid(reason));
+        verdict.checked[0].margin_max_micro = margin_max_micro;
+        let (seal, reveal) = sealed(verdict);
+        desk.from_validator(0, 1, &seal).unwrap();
+        desk.reveal_order(0, 0, 1).unwrap();
+        match desk.from_validator(0, 1, &reveal).unwrap().event {
+            Some(Event::VerdictRevealed { outcome, .. }) => outcome,
+            event => panic!("{event:?}"),
+        }
+    };
+    assert_eq!(heard(0, 1_500), OutcomeKind::Narrow(Check::Fingerprint));
+    assert_eq!(heard(0, 2_001), OutcomeKind::Invalid(Check::Fingerprint));
+    assert_eq!(heard(3_000, 1_500), OutcomeKind::Narrow(Check::Fingerprint), "both are narrow");
+    assert_eq!(heard(5_000, 1_500), OutcomeKind::Invalid(Check::TokenMargin));
 }

@@ -69,10 +69,11 @@ prop_compose! {
         stop_permille in 0u64..15,
         late_permille in 0u64..100,
         unchecked_permille in 0u64..60,
+        edge_permille in 0u64..200,
     ) -> Weather {
         Weather {
             seed, dull_permille, fail_permille, crash_permille, stop_permille, late_permille, unchecked_permille,
-            in_order: false,
+            edge_permille, in_order: false,
         }
     }
 }
@@ -133,7 +134,7 @@ proptest! {
         (config, weather, lies) in any_world(), slots in 1u32..24,
     ) {
         let config = RoundsConfig { mode: Mode::Sequential, overdue_max: 1_000, ..config };
-        let (weather, lies) = (Weather { late_permille: 0, ..weather }, Lies { validators: 0, ..lies });
+        let (weather, lies) = (Weather { late_permille: 0, edge_permille: 0, ..weather }, Lies { validators: 0, ..lies });
         let mut foul = World::new(&config, weather, lies);
         let fair = Weather { in_order: true, crash_permille: 0, stop_permille: 0, seed: 0, ..weather };
         let wide = RoundsConfig { in_flight_groups_max: slots, ..config };
@@ -150,8 +151,8 @@ proptest! {
     fn extended_run_trains_what_a_longer_run_trains(
         (config, weather, lies) in any_world(), more in 1u64..8,
     ) {
-        let short = RoundsConfig { mode: Mode::Sequential, ..config };
-        let (weather, lies) = (Weather { late_permille: 0, ..weather }, Lies { validators: 0, ..lies });
+        let short = RoundsConfig { mode: Mode::Sequential, overdue_max: 1_000, ..config };
+        let (weather, lies) = (Weather { late_permille: 0, edge_permille: 0, ..weather }, Lies { validators: 0, ..lies });
         let long = RoundsConfig { steps_max: short.steps_max + more, ..short.clone() };
         let mut extended = World::new(&short, weather, lies).extended(long.steps_max);
         let mut straight = World::new(&long, weather, lies);
@@ -197,6 +198,7 @@ fn the_chaos_is_real() {
         stop_permille: 5,
         late_permille: 50,
         unchecked_permille: 30,
+        edge_permille: 50,
     };
     let mut world = World::new(&config, weather, Lies { workers: 3, validators: 3, permille: 300 });
     world.run();

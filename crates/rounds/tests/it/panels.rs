@@ -4,7 +4,7 @@ use protocol::{Check, ValidatorId};
 use rounds::{Action, Event, FinishCause, Mode, OutcomeKind, Peer, RoundsConfig, RoundsError, Waiting};
 
 use super::config;
-use super::script::{Run, beacon, drawn, good, invalid, sealed, short, silent, trained, unchecked, valid};
+use super::script::{Run, beacon, drawn, good, invalid, narrow, sealed, short, silent, trained, unchecked, valid};
 
 /// One group per batch, so that an accepted group is trained on at once.
 fn panel_of(validators: u32) -> RoundsConfig {
@@ -106,6 +106,44 @@ fn whoever_accuses_an_honest_worker_pays() {
     let after = words(&votes(&mut run, 0, third, valid(0, third)));
     assert_eq!(after, [format!("fine validator {liar} verdict_disagrees Some(0)"), "train 1 [0]".into()]);
     assert_eq!((run.0.fined(Peer::Worker(0)), run.0.counters().validators_fined), (None, 1));
+}
+
+#[test]
+fn honest_validators_that_contradict_each_other_at_a_tolerance_do_not_pay() {
+    // Narrow, valid, valid: trained on. Narrow, valid, narrow: dropped.
+    for (last, expected) in
+        [(valid as fn(_, _) -> _, ["train 1 [0]"].as_slice()), (narrow, &["drop 0 Unchecked", "lease 1@0"])]
+    {
+        let mut run = started(panel_of(3));
+        let first = first_asked(&mut run, 0)[0];
+        let second = asked(&votes(&mut run, 0, first, narrow(0, first)))[0];
+        let third = asked(&votes(&mut run, 0, second, valid(0, second)))[0];
+        assert_eq!(words(&votes(&mut run, 0, third, last(0, third))), expected);
+        assert_eq!((run.0.counters().workers_fined, run.0.counters().validators_fined), (0, 0));
+    }
+}
+
+#[test]
+fn worker_that_sits_on_a_tolerance_again_and_again_comes_to_rest() {
+    let mut run = started(panel_of(1));
+    // An answer takes 1 off and a narrow verdict adds 2: 2, 3, 4.
+    for lease in 0..3 {
+        let validator = first_asked(&mut run, lease)[0];
+        let after = words(&votes(&mut run, lease, validator, narrow(lease, validator)));
+        assert_eq!(after[0] == "suspend worker 0", lease == 2, "{after:?}");
+    }
+    assert_eq!(run.0.fined(Peer::Worker(0)), None);
+}
+
+#[test]
+fn doubts_of_one_validator_do_not_shield_a_clear_lie() {
+    let mut run = started(panel_of(3));
+    let shield = first_asked(&mut run, 0)[0];
+    let second = asked(&votes(&mut run, 0, shield, narrow(0, shield)))[0];
+    let third = asked(&votes(&mut run, 0, second, invalid(0, second)))[0];
+    let after = words(&votes(&mut run, 0, third, invalid(0, third)));
+    assert_eq!(after[0], "fine worker 0 fingerprint Some(0)");
+    assert_eq!(run.0.fined(Peer::Validator(shield)), None, "a doubt is no lie");
 }
 
 #[test]

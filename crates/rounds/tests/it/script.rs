@@ -122,6 +122,11 @@ pub(crate) fn invalid(lease: u64, validator: u32) -> Event {
     Event::VerdictRevealed { lease, validator, outcome: OutcomeKind::Invalid(Check::Fingerprint) }
 }
 
+/// Found fault, but only just.
+pub(crate) fn narrow(lease: u64, validator: u32) -> Event {
+    Event::VerdictRevealed { lease, validator, outcome: OutcomeKind::Narrow(Check::Fingerprint) }
+}
+
 pub(crate) fn unchecked(lease: u64, validator: u32) -> Event {
     Event::VerdictRevealed { lease, validator, outcome: OutcomeKind::Unchecked }
 }

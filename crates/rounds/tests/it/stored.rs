@@ -42,7 +42,7 @@ fn state_has_its_golden_bytes() {
     // Wave 0 with nothing unissued or lost, crew of worker 0; empty buffer, no batch, step 0.
     let wave = format!("01{}01 00 {}", zeros(3), zeros(2 + 5));
     let rest = format!("{hash}{beacon}{}", zeros(6 + 17));
-    let expected = format!("02{config}01 0100020102{leases}{members}{wave}{rest}").replace(' ', "");
+    let expected = format!("03{config}01 0100020102{leases}{members}{wave}{rest}").replace(' ', "");
     assert_eq!(hex, expected);
 }
 
@@ -145,6 +145,14 @@ fn outcome_of_a_verdict_keeps_what_decides() {
     let reason = RejectReason { check: Check::Reward, sample_index: Some(1), position: None, limit: 0, given: 5 };
     assert_eq!(OutcomeKind::from(&Outcome::Valid), OutcomeKind::Valid);
     assert_eq!(OutcomeKind::from(&Outcome::Invalid(reason)), OutcomeKind::Invalid(Check::Reward));
+    let found =
+        |check, limit, given| OutcomeKind::from(&Outcome::Invalid(RejectReason { check, limit, given, ..reason }));
+    assert_eq!(found(Check::Fingerprint, 1_000, 2_000), OutcomeKind::Narrow(Check::Fingerprint));
+    assert_eq!(found(Check::Fingerprint, 1_000, 2_001), OutcomeKind::Invalid(Check::Fingerprint));
+    assert_eq!(found(Check::TokenMargin, i64::MAX, i64::MAX), OutcomeKind::Narrow(Check::TokenMargin));
+    assert_eq!(found(Check::ActivationSpread, 30, 16), OutcomeKind::Narrow(Check::ActivationSpread));
+    assert_eq!(found(Check::ActivationSpread, 30, 15), OutcomeKind::Invalid(Check::ActivationSpread));
+    assert_eq!(found(Check::SamplesMissing, 4, 3), OutcomeKind::Invalid(Check::SamplesMissing), "machines can count");
     let unchecked = Outcome::Unchecked(UncheckedCause::ModelFailed);
     assert_eq!(OutcomeKind::from(&unchecked), OutcomeKind::Unchecked);
 }

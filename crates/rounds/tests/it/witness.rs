@@ -140,7 +140,9 @@ impl Witness {
     /// a lie then only liars called it valid.
     fn sees_trained(&mut self, lease: LeaseId) {
         let votes = &self.votes[&lease];
-        let invalid = votes.values().filter(|outcome| matches!(outcome, OutcomeKind::Invalid(_))).count();
+        let invalid =
+            votes.values().filter(|outcome| matches!(outcome, OutcomeKind::Invalid(_) | OutcomeKind::Narrow(_)));
+        let invalid = invalid.count();
         let valid = votes.iter().filter(|(_, outcome)| **outcome == OutcomeKind::Valid);
         let valid: Vec<Peer> = valid.map(|(&validator, _)| Peer::Validator(validator)).collect();
         assert!(valid.len() > invalid, "lease {lease} is trained on with {} to {invalid} verdicts", valid.len());

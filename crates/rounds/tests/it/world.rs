@@ -57,6 +57,8 @@ pub(crate) struct Weather {
     pub(crate) late_permille: u64,
     /// Verdicts of honest validators that cannot check.
     pub(crate) unchecked_permille: u64,
+    /// Groups that sit on a tolerance, and clear lies that one validator finds narrow.
+    pub(crate) edge_permille: u64,
 }
 
 /// Who lies, and how often. The parties with the lowest numbers are the liars.
@@ -351,8 +353,8 @@ impl World {
         }
     }
 
-    /// Liars collude: they call every lie valid, and what is honest invalid. Some do not stand by
-    /// what they sealed.
+    /// Liars collude: they call every lie valid, and what is honest invalid, clearly or narrowly. Some do
+    /// not stand by what they sealed. On a tolerance, honest validators contradict each other.
     fn reveal(&mut self, lease: u64, validator: ValidatorId) -> Event {
         if self.chance.permille(self.weather.late_permille) {
             return self.overdue(lease, validator, Job::Reveal(lease, validator));
@@ -361,7 +363,12 @@ impl World {
         if lies && luck(4, lease, validator, 200) {
             return Event::VerdictFailed { lease, validator, check: Some(Check::SealMismatch) };
         }
+        let (check, edge) = (Check::TokenMargin, self.weather.edge_permille);
+        let on_the_edge = !self.witness.is_lie(lease) && luck(6, lease, 0, edge);
+        let narrow = luck(7, lease, validator, if lies { 500 } else { edge });
         let outcome = match self.witness.is_lie(lease) != lies {
+            _ if on_the_edge && !lies && luck(9, lease, validator, 500) => OutcomeKind::Narrow(check),
+            true if narrow => OutcomeKind::Narrow(check),
             true => OutcomeKind::Invalid(Check::TokenMargin),
             false if !lies && luck(5, lease, validator, self.weather.unchecked_permille) => OutcomeKind::Unchecked,
             false => OutcomeKind::Valid,
