@@ -57,10 +57,11 @@ impl Simulation {
         self.post(Errand::Replay(step, validator), Node::Validator(validator), packet);
     }
 
-    /// Somebody was fined: nothing more is sent there, and an accusation counts no more.
+    /// Somebody was fined: nothing more is sent there, no answer is read, and an accusation counts no more.
     pub(super) fn dismiss(&mut self, party: Peer) {
-        if let Peer::Validator(id) = party {
-            self.office.desk.strike(id);
+        match party {
+            Peer::Worker(id) => self.office.desk.ban(id),
+            Peer::Validator(id) => self.office.desk.strike(id),
         }
         let node = node_of(party);
         self.office.letters.retain(|_, letter| letter.to != node);

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::{BeaconPoint, LeaseId, PromptLease, Record, StepNumber, ValidatorId, VerifiedGroup, WeightVersion};
+use protocol::{
+    BeaconPoint, LeaseId, PromptLease, Record, StepNumber, ValidatorId, VerifiedGroup, WeightVersion, WorkerId,
+};
 use rounds::desk::{Desk, DeskError, Heard, Refused, Taken, Timeouts};
 use rounds::{Action, Batch as BatchOfLeases, Event, FinishCause, Peer, Rounds, RoundsError, Wait};
 
@@ -136,6 +138,9 @@ impl Simulation {
         let validators = 0..self.validators.len() as ValidatorId; // a few
         let fined = validators.filter(|&id| rounds.fined(Peer::Validator(id)).is_some());
         fined.for_each(|id| desk.strike(id));
+        let workers = 0..self.workers.len() as WorkerId; // a few
+        let fined = workers.filter(|&id| rounds.fined(Peer::Worker(id)).is_some());
+        fined.for_each(|id| desk.ban(id));
         let drawn = disk.log.iter().filter_map(|event| match event {
             Event::Drawn { lease, beacon } => Some((*lease, *beacon)),
             _ => None,
@@ -319,7 +324,9 @@ impl Simulation {
         match (from, packet) {
             (Node::Worker(id), Packet::Submission(bytes)) => self.take_submission(id, bytes),
             (Node::Worker(_), Packet::Failed(lease)) => {
-                if self.office.letters.remove(&Errand::Lease(lease)).is_some() {
+                let sent_there = |letter: &Letter| letter.to == from; // nobody gives up another's lease
+                if self.office.letters.get(&Errand::Lease(lease)).is_some_and(sent_there) {
+                    self.office.letters.remove(&Errand::Lease(lease));
                     self.office.forget(lease);
                     self.tell(Event::GroupFailed { lease, cause: "the worker could not".into() });
                 }
