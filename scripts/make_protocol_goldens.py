@@ -57,10 +57,10 @@ validators = [keys("validator", index) for index in range(2)]
 terms = b"".join(
     [bytes([7] * 32), public(orchestrator), public(trainer)]
     + [b"\2", *map(public, workers), b"\2", *map(public, validators)]
-    + [bytes.fromhex("02 c09a0c 0000803f 40 8001 c801 0102 00 00"), bytes([4] * 32), bytes.fromhex("8008")]
+    + [bytes.fromhex("02 c09a0c 04 0000803f 40 8001 c801 0102 00 00"), bytes([4] * 32), bytes.fromhex("8008")]
 )
 run = derive("essaim 2026 run id v1", terms)
-lease_body = bytes.fromhex("29 01 ac02 03") + bytes([9] * 32) + b"\2" + bytes([7] * 32) + b"\0\5" + bytes([8] * 32)
+lease_body = bytes.fromhex("29 01 ac02 03") + bytes([9] * 32) + b"\2" + bytes([7] * 32) + b"\0\6\5" + bytes([8] * 32)
 lease = signed(1, "essaim 2026 prompt lease v1", lease_body, run, orchestrator)
 root = node(*(leaf(b"\2\2" + rollout(sample)) for sample in range(2)))
 commitment = signed(4, "essaim 2026 commitment v1", b"\x29\0\2" + root, run, workers[0])

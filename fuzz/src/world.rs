@@ -26,6 +26,7 @@ pub fn terms() -> Arc<RunTerms> {
         validators: two("validator"),
         group_size: 2,
         check_ppm: 500_000,
+        probation_leases: 0,
         sampling: SamplingTerms {
             temperature: 1.0,
             max_new_tokens: 4,
@@ -49,6 +50,7 @@ pub fn lease() -> PromptLease {
         group_size: 2,
         run_seed: [7; 32],
         worker: 0,
+        worker_lease: 0,
         beacon: BeaconPoint { round: 2, randomness: [2; 32] },
     }
 }

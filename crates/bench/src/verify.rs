@@ -169,6 +169,7 @@ impl Bench {
             group_size: self.group_size,
             run_seed: [0; 32],
             worker: 0,
+            worker_lease: lease,
             beacon: BeaconPoint::NONE,
         }
     }
@@ -233,6 +234,7 @@ fn terms(arguments: &VerifyArguments, snapshot: &ModelSnapshot, group_size: u32,
         validators: vec![keys("validator").public()],
         group_size,
         check_ppm,
+        probation_leases: 0,
         sampling: SamplingTerms {
             temperature: 1.0,
             max_new_tokens: arguments.new_tokens.into(),

@@ -146,6 +146,7 @@ impl Layout for RunTerms {
             validators: take_keys(reader, "validators")?,
             group_size: reader.take("group_size")?,
             check_ppm: reader.take("check_ppm")?,
+            probation_leases: reader.take("probation_leases")?,
             sampling: read_sampling(reader)?,
             beacon: reader.take("beacon")?,
         })

@@ -29,6 +29,8 @@ pub struct PromptLease {
     pub run_seed: RunSeed,
     /// Who may do the work.
     pub worker: WorkerId,
+    /// Position in the worker's own contiguous count of leases: a number that is missing was never answered.
+    pub worker_lease: u64,
     /// Beacon point that the randomness is bound to.
     pub beacon: BeaconPoint,
 }

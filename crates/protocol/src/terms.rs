@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::constants::{
     PARTIES_PER_ROLE_MAX, PPM_ONE, RUN_ID_CONTEXT, SAMPLES_PER_GROUP_MAX, STOP_TOKENS_MAX, TOKENS_PER_ROLLOUT_MAX,
 };
-use crate::{BeaconTerms, ProtocolError, PublicKey, RunId, RunSeed, ValidatorId, WorkerId};
+use crate::{BeaconTerms, PromptLease, ProtocolError, PublicKey, RunId, RunSeed, ValidatorId, WorkerId};
 
 /// Number format in which workers hold the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub struct RunTerms {
     pub group_size: u32,
     /// Share of the rollouts of a group that is recomputed, in millionths.
     pub check_ppm: u32,
+    /// Leases of each worker, from its first, of which every rollout is recomputed.
+    pub probation_leases: u32,
     /// How rollouts are sampled.
     pub sampling: SamplingTerms,
     /// Where randomness comes from.
@@ -84,6 +86,15 @@ impl RunTerms {
     pub fn id(&self) -> RunId {
         let bytes = postcard::to_allocvec(self).expect("plain structs always serialise into a growing vector");
         blake3::derive_key(RUN_ID_CONTEXT, &bytes)
+    }
+
+    /// Share of the rollouts of this lease that is recomputed, in millionths: all of a worker's first leases,
+    /// then `check_ppm`. Where nothing is recomputed, probation changes nothing.
+    pub fn check_ppm_of(&self, lease: &PromptLease) -> u32 {
+        match self.check_ppm > 0 && lease.worker_lease < u64::from(self.probation_leases) {
+            true => PPM_ONE,
+            false => self.check_ppm,
+        }
     }
 
     /// Errors: `UnknownWorker`.

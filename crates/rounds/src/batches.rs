@@ -298,6 +298,9 @@ impl Rounds {
         let (task, item) = self.sampler.draw(&self.config.tasks);
         let lease = self.next_lease;
         self.next_lease += 1;
+        let member = self.member_mut(Peer::Worker(worker));
+        let worker_lease = member.leases;
+        member.leases += 1;
         PromptLease {
             lease,
             task,
@@ -307,6 +310,7 @@ impl Rounds {
             group_size: self.config.group_size,
             run_seed: self.config.run_seed,
             worker,
+            worker_lease,
             beacon: self.beacon,
         }
     }

@@ -16,6 +16,8 @@ const SILENCE: u32 = 2;
 /// One worker or validator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Member {
+    /// Leases given to it so far, if it is a worker.
+    pub(crate) leases: u64,
     /// The lie it was fined for.
     pub(crate) fined: Option<Check>,
     /// Silences that no answer has made up for, each counted [`SILENCE`] times.
@@ -60,7 +62,7 @@ impl Member {
 
     /// A new process begins: whoever was silent gets a new chance.
     pub(crate) fn wake(&mut self) {
-        *self = Self { fined: self.fined, ..Self::default() };
+        *self = Self { leases: self.leases, fined: self.fined, ..Self::default() };
     }
 }
 

@@ -163,6 +163,7 @@ fn terms(secret: &Hash, chain: &HashChain, vocabulary: u32) -> RunTerms {
         validators: (0..VALIDATORS).map(|id| validator_keys(secret, id).public()).collect(),
         group_size: GROUP_SIZE,
         check_ppm: CHECK_PPM,
+        probation_leases: 0,
         sampling: SamplingTerms {
             temperature: 1.0,
             max_new_tokens: NEW_TOKENS_MAX,

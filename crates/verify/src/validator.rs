@@ -57,7 +57,7 @@ pub struct Validator {
     setup: ValidatorSetup,
     run: RunId,
     set: CheckSet,
-    check_ppm: u32,
+    every_rollout: bool,
     held: HeldWeights,
     sealed: BTreeMap<LeaseId, VerdictReveal>,
 }
@@ -67,8 +67,7 @@ impl Validator {
     #[must_use]
     pub fn new(setup: ValidatorSetup) -> Self {
         let held = HeldWeights::new(setup.terms.sampling.dtype, setup.device.clone(), VERSIONS_HELD);
-        let check_ppm = setup.terms.check_ppm;
-        Self { run: setup.terms.id(), set: CheckSet::all(), check_ppm, held, sealed: BTreeMap::new(), setup }
+        Self { run: setup.terms.id(), set: CheckSet::all(), every_rollout: false, held, sealed: BTreeMap::new(), setup }
     }
 
     /// The same, making only these checks: for tests that show what a check is there for.
@@ -82,7 +81,7 @@ impl Validator {
     /// in doubt.
     #[must_use]
     pub fn with_every_rollout(mut self) -> Self {
-        self.check_ppm = protocol::constants::PPM_ONE;
+        self.every_rollout = true;
         self
     }
 
@@ -128,7 +127,11 @@ impl Validator {
             fingerprint::length(&case, rollout)?;
         }
         duplicate::check(&case, &submission.rollouts)?;
-        let drawn = drawn(order, self.check_ppm);
+        let check_ppm = match self.every_rollout {
+            true => protocol::constants::PPM_ONE,
+            false => self.setup.terms.check_ppm_of(lease),
+        };
+        let drawn = drawn(order, check_ppm);
         if drawn.is_empty() {
             return Ok(());
         }

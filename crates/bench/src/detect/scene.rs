@@ -61,6 +61,7 @@ impl Scene {
             validators: vec![keys("validator").public()],
             group_size: arguments.group_size,
             check_ppm: (arguments.check_fraction * 1e6).round() as u32,
+            probation_leases: 0,
             sampling: SamplingTerms { dtype, ..sampling },
             beacon: BeaconTerms::HashChain { anchor: [0; 32], length: 1 },
         };
@@ -109,6 +110,7 @@ impl Scene {
             group_size: self.terms.group_size,
             run_seed: self.terms.run_seed,
             worker: 0,
+            worker_lease: lease,
             beacon: BeaconPoint { round: lease + 1, randomness: randomness(lease) },
         };
         Ok(Signed::new(body, &self.run, &keys("orchestrator"))?)

@@ -62,6 +62,8 @@ pub struct VerifySection {
     pub validators: u32,
     /// Share of a group's rollouts, drawn by lot after it is handed in, that the model is run over again; signature, lease, limits, prompt and reward are checked of every rollout.
     pub check_fraction: f32,
+    /// Groups of each worker, from its first, of which every rollout is checked so.
+    pub probation_groups: u32,
     /// Share of groups that a second validator checks as well. Absent: 0.1 where there are several validators, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_check_fraction: Option<f32>,
@@ -81,7 +83,8 @@ impl Default for VerifySection {
     fn default() -> Self {
         Self {
             validators: 1,
-            check_fraction: 0.2,
+            check_fraction: 0.125,
+            probation_groups: 4,
             second_check_fraction: None,
             plant_fraction: None,
             behaviour_logprobs: BehaviourLogprobs::Worker,

@@ -76,6 +76,7 @@ impl Parties {
             validators: (0..self.validators).map(|id| self.validator(id).public()).collect(),
             group_size: u32::try_from(config.rollout.group_size)?,
             check_ppm: config::ppm(config.verify.check_fraction),
+            probation_leases: config.verify.probation_groups,
             sampling: SamplingTerms {
                 temperature: config.rollout.temperature,
                 max_new_tokens: u32::try_from(config.rollout.max_new_tokens)?,

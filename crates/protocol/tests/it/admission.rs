@@ -1,10 +1,10 @@
 //! Nothing reaches the trainer without enough signed verdicts over exactly this submission.
 use protocol::{
-    BeaconPoint, Check, Outcome, ProtocolError, RejectReason, RunTerms, Signed, UncheckedCause, Verdict, VerdictReveal,
-    VerifiedGroup,
+    BeaconPoint, Check, Outcome, PromptLease, ProtocolError, RejectReason, RunTerms, Signed, UncheckedCause, Verdict,
+    VerdictReveal, VerifiedGroup,
 };
 
-use super::{checked, group, keys, sign_verdict, submission, terms, verdict};
+use super::{checked, group, keys, lease, sign_verdict, submission, terms, verdict};
 
 fn invalid() -> Outcome {
     let check = Check::TokenMargin;
@@ -102,4 +102,12 @@ fn numbers_of_a_verdict_must_be_about_the_submission() {
     short.checked[0].logprobs.pop();
     let field = "verdict's logprobs";
     assert_eq!(admit(vec![short]).unwrap_err(), ProtocolError::LengthMismatch { field, expected: 2, given: 1 });
+}
+
+#[test]
+fn the_first_leases_of_a_worker_are_recomputed_whole() {
+    let share = |terms: &RunTerms, worker_lease| terms.check_ppm_of(&PromptLease { worker_lease, ..lease() });
+    assert_eq!([3, 4].map(|given| share(&terms(), given)), [1_000_000, 200_000]);
+    let trusting = RunTerms { check_ppm: 0, ..terms() };
+    assert_eq!(share(&trusting, 0), 0, "where nothing is recomputed, nobody is on probation");
 }

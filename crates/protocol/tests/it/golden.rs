@@ -27,17 +27,17 @@ fn assert_signed<T: Record>(record: &T, kind: u8, body: &str, signer: &Keypair, 
 }
 
 /// By hand: format 02, kind 01, lease 41 = 29, task 01, item 300 = varint ac02, version 03, 32 bytes of
-/// weights, group size 02, 32 bytes of seed, worker 00, beacon round 05, 32 bytes of randomness.
+/// weights, group size 02, 32 bytes of seed, worker 00, its lease 06, beacon round 05, 32 bytes of randomness.
 #[test]
 fn lease_has_its_golden_bytes() {
-    let expected = format!("2901ac0203{}02{}0005{}", "09".repeat(32), "07".repeat(32), "08".repeat(32));
+    let expected = format!("2901ac0203{}02{}000605{}", "09".repeat(32), "07".repeat(32), "08".repeat(32));
     assert_eq!(hex(&lease().encode().unwrap()), format!("0201{expected}"));
     assert_signed(
         &signed_lease(),
         0x81,
         &expected,
         &keys("orchestrator", 0),
-        "6767e73f61b19d44d89019c738b5cd03a77a1acce1750d0ba8df519c55cd291986f35df83aed34e749356c875c3c3bdca9bf16d92d14fd8c4381976241bb0a04",
+        "33160c49f59e120f3a8548b7ccffb4e6d793ed10260d9f7eb8cf1b4a082d5400ae3d2974c5ed54554d18f824bfe3620ae2f218cdc13d11a6aeb2a1d7a917fc0c",
     );
 }
 
@@ -68,7 +68,7 @@ fn submission_is_signed_lease_signed_commitment_rollouts() {
         0x84,
         &commitment,
         &keys("worker", 0),
-        "6b138c8f0dec123432c9946743957e8b4c6cda0258a8711f8409b86a94399ce8d56e3ef67d7c73a4ebc889e8c57ea45aa442a217cfbca15a55fc5ed3fa6f4c04",
+        "58da56e2d602bc130a7e2ffab59cc021ccd9e24394efff552a88df5dd41256e4fb8091855bad43b11ae5626ca3400dd5b6c2e3ad327ca9c6b0b2212b43300c0f",
     );
     let (lease, commitment) = (fields(&submission.lease, 0x81), fields(&submission.commitment, 0x84));
     let rollouts = format!("02{}{}", fields(&rollout(0), 2), fields(&rollout(1), 2));
@@ -93,7 +93,7 @@ fn verdict_has_its_golden_bytes() {
         0x85,
         &valid,
         &keys("validator", 1),
-        "25b2cdb832eb9c1a2f7cd24fc9ed4e274791bb35c72ccd1f6b287651b9da9662e736e8fe6fddd77015ae0414441c8b8a6cbb7f6689fe071d42aa3eacb6702309",
+        "36383feb700e01fbc78c7c6c78b18d8b546c2fac1d22ff04a90260bd8946a80e7f66c390c67e8986e8e30812b13c057c64532f5733c04dd03697d0b4cd805203",
     );
     // Check 17, sample Some 1, token Some 7, limit zigzag 100_000 = a08d06, given zigzag 9_024_000 = 80e4a604.
     let reason = RejectReason {
@@ -117,14 +117,14 @@ fn seal_and_reveal_have_their_golden_bytes() {
     let seal = reveal.seal(&validator.public()).unwrap();
     assert_eq!(
         fields(&seal, 6),
-        format!("29{ROOT}01{}", "2ba594a4358efbd9d06a16f239a1021ddf3f4d2d3e114d2fce87437cd6ba7e19")
+        format!("29{ROOT}01{}", "c4d3c465434a65963581ddc70440056cd377c6ecf46342df6bab077927e14526")
     );
     assert_eq!(fields(&reveal, 7), format!("{}{}", fields(&reveal.verdict, 0x85), "03".repeat(32)));
     let signed = Signed::new(seal, &terms().id(), &validator).unwrap();
     assert!(fields(&signed, 0x86).starts_with(&fields(&signed.body, 6)));
 }
 
-/// By hand: seed, orchestrator, trainer, two workers, two validators, group size 02, 200_000 ppm = c09a0c,
+/// By hand: seed, orchestrator, trainer, two workers, two validators, group size 02, 200_000 ppm = c09a0c, probation 04,
 /// temperature 1.0 = 0000803f, 64 new tokens = 40, context 128 = 8001, vocabulary 200 = c801, one stop token 02,
 /// f32 = 00, hash chain = 00 with its anchor and length 1024 = 8008.
 #[test]
@@ -132,7 +132,7 @@ fn terms_have_their_golden_bytes_and_id() {
     let key = |role: &str, index: u32| keys(role, index).public();
     let parties = |role: &str| format!("02{}{}", key(role, 0), key(role, 1));
     let expected = format!(
-        "{}{}{}{}{}02c09a0c0000803f408001c801010200",
+        "{}{}{}{}{}02c09a0c040000803f408001c801010200",
         "07".repeat(32),
         key("orchestrator", 0),
         key("trainer", 0),
@@ -140,7 +140,7 @@ fn terms_have_their_golden_bytes_and_id() {
         parties("validator"),
     );
     assert_eq!(fields(&terms(), 10), format!("{expected}00{}8008", "04".repeat(32)));
-    assert_eq!(hex(&terms().id()), "f97de78b873ecb2977e1533d84f57cd62de0d756b4a8badb14f712f03ea524ef");
+    assert_eq!(hex(&terms().id()), "d6bf7ad95cc19039859077c1dfdabed9f5c0a63b25e96a49224027fa141b875d");
     let drand = RunTerms { beacon: BeaconTerms::Drand { chain: [5; 32] }, ..terms() };
     assert_eq!(fields(&drand, 10), format!("{expected}01{}", "05".repeat(32)));
 }

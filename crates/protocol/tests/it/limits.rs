@@ -211,6 +211,7 @@ fn small_records_have_a_small_limit() {
         item: u64::MAX,
         weight_version: u64::MAX,
         worker: u32::MAX,
+        worker_lease: u64::MAX,
         beacon: protocol::BeaconPoint { round: u64::MAX, randomness: [255; 32] },
         ..lease()
     };

@@ -27,6 +27,7 @@ fn terms() -> RunTerms {
         validators: two("validator"),
         group_size: 2,
         check_ppm: 200_000,
+        probation_leases: 4,
         sampling: SamplingTerms {
             temperature: 1.0,
             max_new_tokens: 64,
@@ -49,6 +50,7 @@ fn lease() -> PromptLease {
         group_size: 2,
         run_seed: [7; 32],
         worker: 0,
+        worker_lease: 6,
         beacon: BeaconPoint { round: 5, randomness: [8; 32] },
     }
 }

@@ -17,12 +17,12 @@ fn beacon() -> impl Strategy<Value = BeaconPoint> {
 
 prop_compose! {
     pub(crate) fn any_lease()(
-        [lease, item, weight_version] in any::<[u64; 3]>(),
+        [lease, item, weight_version, worker_lease] in any::<[u64; 4]>(),
         [task, worker] in any::<[u32; 2]>(),
         group_size in 1u32..=1024,
         (weights, run_seed, beacon) in (hash(), hash(), beacon()),
     ) -> PromptLease {
-        PromptLease { lease, task, item, weight_version, weights, group_size, run_seed, worker, beacon }
+        PromptLease { lease, task, item, weight_version, weights, group_size, run_seed, worker, worker_lease, beacon }
     }
 }
 
@@ -180,7 +180,7 @@ prop_compose! {
     pub(crate) fn any_terms()(
         [run_seed, orchestrator, trainer] in [hash(), hash(), hash()],
         [workers, validators] in [prop::collection::btree_set(hash(), 0..5), prop::collection::btree_set(hash(), 0..5)],
-        (group_size, check_ppm) in (1u32..=1024, 0u32..=1_000_000),
+        (group_size, check_ppm, probation_leases) in (1u32..=1024, 0u32..=1_000_000, any::<u32>()),
         sampling in any_sampling(),
         beacon in prop_oneof![
             (hash(), any::<u64>()).prop_map(|(anchor, length)| BeaconTerms::HashChain { anchor, length }),
@@ -196,6 +196,7 @@ prop_compose! {
             validators: keys(validators),
             group_size,
             check_ppm,
+            probation_leases,
             sampling,
             beacon,
         }

@@ -180,7 +180,7 @@ impl Desk {
             let (expected, given) = (draw.round, verdict.draw.round);
             return Err(DeskError::OtherDraw { lease, validator, expected, given });
         }
-        if !lists_the_sample(verdict, submission, self.terms.check_ppm) {
+        if !lists_the_sample(verdict, submission, self.terms.check_ppm_of(&submission.lease.body)) {
             return Err(DeskError::OtherSample { lease, validator });
         }
         match numbers::contradiction(verdict, submission, self.terms.sampling.temperature) {

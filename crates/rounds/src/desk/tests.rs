@@ -30,6 +30,7 @@ fn terms() -> Arc<RunTerms> {
         validators: (0..3).map(|index| keys("validator", index).public()).collect(),
         group_size: 4,
         check_ppm: 500_000,
+        probation_leases: 0,
         sampling: SamplingTerms {
             temperature: 1.0,
             max_new_tokens: 4,
@@ -57,6 +58,7 @@ fn lease(lease: LeaseId, worker: WorkerId) -> PromptLease {
         group_size: 4,
         run_seed: [7; 32],
         worker,
+        worker_lease: 0,
         beacon: BeaconPoint { round: 2, randomness: [2; 32] },
     }
 }

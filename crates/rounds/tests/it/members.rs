@@ -279,3 +279,21 @@ fn run_is_extended_while_it_runs_or_ends() {
         assert_eq!(run.0.on_event(&Event::Extended { steps_max: beyond }).unwrap_err(), range(beyond));
     }
 }
+
+#[test]
+fn each_workers_leases_are_counted_without_a_gap() {
+    let mut run = Run::of(RoundsConfig { workers: 2, prompts_per_step: 3, ..config() });
+    run.hears(Event::Started);
+    let count = |run: &Run| -> Vec<(WorkerId, u64)> {
+        let leases = run.0.outstanding().into_iter().filter_map(|action| match action {
+            Action::Lease(lease) => Some((lease.worker, lease.worker_lease)),
+            _ => None,
+        });
+        leases.collect()
+    };
+    assert_eq!(count(&run), [(0, 0), (1, 0), (0, 1)]);
+    run.hears_all([good(2, 0), good(1, 0), good(0, 0), trained(1), published(1)]);
+    assert_eq!(count(&run), [(1, 1), (0, 2), (1, 2)], "a restart in between changes nothing");
+    run.hears(Event::Started);
+    assert_eq!(count(&run), [(1, 1), (0, 2), (1, 2)]);
+}

@@ -35,10 +35,10 @@ fn state_has_its_golden_bytes() {
     let parties = format!("0101000002{hash}{beacon}");
     let config = format!("030202000164010000000101 00{seed}{parties}");
     // Phase running; cursor with credit 0, drawn 2; one event; next lease 2; leases 0 and 1 out.
-    let lease = |lease, item| format!("{lease} {lease}00{item}00{hash}02{seed}00{beacon}");
+    let lease = |lease, item| format!("{lease} {lease}00{item}00{hash}02{seed}00{lease}{beacon}");
     let leases = format!("02{}{}", lease("00", "00"), lease("01", "01"));
-    // No panel; a worker and a validator without a mark; turn 0, no plants.
-    let members = format!("00 01{member} 01{member} 000000", member = zeros(4));
+    // No panel; a worker with two leases and a validator, without a mark; turn 0, no plants.
+    let members = format!("00 0102{mark} 0100{mark} 000000", mark = zeros(4));
     // Wave 0 with nothing unissued or lost, crew of worker 0; empty buffer, no batch, step 0.
     let wave = format!("01{}01 00 {}", zeros(3), zeros(2 + 5));
     let rest = format!("{hash}{beacon}{}", zeros(6 + 17));

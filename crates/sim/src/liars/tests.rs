@@ -58,6 +58,7 @@ fn lease(world: &World, number: LeaseId, worker: WorkerId, version: WeightVersio
         group_size: world.terms.group_size,
         run_seed: world.terms.run_seed,
         worker,
+        worker_lease: number,
         beacon: world.lease_point(version),
     }
 }

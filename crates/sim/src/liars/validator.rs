@@ -21,7 +21,8 @@ impl Forger {
         let submission = &order.submission;
         let root = *submission.root();
         let count = submission.rollouts.len() as u32; // at most the group size, which is a u32
-        let drawn = proof::draw::samples(&order.draw, &root, count, self.setup.terms.check_ppm);
+        let share = self.setup.terms.check_ppm_of(&submission.lease.body);
+        let drawn = proof::draw::samples(&order.draw, &root, count, share);
         let checked = drawn.into_iter().map(|place| {
             let rollout = &submission.rollouts[place as usize];
             perfect(rollout.sample_index, rollout.logprobs.clone())

@@ -96,6 +96,7 @@ pub(crate) fn verified(
         group_size: 1,
         run_seed: terms.run_seed,
         worker: 0,
+        worker_lease: 0,
         beacon: BeaconPoint::NONE,
     };
     let rollout = Rollout {
@@ -150,6 +151,7 @@ fn terms(keys: impl Fn(&str) -> Keypair) -> RunTerms {
         validators: vec![keys("validator").public()],
         group_size: 1,
         check_ppm: 1_000_000,
+        probation_leases: 0,
         sampling: SamplingTerms {
             temperature: 0.9,
             max_new_tokens: 16,

@@ -97,6 +97,7 @@ impl World {
             validators: vec![keys("validator").public()],
             group_size: GROUP_SIZE,
             check_ppm,
+            probation_leases: 0,
             sampling,
             beacon: BeaconTerms::HashChain { anchor: [0; 32], length: 1 },
         };
@@ -113,6 +114,7 @@ impl World {
             group_size: GROUP_SIZE,
             run_seed: self.terms.run_seed,
             worker: 0,
+            worker_lease: 0,
             beacon: BeaconPoint { round: 1, randomness: [11; 32] },
         };
         Signed::new(body, &self.run, &keys("orchestrator")).expect("the lease is valid")

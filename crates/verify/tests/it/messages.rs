@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
-    Check, Outcome, Record, RejectReason, RevealOrder, Signed, TaskIndex, UncheckedCause, VerdictReveal, VerdictSeal,
+    Check, Outcome, PromptLease, Record, RejectReason, RevealOrder, RunTerms, Signed, TaskIndex, UncheckedCause, VerdictReveal, VerdictSeal,
     VerifiedGroup,
 };
 use tasks::Grade;
@@ -82,6 +82,21 @@ fn only_the_drawn_share_is_recomputed() {
     });
     let drawn: std::collections::BTreeSet<u32> = draws.collect();
     assert_eq!(drawn.len(), 4, "32 lots leave a sample of 4 out once in 2,500 times each");
+}
+
+#[test]
+fn everything_is_recomputed_while_a_worker_is_on_probation() {
+    let mut world = World::new(250_000);
+    world.terms = Arc::new(RunTerms { probation_leases: 1, ..(*world.terms).clone() });
+    world.run = world.terms.id();
+    let checked = |number: u64| {
+        let body = PromptLease { worker_lease: number, ..world.lease(0).body };
+        let lease = Signed::new(body, &world.run, &keys("orchestrator")).unwrap();
+        let submission = world.sign(&lease, world.honest(&lease));
+        let verdict = world.validator().check(&order(&submission));
+        (verdict.outcome, verdict.checked.len())
+    };
+    assert_eq!([0, 1].map(checked), [(Outcome::Valid, 4), (Outcome::Valid, 1)]);
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(crate) fn terms() -> RunTerms {
         validators: vec![keys("validator", 0).public()],
         group_size: GROUP_SIZE,
         check_ppm: 1_000_000,
+        probation_leases: 0,
         sampling: SamplingTerms {
             temperature: 0.9,
             max_new_tokens: 40,
@@ -91,6 +92,7 @@ pub(crate) fn lease(number: u64, version: u64) -> PromptLease {
         group_size: GROUP_SIZE,
         run_seed: terms().run_seed,
         worker: 0,
+        worker_lease: 0,
         beacon: BeaconPoint { round: 1, randomness: [6; 32] },
     }
 }
