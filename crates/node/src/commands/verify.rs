@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use protocol::Outcome;
 
 use crate::cli::{Context, Ending, VerifyArgs};
-use crate::evidence::{self, Place, StoredGroup};
+use crate::evidence::{self, Place, Reach, StoredGroup};
 
 /// Where the model runs unless `--device` says otherwise: whoever looks at a file need not have the run's device.
 const DEVICE: &str = "cpu";
@@ -31,7 +31,8 @@ pub(crate) fn verify(args: &VerifyArgs, context: &Context) -> Result<Ending> {
         places.extend(Place::in_folder(&args.path)?);
     }
     let device = context.global.device.as_deref().unwrap_or(DEVICE);
-    let recheck = evidence::recheck(&group, &places, device, args.all)?;
+    let reach = if is_run { Reach::OwnRun } else { Reach::Stranger };
+    let recheck = evidence::recheck(&group, &places, reach, device, args.all)?;
     let explained = evidence::explain(&group, &recheck)?;
     let text = match (context.global.json, context.global.quiet) {
         (true, _) => serde_json::to_string_pretty(&explained)? + "\n",

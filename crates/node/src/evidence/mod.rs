@@ -7,12 +7,14 @@
 //! Never: writes into the run folder, opens the network, or asks the run.
 
 mod from_run;
+mod reach;
 mod recheck;
 mod stored;
 mod weights;
 mod words;
 
 pub use from_run::{NotStored, take_out};
+pub use reach::{Reach, ReachError};
 pub use recheck::{Recheck, recheck};
 pub use stored::{FILE_BYTES_MAX, StoredError, StoredGroup};
 pub use weights::{Place, Seen};

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use model::{Tokenizer, Transformer};
 use protocol::{BeaconPoint, CheckOrder, Keypair, UncheckedCause, Verdict};
 use verify::{Validator, ValidatorActor, ValidatorSetup};
 
+use super::reach::{self, Reach};
 use super::weights::Search;
 use super::{Place, Seen, StoredGroup};
 use crate::config::{self, Layers, RunConfig};
-use crate::run::prompting::Prompting;
+use crate::run::prompting::{Prompting, RunTask};
 use crate::run::setup;
 
 /// A verdict that was reached here, and what it rests on.
@@ -33,17 +34,20 @@ pub struct Recheck {
 /// Checks a group again.
 ///
 /// - `places`: where weights are looked for, in this order
+/// - `reach`: whose word the run file is; a stranger's names no file and no model to fetch
 /// - `device`: where the model runs, in place of the run file's
 /// - `is_whole`: recompute every rollout; also done if no lot was drawn
-/// - errors: if the run file does not read, or its tasks or tokenizer cannot be made here. Weights that
+/// - errors: `ReachError`; if the run file does not read, or its tasks or tokenizer cannot be made here. Weights that
 ///   are not found are no error: then the verdict says that it could not be reached.
-pub fn recheck(group: &StoredGroup, places: &[Place], device: &str, is_whole: bool) -> Result<Recheck> {
+pub fn recheck(group: &StoredGroup, places: &[Place], reach: Reach, device: &str, is_whole: bool) -> Result<Recheck> {
     let config = run_config(group, device)?;
+    if reach == Reach::Stranger {
+        reach::check(&config)?;
+    }
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, false)?;
-    let (tokenizer, shape) = setup::model(&config, &tasks, &device.clone().autodiff())
-        .or_else(|error| shape_of(places, &device.clone().autodiff()).ok_or(error))
-        .context("the tokenizer and the shape of the model")?;
+    let (tokenizer, shape) =
+        model_of(&config, &tasks, places, reach, &device).context("the tokenizer and the shape of the model")?;
     let width = shape.config().hidden_size;
     let prompting = setup::prompting(&config, tokenizer, tasks)?;
     let lease = &group.submission.lease.body;
@@ -70,6 +74,25 @@ fn run_config(group: &StoredGroup, device: &str) -> Result<RunConfig> {
     layers.add_text("the stored run file", &group.config_toml)?;
     layers.add_option("--device", "run.device", device.to_owned())?;
     Ok(config::from_layers(&layers)?)
+}
+
+/// Tokenizer and shape as the run file has them, else from the places; of a stranger's run file only what needs no
+/// file.
+fn model_of(
+    config: &RunConfig,
+    tasks: &[RunTask],
+    places: &[Place],
+    reach: Reach,
+    device: &burn::tensor::Device,
+) -> Result<(Arc<Tokenizer>, Transformer)> {
+    let device = device.clone().autodiff();
+    let named = match reach == Reach::OwnRun || config.model.random.is_some() {
+        true => setup::model(config, tasks, &device),
+        false => Err(anyhow!(
+            "the stored run file names a model, which is not looked up: --weights DIR gives a folder with it"
+        )),
+    };
+    named.or_else(|error| shape_of(places, &device).ok_or(error))
 }
 
 /// Tokenizer and shape from the first model folder that has both.

@@ -30,6 +30,8 @@ pub struct Explained {
     pub rollouts: u64,
     /// Their completion tokens.
     pub tokens: u64,
+    /// The orchestrator's key as the file or log itself claims it, hexadecimal: nobody vouches for it here.
+    pub orchestrator_claimed: String,
     /// The weights that the lease names.
     pub weight_version: u64,
     /// Their hash, hexadecimal.
@@ -112,6 +114,7 @@ pub fn explain(group: &StoredGroup, recheck: &Recheck) -> Result<Explained> {
         item: lease.item,
         rollouts: rollouts.len() as u64,
         tokens: rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum(),
+        orchestrator_claimed: group.terms.orchestrator.to_string(),
         weight_version: lease.weight_version,
         weights_hash: hex::encode(lease.weights),
         weights_found: recheck.weights.as_ref().map(|path| path.display().to_string()),
@@ -252,6 +255,8 @@ impl Explained {
         let mut text = format!(
             "lease {lease}: worker {worker} answered item {item} of {task} with {rollouts} rollouts, {tokens} tokens\n"
         );
+        text +=
+            &format!("orchestrator     {} (claimed; compare it with the key you know)\n", self.orchestrator_claimed);
         text += &self.weights_text();
         text += &self.scope_text();
         self.samples.iter().for_each(|sample| text += &sample.to_text());

@@ -147,6 +147,32 @@ fn an_altered_file_is_refused_and_a_lease_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_strangers_file_opens_no_file_and_makes_no_large_model_and_its_orchestrator_is_only_claimed() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("group.json");
+    let file = file.to_str().unwrap();
+    assert_eq!(verify_lease(lied().accepted(), &["--export", file]).0, 0);
+    assert!(verify(&[file]).1.contains("(claimed; compare it with the key you know)"));
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let toml = document["config_toml"].as_str().unwrap();
+    let with = |altered: String| {
+        let mut document = document.clone();
+        document["config_toml"] = altered.into();
+        std::fs::write(file, document.to_string()).unwrap();
+        verify(&[file])
+    };
+    let (before, _) = toml.split_once("[[tasks]]").unwrap();
+    let (code, _, error) = with(format!("{before}[[tasks]]\ntype = \"gsm8k\"\npath = \"/etc/passwd\"\n"));
+    assert!(code == 1 && error.contains("reads \"/etc/passwd\"; a stored group opens no file here"), "{error}");
+    let (code, _, error) = with(toml.replace("hidden = 32", "hidden = 65536"));
+    assert!(code == 1 && error.contains("limit 4294967296"), "{error}");
+    let (head, rest) = toml.split_once("[model.random]").unwrap();
+    let (_, rest) = rest.split_once("\n[").unwrap();
+    let (code, _, error) = with(format!("{head}[model]\nhub = \"some/model\"\n\n[{rest}"));
+    assert!(code == 1 && error.contains("which is not looked up"), "{error}");
+}
+
+#[test]
 fn a_small_sweep_ends_well_and_a_trace_tells_the_same_simulation() {
     let words = ["sim", "--seeds", "2", "--cheat", "none", "--cheat", "fake_reward", "--json"];
     let output = run(&mut essaim(&words));
