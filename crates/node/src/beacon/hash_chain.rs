@@ -49,8 +49,8 @@ fn chain(secret: &Hash, length: u64) -> HashChain {
 }
 
 impl Beacon for LocalChain {
-    /// The next link, whatever the time: it has never left this process.
-    fn later_than(&mut self, _asked_ms: u64) -> Result<BeaconPoint, BeaconError> {
+    /// The next link, whatever the time: it has never left this process, and comes after all that have.
+    fn later_than(&mut self, _asked_ms: u64, _after: BeaconRound) -> Result<BeaconPoint, BeaconError> {
         let point = self.chain.point(self.next)?;
         self.next += 1;
         Ok(point)
@@ -68,10 +68,10 @@ mod tests {
             panic!("a hash chain has its own terms")
         };
         let mut whole = LocalChain::open(&secret, &anchor, length, None).unwrap();
-        let points: Vec<BeaconPoint> = (0..4).map(|_| whole.later_than(0).unwrap()).collect();
+        let points: Vec<BeaconPoint> = (0..4).map(|_| whole.later_than(0, 0).unwrap()).collect();
         assert_eq!(points.iter().map(|point| point.round).collect::<Vec<_>>(), [1, 2, 3, 4]);
         let mut again = LocalChain::open(&secret, &anchor, length, Some(2)).unwrap();
-        assert_eq!([again.later_than(0).unwrap(), again.later_than(0).unwrap()], points[2..]);
+        assert_eq!([again.later_than(0, 0).unwrap(), again.later_than(0, 0).unwrap()], points[2..]);
     }
 
     #[test]
@@ -82,7 +82,10 @@ mod tests {
         let other = LocalChain::open(&[8; 32], &anchor, length, None);
         assert!(matches!(other, Err(BeaconError::OtherTerms)));
         let mut spent = LocalChain::open(&[7; 32], &anchor, length, Some(length - 1)).unwrap();
-        assert!(spent.later_than(0).is_ok());
-        assert!(matches!(spent.later_than(0), Err(BeaconError::Proof(proof::beacon::BeaconError::NoSuchRound { .. }))));
+        assert!(spent.later_than(0, 0).is_ok());
+        assert!(matches!(
+            spent.later_than(0, 0),
+            Err(BeaconError::Proof(proof::beacon::BeaconError::NoSuchRound { .. }))
+        ));
     }
 }

@@ -30,9 +30,9 @@ pub enum BeaconError {
 
 /// A source of public randomness.
 pub trait Beacon: Send {
-    /// The first point whose randomness was not public at `asked_ms` (UTC milliseconds since 1970).
-    /// May wait for it.
-    fn later_than(&mut self, asked_ms: u64) -> Result<BeaconPoint, BeaconError>;
+    /// The first point whose randomness was not public at `asked_ms` (UTC milliseconds since 1970) and whose
+    /// round comes after `after`, whatever this machine's clock says. May wait for it.
+    fn later_than(&mut self, asked_ms: u64, after: BeaconRound) -> Result<BeaconPoint, BeaconError>;
 }
 
 /// What a new run writes into its terms. `rounds` is how many points it may come to ask for.
@@ -58,7 +58,9 @@ pub fn open(
         (None, BeaconTerms::HashChain { anchor, length }) => {
             Ok(Box::new(LocalChain::open(secret, anchor, *length, used)?))
         }
-        (Some(source), BeaconTerms::Drand { chain }) if source.is_of(chain) => Ok(Box::new(source)),
+        (Some(source), BeaconTerms::Drand { chain }) if source.is_of(chain) => {
+            Ok(Box::new(source.opened_up_to(used.unwrap_or(0))))
+        }
         _ => Err(BeaconError::OtherTerms),
     }
 }

@@ -138,9 +138,8 @@ fn a_task_key_or_type_that_does_not_exist_is_named_with_the_nearest() {
 
 #[test]
 fn a_lone_validator_has_no_second_checks_and_no_plants_unless_it_is_asked_for_them_which_is_refused() {
-    let shares = |sets: &[&str]| {
-        resolve_text(SMALL, sets).map(|config| (config.verify.second_checks(), config.verify.plants()))
-    };
+    let shares =
+        |sets: &[&str]| resolve_text(SMALL, sets).map(|config| (config.verify.second_checks(), config.verify.plants()));
     assert_eq!(shares(&[]), Ok((0.0, 0.0)));
     assert_eq!(shares(&["verify.plant_fraction=0.0", "verify.second_check_fraction=0"]), Ok((0.0, 0.0)));
     assert_eq!(shares(&["verify.validators=2"]), Ok((0.1, 0.02)));

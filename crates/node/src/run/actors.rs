@@ -128,8 +128,8 @@ pub fn validate(
 
 /// Answers questions to the beacon, one after the other, until the conductor hangs up.
 pub fn ask(mut beacon: Box<dyn Beacon>, orders: &Receiver<BeaconOrder>, news: &Sender<News>) {
-    while let Ok(BeaconOrder { question, asked_ms }) = orders.recv() {
-        let answer = match beacon.later_than(asked_ms) {
+    while let Ok(BeaconOrder { question, asked_ms, after }) = orders.recv() {
+        let answer = match beacon.later_than(asked_ms, after) {
             Ok(point) => News::Point { question, point },
             Err(error) => News::Failed { who: "beacon".to_owned(), error: error.into() },
         };

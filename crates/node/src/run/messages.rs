@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ModelSnapshot;
-use protocol::{BeaconPoint, Hash, LeaseId, ValidatorId, VerifiedGroup, WeightVersion, WorkerId};
+use protocol::{BeaconPoint, BeaconRound, Hash, LeaseId, ValidatorId, VerifiedGroup, WeightVersion, WorkerId};
 use train::StepMetrics;
 use verify::Answer;
 
@@ -87,6 +87,8 @@ pub struct BeaconOrder {
     pub question: Question,
     /// When it was asked, UTC milliseconds since 1970: the point's randomness is younger.
     pub asked_ms: u64,
+    /// The point's round is later than this one.
+    pub after: BeaconRound,
 }
 
 /// What an evaluation found on one task.

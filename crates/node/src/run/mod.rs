@@ -156,7 +156,7 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
     let trainer = learning::rl_trainer(&stage.config, model)?;
     let mut beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), None)?;
     let weights = Weights::of(trainer.snapshot());
-    let point = beacon.later_than(journal::now_ms())?;
+    let point = beacon.later_than(journal::now_ms(), 0)?;
     let rounds = Rounds::new(setup::rules(&stage.config, &stage.prompting, weights.hash, point)?)?;
     let draft = Draft::begin(&stage.dir.checkpoints(), 0, rounds.to_bytes())?;
     trainer.save(&draft.trainer())?;

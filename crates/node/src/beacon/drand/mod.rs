@@ -132,6 +132,8 @@ pub struct DrandSource {
     urls: Vec<String>,
     patience: Patience,
     agent: Agent,
+    /// The latest round given, also by an earlier process: a clock that was put back does not lead behind it.
+    floor: BeaconRound,
     /// The newest point given, since many questions fall into one round.
     last: Option<BeaconPoint>,
     /// The relay that answered last is asked first.
@@ -157,7 +159,7 @@ impl DrandSource {
         }
         let config = Agent::config_builder().timeout_global(Some(patience.answer)).max_redirects(2);
         let agent = config.http_status_as_error(false).build().new_agent();
-        Ok(Self { chain: known, urls, patience, agent, last: None, first: 0 })
+        Ok(Self { chain: known, urls, patience, agent, floor: 0, last: None, first: 0 })
     }
 
     /// What a run with this source writes into its terms.
@@ -168,6 +170,20 @@ impl DrandSource {
     /// Whether terms name this source's chain.
     pub fn is_of(&self, chain: &Hash) -> bool {
         self.chain.hash == *chain
+    }
+
+    /// The source as an earlier process left it.
+    pub fn opened_up_to(mut self, round: BeaconRound) -> Self {
+        self.floor = round;
+        self
+    }
+
+    /// The round that answers a question: not due at `asked_ms`, after `after`, and if the clock is behind
+    /// what was given already, the one after that.
+    fn answering(&self, asked_ms: u64, after: BeaconRound) -> BeaconRound {
+        let due = self.round_after(asked_ms);
+        let unseen = if due < self.floor { self.floor + 1 } else { due };
+        unseen.max(after.saturating_add(1))
     }
 
     /// The first round that is due after a moment, milliseconds since 1970.
@@ -260,9 +276,9 @@ fn shorten(words: &str) -> String {
 }
 
 impl Beacon for DrandSource {
-    /// The first round due after `asked_ms`; waits until it is, by this machine's clock, and at most two periods.
-    fn later_than(&mut self, asked_ms: u64) -> Result<BeaconPoint, BeaconError> {
-        let round = self.round_after(asked_ms);
+    /// The first round due after `asked_ms` and not given before a step back of the clock; waits until it is, by this machine's clock, and at most two periods.
+    fn later_than(&mut self, asked_ms: u64, after: BeaconRound) -> Result<BeaconPoint, BeaconError> {
+        let round = self.answering(asked_ms, after);
         if let Some(point) = self.last.filter(|point| point.round == round) {
             return Ok(point);
         }
@@ -270,6 +286,7 @@ impl Beacon for DrandSource {
         let wait = self.due_ms(round).saturating_sub(now_ms()).min(wait_max);
         thread::sleep(Duration::from_millis(wait));
         let point = self.point(round)?;
+        self.floor = self.floor.max(round);
         self.last = Some(point);
         Ok(point)
     }

@@ -212,12 +212,27 @@ fn a_question_gets_the_first_round_that_was_not_due_and_questions_of_one_round_s
     assert_eq!((source.due_ms(1), source.due_ms(1000)), (genesis_ms, genesis_ms + 2_997_000));
     assert_eq!(source.round_after(genesis_ms + 2_993_999), 999);
     for asked in [2_994_000, 2_995_500, 2_996_999] {
-        assert_eq!(source.later_than(genesis_ms + asked).unwrap().round, 1000);
+        assert_eq!(source.later_than(genesis_ms + asked, 0).unwrap().round, 1000);
     }
     assert_eq!(relay.asked(), 1);
     // At the moment that round 1000 is due it may be known: the next one is asked for, which the relay does not have.
-    let error = source.later_than(genesis_ms + 2_997_000).unwrap_err().to_string();
+    let error = source.later_than(genesis_ms + 2_997_000, 0).unwrap_err().to_string();
     assert!(error.contains("drand round 1001 of quicknet") && error.contains("about round 1000"), "{error}");
+}
+
+#[test]
+fn a_clock_that_was_put_back_gives_no_round_that_is_out_already() {
+    let relay = Relay::new(|_, _| honest(&real("quicknet", 1000)));
+    let mut source = source("quicknet", &[&relay]);
+    let genesis_ms = 1_692_803_367_000;
+    assert_eq!(source.later_than(genesis_ms + 2_994_000, 0).unwrap().round, 1000);
+    // An hour back: the next round after the one given, also in the process after this one.
+    assert_eq!(source.answering(genesis_ms, 0), 1001);
+    assert_eq!(source.answering(genesis_ms, 1005), 1006);
+    // A lease that names round 1000 is never drawn by round 1000, even within one period.
+    assert_eq!(source.answering(genesis_ms + 2_994_000, 1000), 1001);
+    let again = DrandSource::new("quicknet", &[], Patience::default()).unwrap().opened_up_to(1000);
+    assert_eq!((again.answering(genesis_ms, 0), again.answering(genesis_ms + 6_000_000, 0)), (1001, 2001));
 }
 
 #[test]

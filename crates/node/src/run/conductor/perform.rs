@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use protocol::{LeaseId, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
+use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
 use rounds::{Action, DropReason, Event as Rule, Notice};
 
 use super::{Conductor, gone};
@@ -18,7 +18,7 @@ impl Conductor<'_> {
     pub(super) fn perform(&mut self, action: Action) -> Result<Option<Rule>> {
         match action {
             Action::Lease(lease) => return self.lease(&lease),
-            Action::Draw { lease } => self.ask_beacon(Question::Draw(lease))?,
+            Action::Draw { lease } => self.draw(lease)?,
             Action::Check { lease, validator } => self.order_check(lease, validator)?,
             Action::Reveal { lease, validator } => self.order_reveal(lease, validator)?,
             Action::Plant { plant, validator } => self.plant(plant, validator)?,
@@ -28,7 +28,7 @@ impl Conductor<'_> {
             Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
             Action::PublishWeights { version } => {
                 self.progress.publishing = Some(Instant::now());
-                self.ask_beacon(Question::Weights(version))?;
+                self.ask_beacon(Question::Weights(version), 0)?;
             }
             Action::StartEval { eval, version, .. } => return self.start_eval(eval, version),
             Action::SaveCheckpoint { step } => self.save(step)?,
@@ -66,8 +66,15 @@ impl Conductor<'_> {
         Ok(None)
     }
 
-    fn ask_beacon(&self, question: Question) -> Result<()> {
-        self.orders.beacon.send(BeaconOrder { question, asked_ms: journal::now_ms() }).map_err(gone)
+    /// The sample is drawn by a later round than the one that the lease's seeds came from.
+    fn draw(&mut self, lease: LeaseId) -> Result<()> {
+        self.shelf.bring(lease, &mut self.desk, self.journal.log())?;
+        let after = self.desk.submitted(lease).map_or(0, |submission| submission.lease.body.beacon.round);
+        self.ask_beacon(Question::Draw(lease), after)
+    }
+
+    fn ask_beacon(&self, question: Question, after: BeaconRound) -> Result<()> {
+        self.orders.beacon.send(BeaconOrder { question, asked_ms: journal::now_ms(), after }).map_err(gone)
     }
 
     fn order_check(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
