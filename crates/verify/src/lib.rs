@@ -13,6 +13,7 @@ mod error;
 mod held;
 mod prefill;
 mod prove;
+mod sealed;
 mod update;
 mod validator;
 mod weights;

@@ -5,30 +5,30 @@
 //! seal, and is opened only when asked for.
 //! Takes: weights, orders to check, orders to reveal. Gives: seals and verdicts, signed.
 //! Never: remembers one submission while it judges another.
+//!
+//! The beacon's points are taken on the orchestrator's word, but for their order: a sample is never looked at
+//! that was drawn by a round not later than the lease's. Whether a point is the beacon's own is for whoever has
+//! the log to see, with `proof::beacon`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use model::{InferenceModel, ModelSnapshot};
 use protocol::{
-    CheckOrder, CheckedRollout, Domain, Hash, Keypair, LeaseId, Outcome, PromptLease, ProtocolError, Record,
-    RevealOrder, Rollout, RunId, RunTerms, Signed, UncheckedCause, ValidatorId, Verdict, VerdictReveal, WeightVersion,
-    record_kind,
+    CheckOrder, CheckedRollout, Domain, Hash, Keypair, Outcome, PromptLease, ProtocolError, Record, RevealOrder,
+    Rollout, RunId, RunTerms, Signed, UncheckedCause, ValidatorId, Verdict, VerdictReveal, WeightVersion, record_kind,
 };
 
 use crate::checks::activation::{self, largest};
 use crate::checks::tokens::{TokenEvidence, TokenSeen, look};
 use crate::checks::{Case, CheckSet, Finding, duplicate, fingerprint, record, rollout};
 use crate::held::HeldWeights;
+use crate::sealed::{SEALED_BYTES_MAX, Sealed};
 use crate::{Prompts, Recomputed, Row, ValidatorActor, VerifyError, hidden_bits, prefill};
 
 /// Weight versions that a validator keeps unless told otherwise: the default staleness bound of 4, the
 /// version being made, and one for messages under way.
 pub const VERSIONS_HELD: usize = 6;
-
-/// Verdicts that wait to be revealed; the oldest leases are dropped.
-const SEALED_MAX: usize = 4096;
 
 /// Completion tokens that are recomputed at once; the hidden states of these, and the cache of them and
 /// their prompt, are held together.
@@ -59,7 +59,7 @@ pub struct Validator {
     set: CheckSet,
     every_rollout: bool,
     held: HeldWeights,
-    sealed: BTreeMap<LeaseId, VerdictReveal>,
+    sealed: Sealed,
 }
 
 impl Validator {
@@ -67,7 +67,14 @@ impl Validator {
     #[must_use]
     pub fn new(setup: ValidatorSetup) -> Self {
         let held = HeldWeights::new(setup.terms.sampling.dtype, setup.device.clone(), VERSIONS_HELD);
-        Self { run: setup.terms.id(), set: CheckSet::all(), every_rollout: false, held, sealed: BTreeMap::new(), setup }
+        Self {
+            run: setup.terms.id(),
+            set: CheckSet::all(),
+            every_rollout: false,
+            held,
+            sealed: Sealed::default(),
+            setup,
+        }
     }
 
     /// The same, making only these checks: for tests that show what a check is there for.
@@ -144,11 +151,17 @@ impl Validator {
                 judge(&case, lease, rollout, &recomputed, width, checked)?;
             }
         }
-        Ok(())
+        duplicate::check_recomputed(&case, &submission.rollouts, checked)
     }
 
     fn seal(&mut self, order: &CheckOrder) -> Result<Vec<u8>, VerifyError> {
-        let reveal = match self.sealed.get(&order.submission.lease.body.lease) {
+        let lease = &order.submission.lease.body;
+        let (lease_round, draw_round) = (lease.beacon.round, order.draw.round);
+        if draw_round <= lease_round {
+            // The worker could have known what would be looked at.
+            return Err(ProtocolError::DrawTooEarly { lease_round, draw_round }.into());
+        }
+        let reveal = match self.sealed.get(lease.lease) {
             // Asked again, it says again what it has said: weights may have come since, and two verdicts
             // behind one seal are a lie.
             Some(reveal) if is_on(&reveal.verdict.body, order) => reveal.clone(),
@@ -158,10 +171,7 @@ impl Validator {
             }
         };
         let seal = reveal.seal(&self.setup.keys.public())?;
-        self.sealed.insert(seal.lease, reveal);
-        while self.sealed.len() > SEALED_MAX {
-            self.sealed.pop_first();
-        }
+        self.sealed.hold(reveal, SEALED_BYTES_MAX)?;
         Ok(Signed::new(seal, &self.run, &self.setup.keys)?.encode()?)
     }
 }
@@ -177,7 +187,7 @@ impl ValidatorActor for Validator {
             CheckOrder::KIND => Ok(vec![self.seal(&CheckOrder::decode(bytes)?)?]),
             RevealOrder::KIND => {
                 let lease = RevealOrder::decode(bytes)?.lease;
-                Ok(self.sealed.get(&lease).map(Record::encode).transpose()?.into_iter().collect())
+                Ok(self.sealed.get(lease).map(Record::encode).transpose()?.into_iter().collect())
             }
             given => Err(ProtocolError::WrongKind { expected: CheckOrder::KIND, given }.into()),
         }

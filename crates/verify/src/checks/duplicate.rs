@@ -3,6 +3,10 @@
 //! Promise: honest samples are never called copies, however predictable the model: two samples of
 //! one prompt may well be equal where the model is sure, so equality counts only where it could not
 //! have come about by chance.
+//! How likely a completion is, is the worker's claim for rollouts that were not drawn: who understates the
+//! surprise of copies goes unseen here until one of them is drawn, and then pays for the claim itself
+//! (`Logprob`) or, within its tolerance, is held to the validator's own numbers. The token rule finds a copy
+//! among the drawn in any case, since each sample has its own noise.
 //! Takes: the rollouts of one submission. Copies of other submissions are shown by the token rule,
 //! since their noise is another; a verdict that leaned on what this validator saw before would differ
 //! from that of a validator who saw other things.
@@ -10,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use proof::tolerances::DUPLICATE_SURPRISE_MAX_MICRO;
-use protocol::{Check, Rollout};
+use protocol::{Check, CheckedRollout, Rollout};
 
 use super::{Case, Finding, of_rollout};
 
@@ -30,6 +34,25 @@ pub(crate) fn check(case: &Case, rollouts: &[Rollout]) -> Result<(), Finding> {
         let chance = surprise_micro(&rollout.logprobs) <= DUPLICATE_SURPRISE_MAX_MICRO;
         let lease = i64::try_from(rollout.lease).unwrap_or(i64::MAX); // it is only shown
         case.require(chance, of_rollout(Check::Duplicate, rollout.sample_index, 0, lease))?;
+    }
+    Ok(())
+}
+
+/// The same for rollouts that were recomputed, by the validator's own log-probabilities.
+///
+/// Errors: `Duplicate`.
+pub(crate) fn check_recomputed(case: &Case, rollouts: &[Rollout], checked: &[CheckedRollout]) -> Result<(), Finding> {
+    if case.terms.sampling.temperature == 0.0 {
+        return Ok(());
+    }
+    for own in checked.iter().filter(|own| surprise_micro(&own.logprobs) > DUPLICATE_SURPRISE_MAX_MICRO) {
+        let Some(this) = rollouts.iter().find(|rollout| rollout.sample_index == own.sample_index) else { continue };
+        let is_copy = |other: &&Rollout| {
+            other.sample_index != this.sample_index && other.completion_tokens == this.completion_tokens
+        };
+        let lease = i64::try_from(this.lease).unwrap_or(i64::MAX); // it is only shown
+        let alone = !rollouts.iter().any(|other| is_copy(&other));
+        case.require(alone, of_rollout(Check::Duplicate, own.sample_index, 0, lease))?;
     }
     Ok(())
 }

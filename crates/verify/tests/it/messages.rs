@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    Check, Outcome, PromptLease, Record, RejectReason, RevealOrder, RunTerms, Signed, TaskIndex, UncheckedCause, VerdictReveal, VerdictSeal,
-    VerifiedGroup,
+    Check, Outcome, PromptLease, Record, RejectReason, RevealOrder, RunTerms, Signed, TaskIndex, UncheckedCause,
+    VerdictReveal, VerdictSeal, VerifiedGroup,
 };
 use tasks::Grade;
 use verify::{CheckSet, Prompts, Validator, ValidatorActor, ValidatorSetup, VerifyError, WorkerActor};
@@ -171,4 +171,15 @@ fn weights_that_compute_no_numbers_leave_the_submission_unchecked() {
     let lease = world.lease(0);
     let outcome = world.validator().check(&order(&world.sign(&lease, rollouts))).outcome;
     assert_eq!(outcome, Outcome::Unchecked(UncheckedCause::ModelFailed));
+}
+
+#[test]
+fn a_sample_drawn_no_later_than_the_lease_is_not_looked_at() {
+    let world = World::new(ALL);
+    let lease = world.lease(0);
+    let mut early = order(&world.sign(&lease, world.honest(&lease)));
+    early.draw.round = lease.body.beacon.round;
+    let refused = world.validator().message(&early.encode().unwrap());
+    let expected = protocol::ProtocolError::DrawTooEarly { lease_round: early.draw.round, draw_round: early.draw.round };
+    assert!(matches!(refused, Err(VerifyError::Protocol(error)) if error == expected));
 }

@@ -329,3 +329,33 @@ fn log_probabilities_that_would_move_the_trainer_are_noticed() {
     });
     assert_eq!(reason.position, None);
 }
+
+#[test]
+fn a_copy_that_claims_to_be_likely_is_held_to_the_validators_own_numbers_if_it_is_drawn() {
+    let forged = |world: &World| {
+        let lease = world.lease(0);
+        let mut rollouts = world.honest(&lease);
+        let original = longest(&mut rollouts);
+        original.logprobs.iter_mut().for_each(|logprob| *logprob = -1e-6);
+        let original = original.clone();
+        let place = (original.sample_index + 1) % GROUP_SIZE;
+        rollouts[place as usize] = Rollout { sample_index: place, ..original };
+        world.sign(&lease, rollouts)
+    };
+    let others = [
+        Check::Logprob,
+        Check::TokenMargin,
+        Check::Fingerprint,
+        Check::ActivationExponent,
+        Check::ActivationMantissa,
+        Check::ActivationSign,
+        Check::ActivationSpread,
+    ];
+    let outcome = |world: &World| {
+        let set = others.into_iter().fold(CheckSet::all(), CheckSet::without);
+        world.judge(set, &forged(world))
+    };
+    let Outcome::Invalid(reason) = outcome(&World::new(ALL)) else { panic!("{:?}", outcome(&World::new(ALL))) };
+    assert_eq!(reason.check, Check::Duplicate);
+    assert_eq!(outcome(&World::new(0)), Outcome::Valid, "what nobody recomputed has only its claim");
+}
