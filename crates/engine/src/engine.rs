@@ -300,12 +300,7 @@ impl Engine {
     }
 
     /// One list of draws per row: the sequence's own, then those of its forks.
-    fn draw_rows(
-        &self,
-        version: u64,
-        hidden: &Tensor<2>,
-        rows: &[SampledRow],
-    ) -> Result<Vec<Vec<Draw>>, EngineError> {
+    fn draw_rows(&self, version: u64, hidden: &Tensor<2>, rows: &[SampledRow]) -> Result<Vec<Vec<Draw>>, EngineError> {
         let model = self.models.get(version);
         let vocabulary = model.config().vocab_size;
         let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * vocabulary)).max(1);

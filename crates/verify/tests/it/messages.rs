@@ -180,6 +180,7 @@ fn a_sample_drawn_no_later_than_the_lease_is_not_looked_at() {
     let mut early = order(&world.sign(&lease, world.honest(&lease)));
     early.draw.round = lease.body.beacon.round;
     let refused = world.validator().message(&early.encode().unwrap());
-    let expected = protocol::ProtocolError::DrawTooEarly { lease_round: early.draw.round, draw_round: early.draw.round };
+    let expected =
+        protocol::ProtocolError::DrawTooEarly { lease_round: early.draw.round, draw_round: early.draw.round };
     assert!(matches!(refused, Err(VerifyError::Protocol(error)) if error == expected));
 }
