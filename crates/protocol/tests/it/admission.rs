@@ -45,7 +45,7 @@ fn logprobs_of_a_verdict_that_lost_are_not_used() {
     let mut terms = terms();
     terms.validators.push(keys("validator", 2).public());
     let run = terms.id();
-    let lease = Signed::new(super::lease(), &run, &keys("orchestrator", 0)).unwrap();
+    let lease = Signed::new(lease(), &run, &keys("orchestrator", 0)).unwrap();
     let sent = protocol::Submission::new(&run, lease, group().rollouts, &keys("worker", 0)).unwrap();
     let outcomes = [invalid(), Outcome::Valid, Outcome::Valid];
     let verdicts = (0..).zip(outcomes).map(|(validator, outcome)| {
