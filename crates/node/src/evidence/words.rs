@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use proof::beacon::verify_chain;
 use proof::tolerances::{
     EXPONENT_MISMATCHES_MAX, FINGERPRINT_ERROR_MAX_PPM, LOGPROB_ERROR_MAX_MICRO, LOGPROB_ERROR_MEAN_MAX_MICRO,
     MANTISSA_MEAN_MILLI_MAX, MANTISSA_MEDIAN_MILLI_MAX, SIGN_MISMATCHES_MAX, TOKEN_MARGIN_MAX_MICRO, scaled_limit,
 };
 use proof::toploc::{CHUNK_TOKENS, TOP_K};
-use protocol::{Check, CheckedRollout, Outcome, Signed, UncheckedCause, Verdict};
+use protocol::{BeaconPoint, BeaconTerms, Check, CheckedRollout, Outcome, Signed, UncheckedCause, Verdict};
 use serde::Serialize;
 use verify::tempered_limit;
 
@@ -44,6 +45,10 @@ pub struct Explained {
     /// Round of the beacon that drew the sample; absent if no lot was drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beacon_round: Option<u64>,
+    /// Whether the randomness of the lease and of the lot leads back to the anchor in the run's terms; absent for drand,
+    /// whose signatures are not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beacon_on_chain: Option<bool>,
     /// Whether every rollout was recomputed.
     pub every_rollout: bool,
     /// What was found.
@@ -120,6 +125,7 @@ pub fn explain(group: &StoredGroup, recheck: &Recheck) -> Result<Explained> {
         weights_found: recheck.weights.as_ref().map(|path| path.display().to_string()),
         weights_seen: recheck.seen.clone(),
         beacon_round: group.draw.map(|draw| draw.round),
+        beacon_on_chain: beacon_on_chain(group),
         every_rollout: recheck.is_whole,
         outcome,
         words: in_words(&outcome),
@@ -127,6 +133,14 @@ pub fn explain(group: &StoredGroup, recheck: &Recheck) -> Result<Explained> {
         recorded: group.verdicts.iter().map(|verdict| recorded(group, verdict, &outcome)).collect(),
         fined: group.fined.clone(),
     })
+}
+
+/// Follows the links from the lease's point, and from the lot's, down to the anchor.
+fn beacon_on_chain(group: &StoredGroup) -> Option<bool> {
+    let BeaconTerms::HashChain { anchor, .. } = &group.terms.beacon else { return None };
+    let points = [Some(group.submission.lease.body.beacon), group.draw];
+    let leads_back = |point: &BeaconPoint| verify_chain(anchor, point, &BeaconPoint::NONE).is_ok();
+    Some(points.iter().flatten().all(leads_back))
 }
 
 /// An outcome as a sentence.
@@ -257,6 +271,7 @@ impl Explained {
         );
         text +=
             &format!("orchestrator     {} (claimed; compare it with the key you know)\n", self.orchestrator_claimed);
+        text += &self.beacon_text();
         text += &self.weights_text();
         text += &self.scope_text();
         self.samples.iter().for_each(|sample| text += &sample.to_text());
@@ -285,6 +300,16 @@ impl Explained {
             _ => "",
         };
         format!("recomputed       {scope}{why}\n")
+    }
+
+    /// Whether the randomness is the run's.
+    fn beacon_text(&self) -> String {
+        let words = match self.beacon_on_chain {
+            Some(true) => "leads back to the anchor in the run's terms",
+            Some(false) => "DOES NOT lead back to the anchor in the run's terms: its randomness was chosen",
+            None => "drand, whose signature is not stored: compare the round with the public one",
+        };
+        format!("randomness       {words}\n")
     }
 
     fn weights_text(&self) -> String {

@@ -77,6 +77,7 @@ fn json(output: (i32, String, String)) -> (i32, Value) {
 fn an_honest_group_is_found_valid_again_with_every_number_beside_its_limit() {
     let (code, found) = json(verify_lease(lied().accepted(), &["--json"]));
     assert_eq!((code, found["outcome"].as_str()), (0, Some("valid")), "{found}");
+    assert_eq!(found["beacon_on_chain"], true);
     assert_eq!(found["samples"].as_array().unwrap().len(), 4);
     for sample in found["samples"].as_array().unwrap() {
         assert_eq!(sample["measures"].as_array().unwrap().len(), 8);
@@ -131,6 +132,11 @@ fn an_altered_file_is_refused_and_a_lease_that_is_not_there_is_named() {
     assert_eq!(verify_lease(lied().accepted(), &["--export", file.to_str().unwrap()]).0, 0);
     let text = std::fs::read_to_string(&file).unwrap();
     let mut document: Value = serde_json::from_str(&text).unwrap();
+    document["draw"]["randomness"][0] = 0.into();
+    document["draw"]["randomness"][1] = 0.into();
+    std::fs::write(&file, document.to_string()).unwrap();
+    let (_, text, _) = verify(&[file.to_str().unwrap()]);
+    assert!(text.contains("DOES NOT lead back to the anchor"), "{text}");
     document["terms"]["group_size"] = 5.into();
     std::fs::write(&file, document.to_string()).unwrap();
     // Other terms have another name, which every signature holds.
