@@ -146,5 +146,6 @@ pub use event::{
     RolloutSummary,
 };
 pub use machine::Rounds;
+pub use panel::{Ruling, Votes};
 pub use score::{Ratio, avg_at_k, pass_at_k};
 pub use waiting::{Party, Wait, Waiting};

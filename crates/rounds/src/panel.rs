@@ -66,19 +66,20 @@ impl SeatState {
 
 /// Votes of a panel whose seats are all settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Votes {
-    pub(crate) valid: usize,
+pub struct Votes {
+    /// Verdicts that call the group valid.
+    pub valid: usize,
     /// Clear accusations.
-    pub(crate) invalid: usize,
+    pub invalid: usize,
     /// Narrow ones. They count against the group, and make nobody pay.
-    pub(crate) narrow: usize,
+    pub narrow: usize,
     /// Verdicts of fined validators that call the group invalid.
-    pub(crate) struck: usize,
+    pub struck: usize,
 }
 
 /// What follows from the votes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ruling {
+pub enum Ruling {
     /// The group goes on.
     Accept,
     /// The group goes on, and whoever called it invalid lied.
@@ -107,7 +108,7 @@ impl Votes {
     /// - else so many more are asked as the stronger side lacks to a quorum
     /// - with nobody left to ask the majority decides on the group alone, and a tie drops it
     /// - whatever is accepted has more verdicts for it than against it, struck ones included
-    pub(crate) fn ruling(self, unfined: usize, nobody_left: bool) -> Ruling {
+    pub fn ruling(self, unfined: usize, nobody_left: bool) -> Ruling {
         let Self { valid, invalid, narrow, struck } = self;
         let jury = unfined.min(JURY_MAX);
         let quorum = jury / 2 + 1;
