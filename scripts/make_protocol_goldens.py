@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 
+FORMAT = 3
+
+
 def derive(context: str, data: bytes) -> bytes:
     return blake3(data, derive_key_context=context).digest()
 
@@ -28,7 +31,7 @@ def public(key: Ed25519PrivateKey) -> bytes:
 
 def signed(kind: int, context: str, body: bytes, run: bytes, key: Ed25519PrivateKey) -> bytes:
     """Body, signer and signature, without format and kind."""
-    digest = derive(context, run + bytes([2, kind]) + body)
+    digest = derive(context, run + bytes([FORMAT, kind]) + body)
     return body + public(key) + key.sign(digest)
 
 
@@ -62,12 +65,12 @@ terms = b"".join(
 run = derive("essaim 2026 run id v1", terms)
 lease_body = bytes.fromhex("29 01 ac02 03") + bytes([9] * 32) + b"\2" + bytes([7] * 32) + b"\0\6\5" + bytes([8] * 32)
 lease = signed(1, "essaim 2026 prompt lease v1", lease_body, run, orchestrator)
-root = node(*(leaf(b"\2\2" + rollout(sample)) for sample in range(2)))
+root = node(*(leaf(bytes([FORMAT, 2]) + rollout(sample)) for sample in range(2)))
 commitment = signed(4, "essaim 2026 commitment v1", b"\x29\0\2" + root, run, workers[0])
 numbers = bytes.fromhex("01 01 02 dc0b e807 00 ac02 09 01 8001 02 02000000bf000080bf")
-verdict_body = b"\x29" + root + b"\1\6" + bytes([6] * 32) + numbers + b"\0"
+verdict_body = b"\x29" + root + b"\1\6" + bytes([6] * 32) + bytes.fromhex("ac02") + numbers + b"\0"
 verdict = signed(5, "essaim 2026 verdict v1", verdict_body, run, validators[1])
-seal = derive("essaim 2026 verdict seal v1", public(validators[1]) + bytes([3] * 32) + b"\2\x85" + verdict)
+seal = derive("essaim 2026 verdict seal v1", public(validators[1]) + bytes([3] * 32) + bytes([FORMAT, 0x85]) + verdict)
 
 for name, value in [
     ("rollout seed", seed(derive("essaim 2025 run seed v1", (42).to_bytes(8, "little")))),

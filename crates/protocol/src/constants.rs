@@ -4,7 +4,7 @@
 
 /// First byte of every record. Bump it when the meaning or the layout of any record changes;
 /// logs and checkpoints of the older format are then refused by name.
-pub const RECORD_FORMAT: u8 = 2;
+pub const RECORD_FORMAT: u8 = 3;
 
 /// One whole reward in the integer unit of rewards: `1_000_000` micro = 1.0.
 pub const REWARD_ONE_MICRO: i64 = 1_000_000;

@@ -94,6 +94,7 @@ impl Layout for Verdict {
             root: reader.take("root")?,
             validator: reader.take("validator")?,
             draw: reader.take("draw")?,
+            tokens: reader.take("tokens")?,
             checked: {
                 let count = reader.take_count("checked", samples)?;
                 (0..count).map(|_| read_checked(reader)).collect::<Read<_>>()?

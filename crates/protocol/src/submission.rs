@@ -96,6 +96,11 @@ impl Submission {
         &self.commitment.body.root
     }
 
+    /// Completion tokens of all rollouts: what a worker is paid for, if the group is accepted.
+    pub fn completion_tokens(&self) -> u64 {
+        self.rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum()
+    }
+
     /// The answer without its signatures.
     pub fn group(&self) -> Group {
         self.clone().into_group()

@@ -90,6 +90,9 @@ pub struct Verdict {
     pub validator: ValidatorId,
     /// Randomness, later than the commitment, that chose the sample.
     pub draw: BeaconPoint,
+    /// Completion tokens of all rollouts of the group, as the validator counted them; the worker is paid by
+    /// them. See [`crate::Submission::completion_tokens`].
+    pub tokens: u64,
     /// Numbers of the rollouts that were drawn, by rising sample index.
     pub checked: Vec<CheckedRollout>,
     /// The judgement.

@@ -61,7 +61,7 @@ mod tests {
 
     fn reveal(lease: LeaseId) -> VerdictReveal {
         let (checked, draw) = (Vec::new(), BeaconPoint::NONE);
-        let verdict = Verdict { lease, root: [1; 32], validator: 0, draw, checked, outcome: Outcome::Valid };
+        let verdict = Verdict { lease, root: [1; 32], validator: 0, draw, tokens: 0, checked, outcome: Outcome::Valid };
         VerdictReveal { verdict: Signed::new(verdict, &[2; 32], &Keypair::from_seed(&[3; 32])).unwrap(), salt: [4; 32] }
     }
 

@@ -117,6 +117,7 @@ impl Validator {
             root: *order.submission.root(),
             validator: self.setup.id,
             draw: order.draw,
+            tokens: order.submission.completion_tokens(),
             checked,
             outcome,
         }

@@ -7,7 +7,7 @@ use protocol::{
 
 use super::{keys, lease, reveal, rollout, sign_verdict, signed_lease, submission, terms, verdict};
 
-const ROOT: &str = "bb79d9aad5414fabdd061778fa0f5c62e876f09c6013d1c45879ca9862fbe313";
+const ROOT: &str = "d7e47f6fbf13c7a16124b182185f59cac1744b5d4fa1197f37652bd3920d1cd2";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -17,7 +17,7 @@ fn hex(bytes: &[u8]) -> String {
 fn fields<T: Record>(record: &T, kind: u8) -> String {
     let bytes = record.encode().unwrap();
     assert_eq!(record_kind(&bytes), Ok(kind));
-    assert_eq!((bytes[0], T::KIND), (2, kind));
+    assert_eq!((bytes[0], T::KIND), (3, kind));
     hex(&bytes[2..])
 }
 
@@ -26,18 +26,18 @@ fn assert_signed<T: Record>(record: &T, kind: u8, body: &str, signer: &Keypair, 
     assert_eq!(fields(record, kind), format!("{body}{}{signature}", signer.public()));
 }
 
-/// By hand: format 02, kind 01, lease 41 = 29, task 01, item 300 = varint ac02, version 03, 32 bytes of
+/// By hand: format 03, kind 01, lease 41 = 29, task 01, item 300 = varint ac02, version 03, 32 bytes of
 /// weights, group size 02, 32 bytes of seed, worker 00, its lease 06, beacon round 05, 32 bytes of randomness.
 #[test]
 fn lease_has_its_golden_bytes() {
     let expected = format!("2901ac0203{}02{}000605{}", "09".repeat(32), "07".repeat(32), "08".repeat(32));
-    assert_eq!(hex(&lease().encode().unwrap()), format!("0201{expected}"));
+    assert_eq!(hex(&lease().encode().unwrap()), format!("0301{expected}"));
     assert_signed(
         &signed_lease(),
         0x81,
         &expected,
         &keys("orchestrator", 0),
-        "33160c49f59e120f3a8548b7ccffb4e6d793ed10260d9f7eb8cf1b4a082d5400ae3d2974c5ed54554d18f824bfe3620ae2f218cdc13d11a6aeb2a1d7a917fc0c",
+        "0a6cffdab739d3451b2f740926156f16406c15dddcbfc468efc158bd8c11c330b70a1e54ff2affa288e0666fe223e0f79c54276c4811bc9b3baf55efb9ca7207",
     );
 }
 
@@ -68,7 +68,7 @@ fn submission_is_signed_lease_signed_commitment_rollouts() {
         0x84,
         &commitment,
         &keys("worker", 0),
-        "58da56e2d602bc130a7e2ffab59cc021ccd9e24394efff552a88df5dd41256e4fb8091855bad43b11ae5626ca3400dd5b6c2e3ad327ca9c6b0b2212b43300c0f",
+        "8cbdf412119caf7fc383b6a83b7e6b021c98df082cc222856668573b7aad5a944ddb4ef9948dcfa61894672348fb4a6dceb7cf776ed90c417e8072b01863f90c",
     );
     let (lease, commitment) = (fields(&submission.lease, 0x81), fields(&submission.commitment, 0x84));
     let rollouts = format!("02{}{}", fields(&rollout(0), 2), fields(&rollout(1), 2));
@@ -78,13 +78,13 @@ fn submission_is_signed_lease_signed_commitment_rollouts() {
     assert_eq!(fields(&RevealOrder { lease: 41 }, 9), "29");
 }
 
-/// By hand: lease 29, root, validator 01, draw 06 with its randomness, one rollout 01: sample 01, exponents 02,
+/// By hand: lease 29, root, validator 01, draw 06 with its randomness, 300 tokens = ac02, one rollout 01: sample 01, exponents 02,
 /// mean 1500 = dc0b, median 1000 = e807, signs 00, fingerprint 300 = ac02, margin zigzag(-5) = 09, lost 01,
 /// logprob error zigzag(64) = 8001 and zigzag(1) = 02, two logprobs; outcome.
 #[test]
 fn verdict_has_its_golden_bytes() {
     let numbers = "0102dc0be80700ac0209018001 02 02000000bf000080bf".replace(' ', "");
-    let body = format!("29{ROOT}0106{}01{numbers}", "06".repeat(32));
+    let body = format!("29{ROOT}0106{}ac0201{numbers}", "06".repeat(32));
     let signed = sign_verdict(verdict(1, Outcome::Valid));
     let valid = format!("{body}00");
     assert_eq!(fields(&signed.body, 5), valid);
@@ -93,7 +93,7 @@ fn verdict_has_its_golden_bytes() {
         0x85,
         &valid,
         &keys("validator", 1),
-        "36383feb700e01fbc78c7c6c78b18d8b546c2fac1d22ff04a90260bd8946a80e7f66c390c67e8986e8e30812b13c057c64532f5733c04dd03697d0b4cd805203",
+        "5d8934c8862869fc10ce9cc418154d088f5cc6f89b9611cac7b1d0702930c293b1fbf0c7f7ccd23e8864315dfbb92753eeec9a781111618b2f9b841c870c7402",
     );
     // Check 17, sample Some 1, token Some 7, limit zigzag 100_000 = a08d06, given zigzag 9_024_000 = 80e4a604.
     let reason = RejectReason {
@@ -117,7 +117,7 @@ fn seal_and_reveal_have_their_golden_bytes() {
     let seal = reveal.seal(&validator.public()).unwrap();
     assert_eq!(
         fields(&seal, 6),
-        format!("29{ROOT}01{}", "c4d3c465434a65963581ddc70440056cd377c6ecf46342df6bab077927e14526")
+        format!("29{ROOT}01{}", "3f1cea26bd07d71a0db971dd71cffcd133f1fe93b68739581508f2fe84ed9f95")
     );
     assert_eq!(fields(&reveal, 7), format!("{}{}", fields(&reveal.verdict, 0x85), "03".repeat(32)));
     let signed = Signed::new(seal, &terms().id(), &validator).unwrap();

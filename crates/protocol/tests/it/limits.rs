@@ -1,7 +1,8 @@
 //! Bad records are refused by name, before memory is taken for them.
 use protocol::constants::{
     ACTIVATION_PROOF_BYTES_MAX, BYTES_PER_NOTE_MAX, BYTES_PER_RECORD_MAX, FINGERPRINT_ENTRIES_MAX,
-    LEASES_PER_UPDATE_MAX, PARTIES_PER_ROLE_MAX, SAMPLES_PER_GROUP_MAX, STOP_TOKENS_MAX, TOKENS_PER_ROLLOUT_MAX,
+    LEASES_PER_UPDATE_MAX, PARTIES_PER_ROLE_MAX, RECORD_FORMAT, SAMPLES_PER_GROUP_MAX, STOP_TOKENS_MAX,
+    TOKENS_PER_ROLLOUT_MAX,
 };
 use protocol::{
     Group, Outcome, PromptLease, ProtocolError, Record, Rollout, RunTerms, Signed, Submission, Update, Verdict,
@@ -24,7 +25,7 @@ fn varint(mut value: u64) -> Vec<u8> {
 #[test]
 fn announced_length_is_refused_before_any_allocation() {
     // lease 0, sample 0, then a prompt that claims 2^60 tokens in a record of 14 bytes.
-    let bytes = [vec![2, 2, 0, 0], varint(1 << 60)].concat();
+    let bytes = [vec![RECORD_FORMAT, 2, 0, 0], varint(1 << 60)].concat();
     let refused = Rollout::decode(&bytes).unwrap_err();
     let expected = ProtocolError::TooManyTokens { limit: TOKENS_PER_ROLLOUT_MAX, given: 1 << 60 };
     assert_eq!(refused, expected);
@@ -32,7 +33,7 @@ fn announced_length_is_refused_before_any_allocation() {
 
 #[test]
 fn announced_length_beyond_the_bytes_at_hand_is_malformed() {
-    let bytes = [vec![2, 2, 0, 0], varint(1000), vec![1; 999]].concat();
+    let bytes = [vec![RECORD_FORMAT, 2, 0, 0], varint(1000), vec![1; 999]].concat();
     let refused = Rollout::decode(&bytes).unwrap_err();
     assert!(matches!(refused, ProtocolError::Malformed { field: "prompt_tokens", .. }));
 }
@@ -40,7 +41,7 @@ fn announced_length_beyond_the_bytes_at_hand_is_malformed() {
 #[test]
 fn too_many_samples_are_refused_with_limit_and_count() {
     let head = lease().encode().unwrap();
-    let bytes = [vec![2, 3], head[2..].to_vec(), varint(5000)].concat();
+    let bytes = [vec![RECORD_FORMAT, 3], head[2..].to_vec(), varint(5000)].concat();
     let expected = ProtocolError::TooManySamples { limit: SAMPLES_PER_GROUP_MAX, given: 5000 };
     assert_eq!(Group::decode(&bytes).unwrap_err(), expected);
     let asked = PromptLease { group_size: 1025, ..lease() };
@@ -70,7 +71,7 @@ fn other_format_and_other_kind_are_named() {
     let expected = ProtocolError::WrongKind { expected: 3, given: 2 };
     assert_eq!(Group::decode(&bytes).unwrap_err(), expected);
     bytes[0] = 9;
-    let expected = ProtocolError::UnknownFormat { expected: 2, given: 9 };
+    let expected = ProtocolError::UnknownFormat { expected: RECORD_FORMAT, given: 9 };
     assert_eq!(Rollout::decode(&bytes).unwrap_err(), expected);
 }
 
@@ -153,7 +154,7 @@ fn update_with_too_many_leases_is_refused() {
     let update = Update { step: 1, leases: vec![0; given], batch, state_before, state_after, weights };
     let expected = ProtocolError::TooManyLeases { limit: LEASES_PER_UPDATE_MAX, given };
     assert_eq!(update.encode().unwrap_err(), expected);
-    let bytes = [vec![2, 11, 1], varint(given as u64)].concat();
+    let bytes = [vec![RECORD_FORMAT, 11, 1], varint(given as u64)].concat();
     assert_eq!(Update::decode(&bytes).unwrap_err(), expected);
 }
 
@@ -229,8 +230,8 @@ fn whatever_is_sealed_or_submitted_fits_into_what_carries_it() {
 #[test]
 fn kind_of_bytes_that_are_too_short_or_of_another_format_is_unknown() {
     assert!(matches!(record_kind(&[]), Err(ProtocolError::Malformed { field: "format", .. })));
-    assert!(matches!(record_kind(&[2]), Err(ProtocolError::Malformed { field: "kind", .. })));
-    assert_eq!(record_kind(&[1, 1]), Err(ProtocolError::UnknownFormat { expected: 2, given: 1 }));
+    assert!(matches!(record_kind(&[RECORD_FORMAT]), Err(ProtocolError::Malformed { field: "kind", .. })));
+    assert_eq!(record_kind(&[1, 1]), Err(ProtocolError::UnknownFormat { expected: RECORD_FORMAT, given: 1 }));
 }
 
 #[test]

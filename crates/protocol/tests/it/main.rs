@@ -105,6 +105,7 @@ fn verdict(validator: u32, outcome: Outcome) -> Verdict {
         root: *submission().root(),
         validator,
         draw: BeaconPoint { round: 6, randomness: [6; 32] },
+        tokens: 300,
         checked: vec![checked(1)],
         outcome,
     }

@@ -140,11 +140,12 @@ pub(crate) fn any_outcome() -> impl Strategy<Value = Outcome> {
 prop_compose! {
     fn any_verdict()(
         (lease, root, validator, draw) in (any::<u64>(), hash(), any::<u32>(), beacon()),
+        tokens in any::<u64>(),
         mut checked in vec(any_checked(), 0..5),
         outcome in any_outcome(),
     ) -> Verdict {
         (0..).zip(&mut checked).for_each(|(index, checked)| checked.sample_index = 3 * index);
-        Verdict { lease, root, validator, draw, checked, outcome }
+        Verdict { lease, root, validator, draw, tokens, checked, outcome }
     }
 }
 

@@ -59,6 +59,11 @@ pub enum DeskError {
     /// The verdict's numbers are not those of the drawn rollouts.
     #[error("the verdict of validator {validator} on lease {lease} lists other rollouts than were drawn")]
     OtherSample { lease: LeaseId, validator: ValidatorId },
+    /// The verdict says valid, and counts other completion tokens than there are; the worker is paid by them.
+    #[error(
+        "the verdict of validator {validator} on lease {lease} counts {given} completion tokens, there are {expected}"
+    )]
+    TokensMiscounted { lease: LeaseId, validator: ValidatorId, expected: u64, given: u64 },
     /// The verdict says valid, and its numbers say otherwise.
     #[error("validator {validator} calls lease {lease} valid, but by its own numbers: {reason}")]
     NumbersDisagree { lease: LeaseId, validator: ValidatorId, reason: RejectReason },
@@ -74,7 +79,9 @@ impl DeskError {
             Self::OtherWeights { .. } => Some(Check::WeightVersion),
             Self::OtherValidator { .. } => Some(Check::Signature),
             Self::SealBroken { .. } | Self::OtherDraw { .. } => Some(Check::SealMismatch),
-            Self::OtherSample { .. } | Self::NumbersDisagree { .. } => Some(Check::Malformed),
+            Self::OtherSample { .. } | Self::TokensMiscounted { .. } | Self::NumbersDisagree { .. } => {
+                Some(Check::Malformed)
+            }
             Self::LeaseEnded { .. }
             | Self::AnsweredBefore { .. }
             | Self::Banned { .. }

@@ -183,6 +183,10 @@ impl Desk {
         if !lists_the_sample(verdict, submission, self.terms.check_ppm_of(&submission.lease.body)) {
             return Err(DeskError::OtherSample { lease, validator });
         }
+        let (expected, given) = (submission.completion_tokens(), verdict.tokens);
+        if verdict.outcome == Outcome::Valid && given != expected {
+            return Err(DeskError::TokensMiscounted { lease, validator, expected, given });
+        }
         match numbers::contradiction(verdict, submission, self.terms.sampling.temperature) {
             Some(reason) => Err(DeskError::NumbersDisagree { lease, validator, reason }),
             None => Ok(()),

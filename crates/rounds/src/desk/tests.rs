@@ -113,7 +113,7 @@ fn checked(submission: &Submission, draw: &BeaconPoint) -> Vec<CheckedRollout> {
 
 fn verdict(submission: &Submission, validator: ValidatorId, outcome: Outcome) -> Verdict {
     let (lease, root) = (submission.lease.body.lease, *submission.root());
-    Verdict { lease, root, validator, draw: DRAW, checked: checked(submission, &DRAW), outcome }
+    Verdict { lease, root, validator, draw: DRAW, tokens: 8, checked: checked(submission, &DRAW), outcome }
 }
 
 /// A signed seal and the reveal that opens it, both encoded.
@@ -211,6 +211,12 @@ fn a_valid_verdict_must_list_exactly_the_drawn_rollouts() {
     assert_eq!(lazy(&|verdict| verdict.checked[0].logprobs.clear(), Outcome::Valid), Err(Some(Check::Malformed)));
     let other = BeaconPoint { round: 10, ..DRAW };
     assert_eq!(lazy(&|verdict| verdict.draw = other, Outcome::Valid), Err(Some(Check::SealMismatch)));
+    // One token fewer and the worker is paid less; one more and its friend is paid more.
+    for tokens in [0, 7, 9, u64::MAX] {
+        assert_eq!(lazy(&|verdict| verdict.tokens = tokens, Outcome::Valid), Err(Some(Check::Malformed)), "{tokens}");
+    }
+    // Nobody is paid by the count of a verdict that does not say valid.
+    assert_eq!(lazy(&|verdict| verdict.tokens = 0, invalid()), Ok(()));
     // A check that failed early has fewer numbers.
     assert_eq!(lazy(&|verdict| verdict.checked[0].logprobs.clear(), invalid()), Ok(()));
     assert_eq!(lazy(&|verdict| verdict.checked.clear(), Outcome::Unchecked(UncheckedCause::ModelFailed)), Ok(()));

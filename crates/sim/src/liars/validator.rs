@@ -32,6 +32,7 @@ impl Forger {
             root,
             validator: self.setup.id,
             draw: order.draw,
+            tokens: submission.completion_tokens(),
             checked: checked.collect(),
             outcome: Outcome::Valid,
         }

@@ -119,6 +119,7 @@ pub(crate) fn verified(
         root: *submission.root(),
         validator: 0,
         draw: BeaconPoint { round: 1, randomness: [0; 32] },
+        tokens: submission.completion_tokens(),
         checked: own.map(checked).into_iter().collect(),
         outcome: Outcome::Valid,
     };
