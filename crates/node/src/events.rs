@@ -7,10 +7,14 @@
 //! Adding a field: give it `#[serde(default)]`, so that old logs still read. Renaming or removing
 //! one: raise [`crate::store::SCHEMA_VERSION`].
 
+mod money;
+#[cfg(test)]
+mod tests;
 mod trust;
 
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
+pub use money::{EpochClosed, EpochPosted, PaidOut, Payee, PayoutRow, StakeSlashed};
 pub use trust::{Fined, GroupReceived, Party, TermsSet, VerdictGiven};
 
 /// One thing that happened.
@@ -106,6 +110,14 @@ pub enum Event {
         /// In plain words, with limit and value where there are any.
         message: String,
     },
+    /// An epoch of the ledger is closed.
+    EpochClosed(EpochClosed),
+    /// An epoch's root is on the chain.
+    EpochPosted(EpochPosted),
+    /// Stake was taken from a party that was fined.
+    StakeSlashed(StakeSlashed),
+    /// What everybody has earned and lost, at the end.
+    PaidOut(Box<PaidOut>),
     /// What the rules of the run heard, in order; a resumed run feeds them again.
     Rules {
         /// The event of the state machine.
@@ -465,44 +477,4 @@ pub struct Recorded {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_reads_back_from_its_json() {
-        let recorded = Recorded {
-            seq: 3,
-            at_ms: 5,
-            event: Event::StepTrained(Box::new(StepTrained {
-                step: 1,
-                version: 1,
-                metrics: StepMetrics { loss: -0.25, ..StepMetrics::default() },
-                leases: vec![1, 2],
-            })),
-        };
-        let json = serde_json::to_string(&recorded).unwrap();
-        assert!(json.starts_with(r#"{"seq":3,"at_ms":5,"event":"step_trained","step":1"#), "{json}");
-        assert_eq!(serde_json::from_str::<Recorded>(&json).unwrap(), recorded);
-    }
-
-    #[test]
-    fn metrics_from_an_older_log_miss_no_field() {
-        let json = r#"{"seq":1,"at_ms":2,"event":"step_trained","step":4,"version":4,"metrics":{"loss":1.5}}"#;
-        let recorded: Recorded = serde_json::from_str(json).unwrap();
-        let Event::StepTrained(step) = recorded.event else {
-            panic!("wrong event");
-        };
-        assert_eq!((step.metrics.loss, step.metrics.entropy), (1.5, 0.0));
-    }
-
-    #[test]
-    fn spread_is_worked_by_hand() {
-        // 1, 3: mean 2, squared distances 1 and 1, so the standard deviation is 1.
-        let spread = Spread::of([1.0, 3.0]);
-        assert_eq!((spread.mean, spread.std, spread.min, spread.max), (2.0, 1.0, 1.0, 3.0));
-        assert_eq!(Spread::of([]), Spread::default());
-    }
 }

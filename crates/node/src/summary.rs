@@ -3,6 +3,7 @@
 //! Promise: made from the view alone; every number says its unit in its name or its doc, and a
 //! number that was not measured is absent rather than zero.
 
+mod payout;
 mod verification;
 
 use crate::events::{EvalFinished, EvalStage, Outcome, PhaseSeconds};
@@ -10,8 +11,10 @@ use crate::machine::Machine;
 use crate::view::RunView;
 use serde::Serialize;
 use std::collections::BTreeMap;
+pub use payout::Payout;
+pub(crate) use payout::{esm, some_esm};
 pub(crate) use verification::percent;
-pub use verification::{CaughtLiar, Groups, Liar, Seconds, Verification};
+pub use verification::{CaughtLiar, Groups, Liar, Rested, Seconds, Verification};
 
 /// `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +39,9 @@ pub struct Summary {
     pub groups_dropped: BTreeMap<&'static str, u64>,
     /// What was checked, and who was caught.
     pub verification: Verification,
+    /// Who was paid, and who lost stake; absent for a run without a ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payout: Option<Payout>,
     /// Seconds by phase, summed over the steps; in `async` mode `generate` overlaps the others.
     pub phase_seconds: PhaseSeconds,
     /// Seconds of the supervised warm-up's steps.
@@ -153,6 +159,7 @@ impl Summary {
             tokens_trained_per_second: crate::metrics::per_second(trained, phase_seconds.step),
             tokens_generated_per_second: crate::metrics::per_second(generated, phase_seconds.generate),
             verification: Verification::of(view, &phase_seconds),
+            payout: Payout::of(view),
             phase_seconds,
             wait_seconds: waits(view),
             peak_memory_bytes: steps().map(|m| m.peak_memory_bytes).max().unwrap_or(0),
@@ -190,7 +197,8 @@ impl Summary {
             "  staleness        mean {:.2}, largest {} versions; {} groups dropped for it\n",
             self.staleness.mean, self.staleness.max, self.staleness.dropped_groups
         );
-        text + &self.verification.to_text()
+        text += &self.verification.to_text();
+        text + &self.payout.as_ref().map_or(String::new(), Payout::to_text)
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn run(steps: u64) -> Vec<Recorded> {
     let message = "2 rollouts met the length limit <8 tokens> & were cut".to_owned();
     log.at(5, Event::Warning { message });
     log.at(900, eval(EvalStage::Final, steps, score(1.0)));
+    paid(&mut log);
     let finished =
         RunFinished { outcome: Outcome::StepsDone, steps, seconds: 42.0, model_path: Some("model".to_owned()) };
     log.at(50, Event::RunFinished(finished));
@@ -176,6 +177,53 @@ fn caught(log: &mut Log) {
     log.at(1, Event::GroupRefused { worker: 6, lease: None, words: words.clone() });
     log.at(1, fined(6, Check::Malformed, None, &words, "malformed_message", 0));
     log.at(1, Event::PlantAnswered { plant: 0, validator: 0, caught: true });
+}
+
+/// Two epochs, of which the liars lose a part of their stake.
+fn paid(log: &mut Log) {
+    let root = |epoch: u64| format!("0x{}", format!("{:02x}", 0xa0 + epoch).repeat(32));
+    for epoch in 0..2 {
+        let (budget, lifetime_total) = (1_000_000_000, (epoch + 1) * 1_000_000_000);
+        log.at(1, Event::EpochClosed(EpochClosed { epoch, budget, root: root(epoch), lifetime_total, payees: 4 }));
+        log.at(1, Event::EpochPosted(EpochPosted { epoch, block: 40 + epoch, transaction: root(7) }));
+    }
+    for (worker, amount) in [(3, 200_000_000), (6, 400_000_000)] {
+        log.at(1, Event::StakeSlashed(StakeSlashed { party: Party::Worker(worker), amount, block: 44 }));
+    }
+    let row = |who, units, faults, earned: u64, stake: u64, lost: u64, why: Option<&str>| PayoutRow {
+        who,
+        account: "0x00000000000000000000000000000000000000e5".to_owned(),
+        units,
+        faults,
+        earned: earned * 1_000_000,
+        stake: stake * 1_000_000,
+        lost: lost * 1_000_000,
+        why: why.map(str::to_owned),
+    };
+    let rows = vec![
+        row(Payee::Worker(0), 3_200, 0, 1_400, 1_000, 0, None),
+        row(Payee::Worker(3), 0, 0, 0, 1_000, 200, Some("int8_weights: fingerprint")),
+        row(Payee::Worker(6), 0, 0, 0, 1_000, 400, Some("malformed_message: malformed <i>")),
+        row(Payee::Validator(0), 604, 2, 300, 2_000, 0, None),
+        row(Payee::Trainer, 50, 0, 200, 0, 0, None),
+        row(Payee::Treasury, 0, 0, 100, 0, 0, None),
+    ];
+    log.at(
+        1,
+        Event::PaidOut(Box::new(PaidOut {
+            chain_id: 31_337,
+            chain_url: None,
+            rewards: "0x00000000000000000000000000000000000000ff".to_owned(),
+            epochs: 2,
+            posted: Some(1),
+            root: root(1),
+            budget: 2_000_000_000,
+            lost: 600_000_000,
+            rows,
+            seconds: 0.5,
+            chain_seconds: 1.5,
+        })),
+    );
 }
 
 fn trained(step: u64, progress: f64) -> Event {

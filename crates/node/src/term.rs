@@ -5,9 +5,9 @@
 //! from the view; a screen that cannot be written to never harms the run.
 
 use crate::cli::Global;
-use crate::events::{EvalFinished, EvalStage, Event, Recorded, SftStep, StepMetrics};
+use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, SftStep, StepMetrics};
 use crate::metrics::per_second;
-use crate::summary::{CaughtLiar, Summary, count, duration, percent};
+use crate::summary::{CaughtLiar, Summary, count, duration, esm, percent};
 use crate::view::{Caught, RunView, Trust};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
@@ -184,9 +184,17 @@ fn notice(view: &RunView, event: &Event) -> Option<String> {
         Event::Warning { message } => Some(format!("warning: {message}")),
         Event::Fined(_) => view.trust.fined.last().map(fine_line),
         Event::Suspended { party } => Some(format!("{party} rests for a while: it does not answer (no fine)")),
+        Event::EpochClosed(epoch) => Some(epoch_line(epoch)),
+        Event::StakeSlashed(slashed) => Some(format!("stake: {} loses {}", slashed.party, esm(slashed.amount))),
         Event::RunFinished(_) => Some(Summary::of(view).to_text().trim_end().to_owned()),
         _ => None,
     }
+}
+
+fn epoch_line(closed: &EpochClosed) -> String {
+    let EpochClosed { epoch, budget, root, payees, .. } = closed;
+    let short = root.get(..10).unwrap_or(root);
+    format!("epoch {epoch} pays {} ({payees} payees so far, root {short}…)", esm(*budget))
 }
 
 fn fine_line(caught: &Caught) -> String {

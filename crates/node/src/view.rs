@@ -4,12 +4,14 @@
 //! is resumed, what the log says of steps after the checkpoint is forgotten, because those steps
 //! are done again. Memory: a few hundred bytes per step; texts and waits are bounded.
 
+mod money;
 mod trust;
 
 use crate::events::{
     DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
 use std::collections::BTreeMap;
+pub use money::Money;
 pub use trust::{Caught, HandedIn, Trust};
 
 /// Rollout texts kept of one step.
@@ -46,6 +48,8 @@ pub struct RunView {
     pub eval_tokens: u64,
     /// Who was checked, and who was caught.
     pub trust: Trust,
+    /// Who is paid, and who lost stake.
+    pub money: Money,
     /// Seconds spent waiting, by who and for what.
     pub waits: BTreeMap<(String, String), f64>,
     /// The newest weights in use by the engines.
@@ -78,6 +82,7 @@ impl RunView {
             _ => self.now_ms = recorded.at_ms,
         }
         self.trust.on_event(&recorded.event, self.step());
+        self.money.on_event(&recorded.event);
         match &recorded.event {
             Event::RunStarted(started) => {
                 self.begin_ms = recorded.at_ms;
@@ -114,7 +119,11 @@ impl RunView {
             | Event::VerdictGiven(_)
             | Event::PlantAnswered { .. }
             | Event::Fined(_)
-            | Event::Suspended { .. } => {}
+            | Event::Suspended { .. }
+            | Event::EpochClosed(_)
+            | Event::EpochPosted(_)
+            | Event::StakeSlashed(_)
+            | Event::PaidOut(_) => {}
         }
     }
 

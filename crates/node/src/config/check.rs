@@ -3,7 +3,7 @@
 //! Promise: a configuration that passes cannot ask for nothing, for a division by zero, or for
 //! sizes that no machine has. The message carries the limit and the value seen.
 
-use super::{Fault, RunConfig, sections::*, trust};
+use super::{Fault, RunConfig, economy, sections::*, trust};
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
@@ -22,6 +22,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     train(&config.train)?;
     loss(config)?;
     trust::check(config)?;
+    economy::check(config)?;
     warm_up("sft", config.sft.schedule, config.sft.warmup_steps, config.sft.steps)?;
     warm_up("train", config.train.schedule, config.train.warmup_steps, config.stop.steps)?;
     rest(config)?;

@@ -8,11 +8,13 @@
 
 mod check;
 mod de;
+mod economy;
 mod error;
 mod merge;
 mod sections;
 mod trust;
 
+pub use economy::{ChainSection, EconomyPreset, EconomySection};
 pub use error::{ConfigError, Fault, FaultKind, nearest};
 pub use merge::Layers;
 pub use sections::*;
@@ -55,6 +57,12 @@ pub struct RunConfig {
     /// Where public randomness comes from.
     #[serde(default)]
     pub beacon: BeaconSection,
+    /// What work is worth, and what a lie costs.
+    #[serde(default)]
+    pub economy: EconomySection,
+    /// Where epochs are posted and stake is held.
+    #[serde(default)]
+    pub chain: ChainSection,
     /// The loss and the optimiser.
     #[serde(default)]
     pub train: TrainSection,

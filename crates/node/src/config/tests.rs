@@ -91,6 +91,13 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
             "beacon={source='drand:default', urls=['api.drand.sh']}",
             "addresses with http:// or https://, given \"api.drand.sh\"",
         ),
+        ("economy.preset='locale'", "did you mean `local`?"),
+        ("economy.epoch_step=5", "unknown key `economy.epoch_step`, did you mean `epoch_steps`?"),
+        ("economy.epoch_steps=0", "limit at least 1 and at most 10000000, given 0"),
+        ("chain.addres='a.json'", "unknown key `chain.addres`, did you mean `addresses`?"),
+        ("chain.addresses='a.json'", "none unless chain.url is given"),
+        ("chain.url='http://127.0.0.1:8545'", "`chain.addresses` is out of range"),
+        ("chain={url='127.0.0.1:8545', addresses='a.json'}", "an address with http:// or https://"),
         ("stop.steps='many'", "`stop.steps` should be u64, given string \"many\""),
     ] {
         let message = resolve_text(SMALL, &[set]).expect_err(set);
@@ -106,6 +113,17 @@ fn a_drand_source_is_printed_as_it_is_written() {
     let printed = config.to_toml().unwrap();
     assert!(printed.contains("source = \"drand:quicknet\""), "{printed}");
     assert_eq!(resolve_text(&printed, &[]).unwrap(), config);
+}
+
+#[test]
+fn a_run_keeps_a_ledger_on_a_chain_of_its_own_unless_it_is_told_otherwise() {
+    let config = resolve_text(SMALL, &[]).unwrap();
+    assert_eq!((config.economy, config.chain), (EconomySection::default(), ChainSection::default()));
+    assert!(EconomySection::default().enabled);
+    let set = "chain={url='http://127.0.0.1:8545', addresses='addresses.json'}";
+    let config = resolve_text(SMALL, &[set, "economy.preset=team", "economy.epoch_steps=7"]).unwrap();
+    assert_eq!((config.economy.preset, config.economy.epoch_steps), (EconomyPreset::Team, Some(7)));
+    assert_eq!(resolve_text(&config.to_toml().unwrap(), &[]).unwrap(), config);
 }
 
 #[test]

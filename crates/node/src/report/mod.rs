@@ -6,6 +6,7 @@
 
 mod chart;
 mod html;
+mod payout;
 mod trust;
 
 use crate::events::{EvalStage, Outcome, RolloutText, StepMetrics};
@@ -39,6 +40,7 @@ pub fn html(view: &RunView) -> String {
     page += &tiles(&summary);
     page += &section("Learning", &charts(&learning(view)));
     page += &section("Verification", &trust::section(view, &summary));
+    page += &section("Payouts", &payout::section(&summary));
     page += &section("Held-out scores", &scores(view));
     page += &section("Training", &charts(&training(view)));
     page += &section("Time", &time(&summary));
@@ -109,7 +111,7 @@ fn tiles(summary: &Summary) -> String {
 /// Liars caught, and the fines of those who were not told to lie.
 fn caught(summary: &Summary) -> (String, String) {
     let checks = &summary.verification;
-    let caught = checks.liars - checks.missed.len() as u64;
+    let caught = checks.liars_caught();
     match checks.liars {
         0 => (checks.honest_fined.to_string(), "parties fined".to_owned()),
         all => (format!("{caught} of {all} / {}", checks.honest_fined), "liars caught / honest fined".to_owned()),
@@ -418,6 +420,8 @@ mod tests {
         assert!(page.contains("the fingerprint is off by 0.009120, allowed 0.001500"));
         assert!(page.contains("Not caught: worker 9 (best_of_n)."));
         assert!(page.contains("is no record &lt;i&gt;"));
+        assert!(page.contains("<h2>Payouts</h2>") && page.contains("Stake lost by liars: 600.00 ESM."));
+        assert!(page.contains("<b class=\"bad\">−200.00 ESM</b>") && page.contains("malformed &lt;i&gt;"));
         assert_eq!(page.matches("<svg").count(), 12);
         assert!(page.len() < 2_000_000, "{} bytes", page.len());
         if let Some(path) = std::env::var_os("ESSAIM_TEST_REPORT") {

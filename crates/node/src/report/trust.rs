@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sim::liars::Cheat;
 
 use super::html::{escape, table};
-use crate::summary::{CaughtLiar, Liar, Summary, Verification, duration, percent};
+use crate::events::Party;
+use crate::summary::{CaughtLiar, Liar, Rested, Summary, Verification, duration, percent};
 use crate::view::{HandedIn, RunView};
 
 /// Workers shown in the table of all workers.
@@ -33,7 +34,7 @@ pub(super) fn section(view: &RunView, summary: &Summary) -> String {
 
 /// The finding in a sentence or two.
 fn verdict(checks: &Verification) -> String {
-    let caught_liars = checks.liars - checks.missed.len() as u64;
+    let caught_liars = checks.liars_caught();
     let liars = match (checks.liars, caught_liars) {
         (0, _) if checks.caught.is_empty() => "Nobody was told to lie and nobody was fined.".to_owned(),
         (0, _) => "Nobody was told to lie.".to_owned(),
@@ -44,12 +45,16 @@ fn verdict(checks: &Verification) -> String {
         0 => "<span class=\"good\">Honest parties fined: 0.</span>".to_owned(),
         given => format!("<span class=\"bad\">Parties fined that were not told to lie: {given}.</span>"),
     };
+    let rested = |Rested { party, cheat, .. }: &Rested| {
+        format!(" Put to rest: {} ({}), which did not answer; that costs no stake.", escape(party), escape(cheat))
+    };
+    let rested: String = checks.put_to_rest.iter().map(rested).collect();
     let missed: String = checks
         .missed
         .iter()
         .map(|Liar { party, cheat }| format!(" Not caught: {} ({}).", escape(party), escape(cheat)))
         .collect();
-    format!("<p>{liars} {honest}{missed}</p>")
+    format!("<p>{liars} {honest}{rested}{missed}</p>")
 }
 
 fn caught(checks: &Verification) -> String {
@@ -114,6 +119,7 @@ fn workers(view: &RunView) -> String {
         let name = format!("worker {worker}");
         let fate = match fined.get(&name) {
             Some(cheat) => format!("<span class=\"bad\">fined ({})</span>", escape(cheat)),
+            None if trust.suspended.contains_key(&Party::Worker(*worker)) => "was put to rest".to_owned(),
             None => "<span class=\"good\">in good standing</span>".to_owned(),
         };
         let HandedIn { groups, rollouts, valid } = handed_in;

@@ -37,7 +37,10 @@ pub struct Verification {
     pub liars: u64,
     /// Everybody who was fined, in order.
     pub caught: Vec<CaughtLiar>,
-    /// Liars that were not caught.
+    /// Liars that were not fined but got no more work, since they did not answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub put_to_rest: Vec<Rested>,
+    /// Liars that were neither caught nor put to rest.
     pub missed: Vec<Liar>,
     /// Fines of parties that the run file does not tell to lie.
     pub honest_fined: u64,
@@ -111,12 +114,33 @@ pub struct Liar {
     pub cheat: String,
 }
 
+/// A liar that withheld its answers: silence is no proof of a lie, so it is put to rest and pays nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rested {
+    /// Who.
+    pub party: String,
+    /// What it was told to do.
+    pub cheat: String,
+    /// How often it was put to rest.
+    pub times: u64,
+}
+
 impl Verification {
+    /// Liars that were caught and fined.
+    pub fn liars_caught(&self) -> u64 {
+        self.liars - (self.missed.len() + self.put_to_rest.len()) as u64
+    }
+
     pub(super) fn of(view: &RunView, phases: &PhaseSeconds) -> Self {
         let trust = &view.trust;
         let liars = liars(view.started.as_ref().map_or("", |started| &started.config_toml));
         let is_caught = |party: &Party| trust.fined.iter().any(|caught| caught.fined.party == *party);
-        let missed = liars.iter().filter(|(party, _)| !is_caught(party));
+        let free = || liars.iter().filter(|(party, _)| !is_caught(party));
+        let rested = |(party, cheat): &(Party, String)| {
+            let times = *trust.suspended.get(party)?;
+            Some(Rested { party: party.to_string(), cheat: cheat.clone(), times })
+        };
+        let missed = free().filter(|liar| rested(liar).is_none());
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         Self {
             workers: trust.workers,
@@ -136,6 +160,7 @@ impl Verification {
             seconds: Seconds::of(phases),
             liars: liars.len() as u64,
             caught: trust.fined.iter().map(CaughtLiar::of).collect(),
+            put_to_rest: free().filter_map(rested).collect(),
             missed: missed.map(|(party, cheat)| Liar { party: party.to_string(), cheat: cheat.clone() }).collect(),
             honest_fined: trust.honest_fined,
             suspended: suspended(trust),
@@ -164,6 +189,11 @@ impl Verification {
         );
         for caught in &self.caught {
             text += &format!("  caught           {}\n", caught.in_words());
+        }
+        for Rested { party, cheat, times } in &self.put_to_rest {
+            let often = if *times == 1 { "once" } else { &format!("{times} times") };
+            text +=
+                &format!("  put to rest      {party} ({cheat}): it did not answer, {often}; silence costs no stake\n");
         }
         for Liar { party, cheat } in &self.missed {
             text += &format!("  not caught       {party} ({cheat})\n");
@@ -246,6 +276,7 @@ fn liars(config_toml: &str) -> Vec<(Party, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Event, Recorded};
     use crate::summary::Summary;
     use crate::synthetic;
     use crate::view::tests::fold;
@@ -269,6 +300,23 @@ mod tests {
         assert!(text.contains("not caught       worker 9 (best_of_n)"), "{text}");
         let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(json["verification"]["caught"][1]["check"], "malformed");
+    }
+
+    #[test]
+    fn a_liar_that_withheld_its_answers_was_put_to_rest_and_is_not_called_missed() {
+        let mut events = synthetic::run(50);
+        let (seq, at_ms) = (events.len() as u64, events[200].at_ms);
+        let rest = Event::Suspended { party: Party::Worker(9) };
+        events.splice(200..200, [(); 2].map(|()| Recorded { seq, at_ms, event: rest.clone() }));
+        let summary = Summary::of(&fold(&events));
+        let checks = &summary.verification;
+        let rested = Rested { party: "worker 9".to_owned(), cheat: "best_of_n".to_owned(), times: 2 };
+        assert_eq!((&checks.put_to_rest, checks.missed.len(), checks.liars_caught()), (&vec![rested], 0, 2));
+        let text = summary.to_text();
+        assert!(text.contains("put to rest      worker 9 (best_of_n): it did not answer, 2 times"), "{text}");
+        assert!(!text.contains("not caught"), "{text}");
+        let page = crate::report::html(&fold(&events));
+        assert!(page.contains("2 of 3 liars were caught.") && page.contains("Put to rest: worker 9 (best_of_n)"));
     }
 
     #[test]

@@ -1,0 +1,77 @@
+//! The sections about who is paid for what, and on which chain.
+//!
+//! Promise: a run file says whether a ledger is kept, by which preset it pays, and where its epochs are
+//! posted; without a word about it a run has a ledger and a chain of its own, inside this process.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::within;
+use super::{Fault, RunConfig};
+
+/// Most steps of one epoch: more than any run has.
+const EPOCH_STEPS_MAX: u64 = 10_000_000;
+
+/// `[economy]`: what work is worth, and what a lie costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EconomySection {
+    /// Keep a ledger: credit what was verified, pay by epochs, take stake from those who are fined.
+    pub enabled: bool,
+    /// Budget, shares, stakes and fines: `local` for a run of one process, `team` for people who know each other, `open` for strangers; `docs/economics.md` has the numbers.
+    pub preset: EconomyPreset,
+    /// Training steps of one epoch. Absent: as the preset says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch_steps: Option<u64>,
+}
+
+impl Default for EconomySection {
+    fn default() -> Self {
+        Self { enabled: true, preset: EconomyPreset::Local, epoch_steps: None }
+    }
+}
+
+/// The shipped economies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EconomyPreset {
+    /// A run of one process.
+    Local,
+    /// People who know each other.
+    Team,
+    /// Strangers.
+    Open,
+}
+
+/// `[chain]`: where epochs are posted and stake is held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainSection {
+    /// JSON-RPC address of an EVM chain, such as `http://127.0.0.1:8545`. Absent: a chain inside this process, kept in the run folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// File with the contracts' addresses that `essaim chain deploy` wrote; needed with `url`, and only then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<PathBuf>,
+}
+
+/// Checks the sections of this file.
+pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
+    if let Some(steps) = config.economy.epoch_steps {
+        within("economy.epoch_steps", steps, 1..=EPOCH_STEPS_MAX)?;
+    }
+    let chain = &config.chain;
+    match (&chain.url, &chain.addresses) {
+        (Some(url), _) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+            Err(Fault::range("chain.url", format!("{url:?}"), "an address with http:// or https://"))
+        }
+        (Some(_), None) => Err(Fault::range("chain.addresses", "none", "a file, since chain.url is given")),
+        (None, Some(file)) => Err(Fault::range(
+            "chain.addresses",
+            format!("{:?}", file.display().to_string()),
+            "none unless chain.url is given: a chain inside this process has contracts of its own",
+        )),
+        _ => Ok(()),
+    }
+}
