@@ -1,0 +1,1 @@
+//! Yuma consensus against the reference and by hand.
