@@ -207,6 +207,12 @@ impl Desk {
         self.held.get(&lease)?.submission.as_ref()
     }
 
+    /// The verdicts on a lease that were opened so far, those of fined validators included; none if it is
+    /// forgotten.
+    pub fn verdicts(&self, lease: LeaseId) -> &[Signed<Verdict>] {
+        self.held.get(&lease).map_or(&[], |held| &held.verdicts)
+    }
+
     /// The lease has ended: it was withdrawn or its group was dropped or trained on. Answers that still
     /// come are refused. Unknown leases are passed over.
     pub fn forget(&mut self, lease: LeaseId) {
