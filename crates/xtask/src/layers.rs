@@ -8,9 +8,10 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Classes from the bottom up, with the crates in each.
-const CLASSES: [(&str, &[&str]); 5] = [
+const CLASSES: [(&str, &[&str]); 6] = [
     ("Agreed", &["protocol", "rounds", "proof", "tasks"]),
     ("Numeric", &["ops", "model", "engine", "train", "verify"]),
+    ("Chain", &["chain"]),
     ("Simulated", &["sim"]),
     ("World", &["node"]),
     ("Lab", &["bench", "xtask"]),

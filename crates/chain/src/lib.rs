@@ -1,0 +1,21 @@
+//! The chain that pays: one trait, a chain in this process or one behind an address, and our contracts.
+//!
+//! Promise: the same calls do the same on both; nothing is paid or fined twice, whatever is killed when;
+//! every failure has a name.
+//! Takes: a wallet and what to do. Gives: receipts, views, decoded events.
+//! Never: prints a secret, waits without a limit, or moves money on its own account.
+
+mod backend;
+mod bindings;
+mod error;
+mod local;
+mod revert;
+pub mod units;
+pub mod wallet;
+
+pub use alloy_primitives::{Address, B256, Bytes, U256};
+pub use backend::{Call, Chain, Filter, Head, Log, Receipt, Submitted};
+pub use error::{ChainError, StuckCause};
+pub use local::{Genesis, JournalError, LocalChain};
+pub use revert::Revert;
+pub use wallet::{Wallet, WalletError};
