@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {EpochRewards} from "./EpochRewards.sol";
 import {EssaimToken} from "./EssaimToken.sol";
 
 /// @title Mints each epoch's budget to the contract that pays rewards.
@@ -13,7 +14,7 @@ contract EmissionSchedule {
     /// @notice The token that is minted.
     EssaimToken public immutable token;
     /// @notice Where the units go.
-    address public immutable rewards;
+    EpochRewards public immutable rewards;
     /// @notice Budget of epoch 0, in micro-ESM.
     uint128 public immutable first;
     /// @notice Epochs after which the budget halves.
@@ -52,8 +53,8 @@ contract EmissionSchedule {
     /// @param first_ Budget of epoch 0, in micro-ESM.
     /// @param halvingEpochs_ Epochs after which the budget halves.
     /// @param interval_ Seconds between two releases at least.
-    constructor(EssaimToken token_, address rewards_, uint128 first_, uint64 halvingEpochs_, uint64 interval_) {
-        if (address(token_) == address(0) || rewards_ == address(0)) revert ZeroArgument();
+    constructor(EssaimToken token_, EpochRewards rewards_, uint128 first_, uint64 halvingEpochs_, uint64 interval_) {
+        if (address(token_) == address(0) || address(rewards_) == address(0)) revert ZeroArgument();
         if (first_ == 0 || halvingEpochs_ == 0 || interval_ == 0) revert ZeroArgument();
         token = token_;
         rewards = rewards_;
@@ -61,6 +62,8 @@ contract EmissionSchedule {
         halvingEpochs = halvingEpochs_;
         interval = interval_;
         startAt = uint64(block.timestamp);
+        // The rewards contract collects what is minted here; it can collect from nobody else.
+        token_.approve(address(rewards_), type(uint256).max);
         // At most 128 rounds, one per bit.
         uint256 all = 0;
         for (uint256 budget_ = first_; budget_ != 0; budget_ >>= 1) all += budget_ * halvingEpochs_;
@@ -79,7 +82,9 @@ contract EmissionSchedule {
         nextEpoch = epoch + 1;
         released += amount;
         emit Released(epoch, amount);
-        token.mint(rewards, amount);
+        if (amount == 0) return 0;
+        token.mint(address(this), amount);
+        rewards.fund(amount);
     }
 
     /// @notice Budget of an epoch, in micro-ESM: `first >> (epoch / halvingEpochs)`.

@@ -53,20 +53,24 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     /// @notice Seconds by which challenges can put that off at most.
     uint64 public immutable holdWindow;
 
-    // These five share one slot with the pause flag, so that posting and claiming touch no more than it.
+    // These share one slot with the pause flag.
     /// @dev Which of `_posted` is the newest root.
     uint8 private _newest;
     /// @dev Second from which the newest root is live.
     uint48 private _liveAt;
     /// @notice The lowest epoch that can be posted next.
     uint64 public nextEpoch;
-    /// @notice Units paid so far, in micro-ESM.
-    uint128 public claimedTotal;
+    /// @notice Units that came in by `fund` so far, in micro-ESM. What was claimed is not subtracted.
+    uint128 public funded;
 
     Posted[2] private _posted;
     /// @notice Units paid to an account so far, in micro-ESM.
     mapping(address account => uint128) public claimed;
 
+    /// @notice Units came in to be claimed.
+    /// @param payer Who paid.
+    /// @param amount Units, in micro-ESM.
+    event Funded(address indexed payer, uint128 amount);
     /// @notice A root was posted; it is pending until `liveAt`.
     /// @param epoch The epoch that it closes.
     /// @param root The Merkle root.
@@ -89,8 +93,7 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     /// @param account Whose reward it is.
     /// @param recipient Who received it.
     /// @param paid Units paid now, in micro-ESM.
-    /// @param lifetime Units paid in all, in micro-ESM.
-    event Claimed(address indexed account, address indexed recipient, uint128 paid, uint128 lifetime);
+    event Claimed(address indexed account, address recipient, uint128 paid);
 
     /// @notice An argument is zero.
     error ZeroArgument();
@@ -109,10 +112,14 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     /// @param lowest Total of the live root, in micro-ESM.
     /// @param given Total that was given, in micro-ESM.
     error TotalFell(uint128 lowest, uint128 given);
-    /// @notice The contract does not hold what the root promises.
-    /// @param limit Units held and paid so far, in micro-ESM.
+    /// @notice The root promises more than was ever paid in.
+    /// @param limit Units funded so far, in micro-ESM.
     /// @param given Total that was given, in micro-ESM.
     error NotFunded(uint256 limit, uint256 given);
+    /// @notice The token paid out less, or more, than it was asked to.
+    /// @param expected Units expected, in micro-ESM.
+    /// @param received Units that came, in micro-ESM.
+    error WrongTransfer(uint256 expected, uint256 received);
     /// @notice The payout file's address is too long.
     /// @param limit The most bytes.
     /// @param given The bytes given.
@@ -147,6 +154,19 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
 
     // ---- roots ----
 
+    /// @notice Pays in what roots may promise. Anybody may call it; the contract needs the caller's allowance.
+    ///         Nothing comes back out but by claims. Tokens sent without this call are not counted.
+    /// @param amount Units, in micro-ESM. Fails with `ZeroArgument`.
+    function fund(uint128 amount) external {
+        if (amount == 0) revert ZeroArgument();
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = token.balanceOf(address(this)) - before;
+        if (received != amount) revert WrongTransfer(amount, received);
+        funded += amount;
+        emit Funded(msg.sender, amount);
+    }
+
     /// @notice Posts the root of an epoch. Only POSTER. Epochs may be skipped, a cumulative root covers them.
     /// @param epoch At least `nextEpoch`. Fails with `EpochTooLow`, also after its root was voided.
     /// @param root The Merkle root. Fails with `RootPending` while the last one is.
@@ -166,8 +186,7 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
         if (lifetimeTotal < _posted[newest].lifetimeTotal) {
             revert TotalFell(_posted[newest].lifetimeTotal, lifetimeTotal);
         }
-        uint256 funds = token.balanceOf(address(this)) + claimedTotal;
-        if (lifetimeTotal > funds) revert NotFunded(funds, lifetimeTotal);
+        if (lifetimeTotal > funded) revert NotFunded(funded, lifetimeTotal);
 
         uint48 liveAt = SafeCast.toUint48(block.timestamp + disputeWindow);
         _newest = 1 - newest;
@@ -258,7 +277,7 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
 
     /// @notice The root that claims are checked against; all zero if none has passed its window.
     function liveRoot() external view returns (Posted memory) {
-        return _posted[_live()];
+        return _live();
     }
 
     /// @notice The name of a claim in the tree.
@@ -276,7 +295,7 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
         private
         returns (uint128 paid)
     {
-        bytes32 root = _posted[_live()].root;
+        bytes32 root = _live().root;
         if (root == bytes32(0) || !MerkleProof.verifyCalldata(proof, root, leafOf(account, lifetime))) {
             revert BadProof(root);
         }
@@ -284,14 +303,13 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
         if (lifetime <= before) revert NothingDue(before, lifetime);
         paid = lifetime - before;
         claimed[account] = lifetime;
-        claimedTotal += paid;
-        emit Claimed(account, recipient, paid, lifetime);
+        emit Claimed(account, recipient, paid);
         token.safeTransfer(recipient, paid);
     }
 
-    /// @dev Which of `_posted` is live: the newest once its window has passed, the one before until then.
-    function _live() private view returns (uint256) {
-        return block.timestamp >= _liveAt ? _newest : 1 - _newest;
+    /// @dev The newest root once its window has passed, the one before until then.
+    function _live() private view returns (Posted storage) {
+        return (block.timestamp >= _liveAt) == (_newest == 0) ? _posted[0] : _posted[1];
     }
 
     function _pending(uint64 epoch) private view returns (Posted storage pending) {
