@@ -280,6 +280,13 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
         return _live();
     }
 
+    /// @notice Units paid by claims so far, in micro-ESM; lower by what was sent here without `fund`, which nobody
+    ///         can claim.
+    function claimedTotal() external view returns (uint128) {
+        uint256 held = token.balanceOf(address(this));
+        return held < funded ? SafeCast.toUint128(funded - held) : 0;
+    }
+
     /// @notice The name of a claim in the tree.
     /// @param account Whose reward it is.
     /// @param lifetime Its lifetime total, in micro-ESM.
