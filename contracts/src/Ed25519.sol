@@ -46,7 +46,7 @@ library Ed25519 {
         (bool found, uint256 x, uint256 y) = _decompress(keyBits);
         if (!found) return false;
         uint256 z;
-        (x, y, z) = _combine(P - x, y, _challenge(r, key, message), scalar);
+        (x, y, z) = _combine(P - x, y, _challenge(r, key, message), scalar, P);
         return _reverse(_compress(x, y, z)) == uint256(r);
     }
 
@@ -107,25 +107,47 @@ library Ed25519 {
             mstore(add(m, 0x60), base)
             mstore(add(m, 0x80), exponent)
             mstore(add(m, 0xa0), P)
-            // fails only without gas
-            if iszero(staticcall(gas(), 5, m, 0xc0, 0x00, 0x20)) { revert(0, 0) }
+            // fails without gas, or where there is no such precompile
+            if iszero(and(eq(returndatasize(), 0x20), staticcall(gas(), 5, m, 0xc0, 0x00, 0x20))) { revert(0, 0) }
             result := mload(0x00)
         }
     }
 
-    /// `SHA-512(r ‖ key ‖ message) mod L`, the digest read as a little-endian number. 96 bytes are one block.
+    /// `SHA-512(r ‖ key ‖ message) mod L`, the digest read as a little-endian number.
+    function _challenge(bytes32 r, bytes32 key, bytes32 message) private pure returns (uint256) {
+        uint256 w = _schedule(r, key, message, WORD, TWICE);
+        (uint256 low, uint256 high) = _rounds(WORD, TWICE, w);
+        return addmod(mulmod(_reverse(high), HIGH, L), _reverse(low), L);
+    }
+
+    /// Writes the 80 words of the message schedule at `w` and the 80 constants of SHA-512 at `w + 0x2a0`; 96 bytes
+    /// are one block.
     /// @dev Words lie packed, eight bytes each; `mload(i)` has the wanted word in its lowest 64 bits, and whatever
-    ///      is above is cut off after the sums. The message schedule is at `w`, the 80 constants at `k`.
-    function _challenge(bytes32 r, bytes32 key, bytes32 message) private pure returns (uint256 challenge) {
-        uint256 high;
+    ///      is above is cut off after the sums.
+    function _schedule(bytes32 r, bytes32 key, bytes32 message, uint256 word, uint256 twice)
+        private
+        pure
+        returns (uint256 w)
+    {
         assembly ("memory-safe") {
-            let w := add(mload(0x40), 0x20)
-            let k := add(w, 0x2a0)
+            w := add(mload(0x40), 0x20)
             mstore(w, r)
             mstore(add(w, 0x20), key)
             mstore(add(w, 0x40), message)
             mstore(add(w, 0x60), 0x8000000000000000000000000000000000000000000000000000000000000300)
+            // w[j] = s1(w[j-2]) + w[j-7] + s0(w[j-15]) + w[j-16]
+            let i := add(w, 0x80)
+            for { let end := add(w, 0x280) } lt(i, end) { i := add(i, 8) } {
+                let x := and(mload(sub(i, 0x90)), word)
+                let y := mul(x, twice)
+                let sum := xor(xor(shr(1, y), shr(8, y)), shr(7, x))
+                x := and(mload(sub(i, 0x28)), word)
+                y := mul(x, twice)
+                sum := add(sum, xor(xor(shr(19, y), shr(61, y)), shr(6, x)))
+                mstore(i, shl(192, add(add(sum, mload(sub(i, 0x50))), mload(sub(i, 0x98)))))
+            }
             // the fractional parts of the cube roots of the first 80 primes
+            let k := add(w, 0x2a0)
             mstore(add(k, 0x000), 0x428a2f98d728ae227137449123ef65cdb5c0fbcfec4d3b2fe9b5dba58189dbbc)
             mstore(add(k, 0x020), 0x3956c25bf348b53859f111f1b605d019923f82a4af194f9bab1c5ed5da6d8118)
             mstore(add(k, 0x040), 0xd807aa98a303024212835b0145706fbe243185be4ee4b28c550c7dc3d5ffb4e2)
@@ -146,17 +168,12 @@ library Ed25519 {
             mstore(add(k, 0x220), 0x06f067aa72176fba0a637dc5a2c898a6113f9804bef90dae1b710b35131c471b)
             mstore(add(k, 0x240), 0x28db77f523047d8432caab7b40c724933c9ebe0a15c9bebc431d67c49c100d4c)
             mstore(add(k, 0x260), 0x4cc5d4becb3e42b6597f299cfc657e2a5fcb6fab3ad6faec6c44198c4a475817)
-            // schedule: w[j] = s1(w[j-2]) + w[j-7] + s0(w[j-15]) + w[j-16]
-            for { let i := add(w, 0x80) } lt(i, add(w, 0x280)) { i := add(i, 8) } {
-                let x := and(mload(sub(i, 0x90)), WORD)
-                let y := mul(x, TWICE)
-                let sum := xor(xor(shr(1, y), shr(8, y)), shr(7, x))
-                x := and(mload(sub(i, 0x28)), WORD)
-                y := mul(x, TWICE)
-                sum := add(sum, xor(xor(shr(19, y), shr(61, y)), shr(6, x)))
-                sum := add(add(sum, mload(sub(i, 0x50))), mload(sub(i, 0x98)))
-                mstore(i, shl(192, sum))
-            }
+        }
+    }
+
+    /// The 80 rounds of SHA-512 over what `_schedule` wrote; the digest's two halves.
+    function _rounds(uint256 word, uint256 twice, uint256 w) private pure returns (uint256 low, uint256 high) {
+        assembly ("memory-safe") {
             // the fractional parts of the square roots of the first 8 primes
             let a := 0x6a09e667f3bcc908
             let b := 0xbb67ae8584caa73b
@@ -167,93 +184,79 @@ library Ed25519 {
             let g := 0x1f83d9abfb41bd6b
             let h := 0x5be0cd19137e2179
             // eight rounds a turn, after which the letters are back in their places
-            let i := sub(w, 24)
-            for { let end := add(i, 0x280) } lt(i, end) { i := add(i, 0x40) } {
+            for { w := sub(w, 24) } 1 {} {
                 let x
-                x := mul(e, TWICE)
+                x := mul(e, twice)
                 h := add(add(h, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(g, and(e, xor(f, g))))
-                h := add(h, add(mload(i), mload(add(i, 0x2a0))))
-                d := and(add(d, h), WORD)
-                x := mul(a, TWICE)
+                h := add(h, add(mload(w), mload(add(w, 0x2a0))))
+                d := and(add(d, h), word)
+                x := mul(a, twice)
                 h := add(h, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                h := and(add(h, or(and(a, b), and(c, or(a, b)))), WORD)
-                x := mul(d, TWICE)
+                h := and(add(h, or(and(a, b), and(c, or(a, b)))), word)
+                x := mul(d, twice)
                 g := add(add(g, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(f, and(d, xor(e, f))))
-                g := add(g, add(mload(add(i, 0x8)), mload(add(i, 0x2a8))))
-                c := and(add(c, g), WORD)
-                x := mul(h, TWICE)
+                g := add(g, add(mload(add(w, 0x8)), mload(add(w, 0x2a8))))
+                c := and(add(c, g), word)
+                x := mul(h, twice)
                 g := add(g, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                g := and(add(g, or(and(h, a), and(b, or(h, a)))), WORD)
-                x := mul(c, TWICE)
+                g := and(add(g, or(and(h, a), and(b, or(h, a)))), word)
+                x := mul(c, twice)
                 f := add(add(f, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(e, and(c, xor(d, e))))
-                f := add(f, add(mload(add(i, 0x10)), mload(add(i, 0x2b0))))
-                b := and(add(b, f), WORD)
-                x := mul(g, TWICE)
+                f := add(f, add(mload(add(w, 0x10)), mload(add(w, 0x2b0))))
+                b := and(add(b, f), word)
+                x := mul(g, twice)
                 f := add(f, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                f := and(add(f, or(and(g, h), and(a, or(g, h)))), WORD)
-                x := mul(b, TWICE)
+                f := and(add(f, or(and(g, h), and(a, or(g, h)))), word)
+                x := mul(b, twice)
                 e := add(add(e, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(d, and(b, xor(c, d))))
-                e := add(e, add(mload(add(i, 0x18)), mload(add(i, 0x2b8))))
-                a := and(add(a, e), WORD)
-                x := mul(f, TWICE)
+                e := add(e, add(mload(add(w, 0x18)), mload(add(w, 0x2b8))))
+                a := and(add(a, e), word)
+                x := mul(f, twice)
                 e := add(e, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                e := and(add(e, or(and(f, g), and(h, or(f, g)))), WORD)
-                x := mul(a, TWICE)
+                e := and(add(e, or(and(f, g), and(h, or(f, g)))), word)
+                x := mul(a, twice)
                 d := add(add(d, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(c, and(a, xor(b, c))))
-                d := add(d, add(mload(add(i, 0x20)), mload(add(i, 0x2c0))))
-                h := and(add(h, d), WORD)
-                x := mul(e, TWICE)
+                d := add(d, add(mload(add(w, 0x20)), mload(add(w, 0x2c0))))
+                h := and(add(h, d), word)
+                x := mul(e, twice)
                 d := add(d, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                d := and(add(d, or(and(e, f), and(g, or(e, f)))), WORD)
-                x := mul(h, TWICE)
+                d := and(add(d, or(and(e, f), and(g, or(e, f)))), word)
+                x := mul(h, twice)
                 c := add(add(c, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(b, and(h, xor(a, b))))
-                c := add(c, add(mload(add(i, 0x28)), mload(add(i, 0x2c8))))
-                g := and(add(g, c), WORD)
-                x := mul(d, TWICE)
+                c := add(c, add(mload(add(w, 0x28)), mload(add(w, 0x2c8))))
+                g := and(add(g, c), word)
+                x := mul(d, twice)
                 c := add(c, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                c := and(add(c, or(and(d, e), and(f, or(d, e)))), WORD)
-                x := mul(g, TWICE)
+                c := and(add(c, or(and(d, e), and(f, or(d, e)))), word)
+                x := mul(g, twice)
                 b := add(add(b, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(a, and(g, xor(h, a))))
-                b := add(b, add(mload(add(i, 0x30)), mload(add(i, 0x2d0))))
-                f := and(add(f, b), WORD)
-                x := mul(c, TWICE)
+                b := add(b, add(mload(add(w, 0x30)), mload(add(w, 0x2d0))))
+                f := and(add(f, b), word)
+                x := mul(c, twice)
                 b := add(b, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                b := and(add(b, or(and(c, d), and(e, or(c, d)))), WORD)
-                x := mul(f, TWICE)
+                b := and(add(b, or(and(c, d), and(e, or(c, d)))), word)
+                x := mul(f, twice)
                 a := add(add(a, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(h, and(f, xor(g, h))))
-                a := add(a, add(mload(add(i, 0x38)), mload(add(i, 0x2d8))))
-                e := and(add(e, a), WORD)
-                x := mul(b, TWICE)
+                a := add(a, add(mload(add(w, 0x38)), mload(add(w, 0x2d8))))
+                e := and(add(e, a), word)
+                x := mul(b, twice)
                 a := add(a, xor(xor(shr(28, x), shr(34, x)), shr(39, x)))
-                a := and(add(a, or(and(b, c), and(d, or(b, c)))), WORD)
+                a := and(add(a, or(and(b, c), and(d, or(b, c)))), word)
+                w := add(w, 0x40)
+                if eq(w, add(mload(0x40), 0x288)) { break }
             }
-            a := and(add(a, 0x6a09e667f3bcc908), WORD)
-            b := and(add(b, 0xbb67ae8584caa73b), WORD)
-            c := and(add(c, 0x3c6ef372fe94f82b), WORD)
-            d := and(add(d, 0xa54ff53a5f1d36f1), WORD)
-            e := and(add(e, 0x510e527fade682d1), WORD)
-            f := and(add(f, 0x9b05688c2b3e6c1f), WORD)
-            g := and(add(g, 0x1f83d9abfb41bd6b), WORD)
-            h := and(add(h, 0x5be0cd19137e2179), WORD)
-            challenge := or(or(shl(192, a), shl(128, b)), or(shl(64, c), d))
-            high := or(or(shl(192, e), shl(128, f)), or(shl(64, g), h))
+            low := or(shl(192, add(a, 0x6a09e667f3bcc908)), shl(128, and(add(b, 0xbb67ae8584caa73b), word)))
+            low := or(low, shl(64, and(add(c, 0x3c6ef372fe94f82b), word)))
+            low := or(low, and(add(d, 0xa54ff53a5f1d36f1), word))
+            high := or(shl(192, add(e, 0x510e527fade682d1)), shl(128, and(add(f, 0x9b05688c2b3e6c1f), word)))
+            high := or(high, shl(64, and(add(g, 0x1f83d9abfb41bd6b), word)))
+            high := or(high, and(add(h, 0x5be0cd19137e2179), word))
         }
-        return addmod(mulmod(_reverse(high), HIGH, L), _reverse(challenge), L);
     }
 
-    /// `k·(x, y) + s·B`, by windows of four bits of both numbers over one chain of doublings (Straus).
-    /// @dev Entries 1..15 of the point's multiples start at `table`, of B's at `table + 0x800` (their z is 1 and not
-    ///      stored). The unused entry 0 keeps k and s.
-    function _combine(uint256 px, uint256 py, uint256 k, uint256 s)
-        private
-        pure
-        returns (uint256 x, uint256 y, uint256 z)
-    {
-        uint256 table = _multiples(px, py);
+    /// Writes the entries 1..15 of the multiples of B at `table + 0x800`. Their z is 1 and not stored.
+    function _baseMultiples(uint256 table) private pure {
         assembly ("memory-safe") {
-            mstore(table, k)
-            mstore(add(table, 0x20), s)
-            // 1·B to 15·B
             mstore(add(table, 0x880), 0x07cf9d3a33d4ba65270b4898643d42c2cf932dc6fb8c0e192fbc93c6f58c3b85)
             mstore(add(table, 0x8a0), 0x44fd2f9298f81267a5c18434688f8a09fd399f05d140beb39d103905d740913e)
             mstore(add(table, 0x8c0), 0x6f117b689f0c65a85a1b7dcbdd43598c26d9e823ccaac49eabc91205877aaa68)
@@ -299,122 +302,141 @@ library Ed25519 {
             mstore(add(table, 0xf80), 0x61e22917f12de72b2dbdbdfac1f2d4d08648c28d189c246d24cecc0313cfeaa0)
             mstore(add(table, 0xfa0), 0x43b5cd4218d05ebf7508300807b25192d3829ba42a9910d6040bcd86468ccf0b)
             mstore(add(table, 0xfc0), 0x511d61210ae4d842032e5a7d93d64270eb38af4e373fdeee5d9a762f9bd0b516)
+        }
+    }
+
+    /// `k·(x, y) + s·B`, by windows of four bits of both numbers over one chain of doublings (Straus). The unused
+    /// entry 0 of the table keeps k and s.
+    /// @param p Always P. Where it is a constant the compiler builds it anew, from three numbers, each of the 3 000
+    ///        times that it is used.
+    function _combine(uint256 px, uint256 py, uint256 k, uint256 s, uint256 p)
+        private
+        pure
+        returns (uint256 x, uint256 y, uint256 z)
+    {
+        uint256 table = _multiples(px, py, p);
+        _baseMultiples(table);
+        assembly ("memory-safe") {
+            mstore(table, k)
+            mstore(add(table, 0x20), s)
+        }
+        (x, y, z) = (0, 1, 1);
+        assembly ("memory-safe") {
             let t := 0
-            x := 0
-            y := 1
-            z := 1
             for { let shift := 252 } 1 { shift := sub(shift, 4) } {
                 let entry := and(shr(shift, mload(table)), 15)
-                let a
-                let b
-                let e
-                let f
-                let g
-                let h
                 if entry {
                     entry := add(table, shl(7, entry))
-                    a := mulmod(add(sub(P, x), y), mload(add(entry, 0x20)), P)
-                    b := mulmod(add(x, y), mload(entry), P)
-                    e := add(sub(P, a), b)
-                    h := add(a, b)
-                    a := mulmod(t, mload(add(entry, 0x40)), P)
-                    b := mulmod(z, mload(add(entry, 0x60)), P)
-                    f := add(sub(P, a), b)
-                    g := add(a, b)
-                    x := mulmod(e, f, P)
-                    y := mulmod(g, h, P)
-                    z := mulmod(f, g, P)
-                    t := mulmod(e, h, P)
+                    let a := mulmod(add(sub(p, x), y), mload(add(entry, 0x20)), p)
+                    let b := mulmod(add(x, y), mload(entry), p)
+                    let e := add(sub(p, a), b)
+                    let h := add(a, b)
+                    let c := mulmod(t, mload(add(entry, 0x40)), p)
+                    let d := mulmod(z, mload(add(entry, 0x60)), p)
+                    let f := add(sub(p, c), d)
+                    let g := add(c, d)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                    t := mulmod(e, h, p)
                 }
                 entry := and(shr(shift, mload(add(table, 0x20))), 15)
                 if entry {
                     entry := add(add(table, 0x800), shl(7, entry))
-                    a := mulmod(add(sub(P, x), y), mload(add(entry, 0x20)), P)
-                    b := mulmod(add(x, y), mload(entry), P)
-                    e := add(sub(P, a), b)
-                    h := add(a, b)
-                    a := mulmod(t, mload(add(entry, 0x40)), P)
-                    b := addmod(z, z, P)
-                    f := add(sub(P, a), b)
-                    g := add(a, b)
-                    x := mulmod(e, f, P)
-                    y := mulmod(g, h, P)
-                    z := mulmod(f, g, P)
+                    let a := mulmod(add(sub(p, x), y), mload(add(entry, 0x20)), p)
+                    let b := mulmod(add(x, y), mload(entry), p)
+                    let e := add(sub(p, a), b)
+                    let h := add(a, b)
+                    let c := mulmod(t, mload(add(entry, 0x40)), p)
+                    let d := addmod(z, z, p)
+                    let f := add(sub(p, c), d)
+                    let g := add(c, d)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
                 }
                 if iszero(shift) { break }
                 // four doublings; only the last needs t
-                b := mulmod(y, y, P)
-                a := mulmod(x, x, P)
-                e := mulmod(add(x, x), y, P)
-                g := add(sub(P, a), b)
-                h := add(a, b)
-                f := addmod(mulmod(add(z, z), z, P), sub(TWO_P, g), P)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-                b := mulmod(y, y, P)
-                a := mulmod(x, x, P)
-                e := mulmod(add(x, x), y, P)
-                g := add(sub(P, a), b)
-                h := add(a, b)
-                f := addmod(mulmod(add(z, z), z, P), sub(TWO_P, g), P)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-                b := mulmod(y, y, P)
-                a := mulmod(x, x, P)
-                e := mulmod(add(x, x), y, P)
-                g := add(sub(P, a), b)
-                h := add(a, b)
-                f := addmod(mulmod(add(z, z), z, P), sub(TWO_P, g), P)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-                b := mulmod(y, y, P)
-                a := mulmod(x, x, P)
-                e := mulmod(add(x, x), y, P)
-                g := add(sub(P, a), b)
-                h := add(a, b)
-                f := addmod(mulmod(add(z, z), z, P), sub(TWO_P, g), P)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-                t := mulmod(e, h, P)
+                {
+                    let b := mulmod(y, y, p)
+                    let a := mulmod(x, x, p)
+                    let e := mulmod(add(x, x), y, p)
+                    let g := add(sub(p, a), b)
+                    let h := add(a, b)
+                    let f := addmod(mulmod(add(z, z), z, p), sub(TWO_P, g), p)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                }
+                {
+                    let b := mulmod(y, y, p)
+                    let a := mulmod(x, x, p)
+                    let e := mulmod(add(x, x), y, p)
+                    let g := add(sub(p, a), b)
+                    let h := add(a, b)
+                    let f := addmod(mulmod(add(z, z), z, p), sub(TWO_P, g), p)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                }
+                {
+                    let b := mulmod(y, y, p)
+                    let a := mulmod(x, x, p)
+                    let e := mulmod(add(x, x), y, p)
+                    let g := add(sub(p, a), b)
+                    let h := add(a, b)
+                    let f := addmod(mulmod(add(z, z), z, p), sub(TWO_P, g), p)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                }
+                {
+                    let b := mulmod(y, y, p)
+                    let a := mulmod(x, x, p)
+                    let e := mulmod(add(x, x), y, p)
+                    let g := add(sub(p, a), b)
+                    let h := add(a, b)
+                    let f := addmod(mulmod(add(z, z), z, p), sub(TWO_P, g), p)
+                    x := mulmod(e, f, p)
+                    y := mulmod(g, h, p)
+                    z := mulmod(f, g, p)
+                    t := mulmod(e, h, p)
+                }
             }
         }
     }
 
     /// Writes the entries 1..15 of the multiples of `(px, py)` behind the free memory pointer and returns where
     /// entry 0 is.
-    function _multiples(uint256 px, uint256 py) private pure returns (uint256 table) {
+    function _multiples(uint256 px, uint256 py, uint256 p) private pure returns (uint256 table) {
         assembly ("memory-safe") {
             table := mload(0x40)
-            let t := mulmod(px, py, P)
+            let t := mulmod(px, py, p)
             let sum := add(px, py)
-            let difference := add(sub(P, px), py)
-            let scaled := mulmod(t, D2, P)
+            let difference := add(sub(p, px), py)
+            let scaled := mulmod(t, D2, p)
             let x := px
             let y := py
             let z := 1
             for { let entry := add(table, 0x80) } 1 {} {
                 mstore(entry, add(x, y))
-                mstore(add(entry, 0x20), add(sub(P, x), y))
-                mstore(add(entry, 0x40), mulmod(t, D2, P))
+                mstore(add(entry, 0x20), add(sub(p, x), y))
+                mstore(add(entry, 0x40), mulmod(t, D2, p))
                 mstore(add(entry, 0x60), add(z, z))
                 entry := add(entry, 0x80)
                 if eq(entry, add(table, 0x800)) { break }
-                let a := mulmod(add(sub(P, x), y), difference, P)
-                let b := mulmod(add(x, y), sum, P)
-                let e := add(sub(P, a), b)
+                let a := mulmod(add(sub(p, x), y), difference, p)
+                let b := mulmod(add(x, y), sum, p)
+                let e := add(sub(p, a), b)
                 let h := add(a, b)
-                a := mulmod(t, scaled, P)
-                b := addmod(z, z, P)
-                let f := add(sub(P, a), b)
+                a := mulmod(t, scaled, p)
+                b := addmod(z, z, p)
+                let f := add(sub(p, a), b)
                 let g := add(a, b)
-                x := mulmod(e, f, P)
-                y := mulmod(g, h, P)
-                z := mulmod(f, g, P)
-                t := mulmod(e, h, P)
+                x := mulmod(e, f, p)
+                y := mulmod(g, h, p)
+                z := mulmod(f, g, p)
+                t := mulmod(e, h, p)
             }
         }
     }
