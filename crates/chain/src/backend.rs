@@ -111,6 +111,9 @@ pub trait Chain: Send {
     /// Number that tells this chain from all others; every signature is bound to it.
     fn chain_id(&self) -> u64;
 
+    /// Where it is: this process, or a host without the path part of its address.
+    fn name(&self) -> String;
+
     /// The newest block.
     fn head(&self) -> Result<Head, ChainError>;
 
@@ -132,6 +135,9 @@ pub trait Chain: Send {
         let submitted = self.submit(wallet, call)?;
         self.wait(&submitted)
     }
+
+    /// Waits until nothing that the account has sent is under way. Errors: `Stuck`.
+    fn idle(&mut self, account: Address) -> Result<(), ChainError>;
 
     /// The receipt of a transaction, if it is in a block and succeeded.
     fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError>;

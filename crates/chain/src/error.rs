@@ -120,8 +120,28 @@ pub enum ChainError {
         /// What is missing or different.
         cause: String,
     },
-    /// Two steps of the chain's clock back.
-    #[error("a chain's clock only goes forward: it is at {now_s} s and cannot go {seconds} s on")]
+    /// Its time has not come.
+    #[error("{what}: not before second {ready_at_s}, and it is {now_s}; that is in {} s", ready_at_s.saturating_sub(*now_s))]
+    NotYet {
+        /// What is waited for.
+        what: &'static str,
+        /// When its time comes, in seconds since 1970.
+        ready_at_s: u64,
+        /// The chain's time.
+        now_s: u64,
+    },
+    /// The chain has another root for an epoch than the ledger.
+    #[error("epoch {epoch} has {} on the chain, and {ours} in the ledger", posted.map_or("no root".into(), |root| format!("root {root}")))]
+    EpochTaken {
+        /// The epoch.
+        epoch: u64,
+        /// The chain's; none if the epoch was passed over.
+        posted: Option<B256>,
+        /// The ledger's.
+        ours: B256,
+    },
+    /// Further than a chain's clock counts.
+    #[error("the chain's clock is at {now_s} s and cannot go {seconds} s on")]
     Clock {
         /// Where it is.
         now_s: u64,

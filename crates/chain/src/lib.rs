@@ -6,16 +6,23 @@
 //! Never: prints a secret, waits without a limit, or moves money on its own account.
 
 mod backend;
-mod bindings;
+pub mod bindings;
+pub mod contracts;
+mod deploy;
 mod error;
+mod files;
 mod local;
 mod revert;
+mod settle;
 pub mod units;
 pub mod wallet;
 
 pub use alloy_primitives::{Address, B256, Bytes, U256};
 pub use backend::{Call, Chain, Filter, Head, Log, Receipt, Submitted};
+pub use contracts::{Addresses, Contracts, EpochToPost, Event, NodeKind};
+pub use deploy::{DeployPlan, Parties, Windows, deploy};
 pub use error::{ChainError, StuckCause};
 pub use local::{Genesis, JournalError, LocalChain};
 pub use revert::Revert;
+pub use settle::{Settled, settle_epoch};
 pub use wallet::{Wallet, WalletError};

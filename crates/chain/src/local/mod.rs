@@ -219,6 +219,10 @@ impl Chain for LocalChain {
         self.genesis.chain_id
     }
 
+    fn name(&self) -> String {
+        "the chain in this process".into()
+    }
+
     fn head(&self) -> Result<Head, ChainError> {
         Ok(*self.tip())
     }
@@ -244,6 +248,10 @@ impl Chain for LocalChain {
             seconds: 0,
             cause: crate::StuckCause::Forgotten,
         })
+    }
+
+    fn idle(&mut self, _: Address) -> Result<(), ChainError> {
+        Ok(()) // a transaction is in its block before `submit` returns
     }
 
     fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
