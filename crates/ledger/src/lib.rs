@@ -1,8 +1,48 @@
 //! The book of a run: what was done, and so what is owed.
 //!
-//! Promise: integers only; the same entries give the same payouts on every machine.
+//! Promise: integers only; the same entries give the same payouts on every machine; each epoch pays exactly its
+//! budget; the whole book, and the root that goes on the chain, follow from the log alone.
+//! Takes: signed facts, one a line. Gives: payouts, one Merkle root an epoch, claims with their proofs.
+//! Never: reads a clock, a file or a chain, or uses a float.
+//!
+//! One money unit everywhere: micro-ESM. Units, rounding, the format of the log: `docs/ledger.md`.
 
 #![deny(clippy::float_arithmetic)]
 #![forbid(unsafe_code)]
 
+mod account;
+mod audit;
+mod book;
+mod economy;
+mod entry;
+mod error;
+mod evidence;
+mod hex;
+mod ledger;
+pub mod line;
+pub mod merkle;
+mod party;
+pub mod presets;
+mod rounding;
+mod settle;
+mod tally;
+mod terms;
 pub mod yuma;
+
+pub use account::{Account, AccountError, keccak256};
+pub use audit::{AuditReport, EpochReport, PartyReport, audit};
+pub use economy::{Economy, Pool, Severity, SlashSchedule, Split};
+pub use entry::Entry;
+pub use error::{EconomyError, Fault, LedgerError};
+pub use ledger::{Claim, Ledger};
+pub use line::Line;
+pub use party::{Party, UnknownParty};
+pub use rounding::largest_remainder;
+pub use settle::Payout;
+pub use terms::LedgerTerms;
+
+/// Money in micro-ESM, the smallest unit of the token.
+pub type Amount = u64;
+
+/// One ESM: the token has six decimals.
+pub const ESM: Amount = 1_000_000;

@@ -45,7 +45,9 @@ impl Keypair {
         PublicKey(self.0.verifying_key().to_bytes())
     }
 
-    pub(crate) fn sign(&self, digest: &Hash) -> Signature {
+    /// Signs a digest. Whoever makes it says in its blake3 `derive_key` context what is signed, as
+    /// [`crate::Signed`] does, so that no signature passes for another.
+    pub fn sign(&self, digest: &Hash) -> Signature {
         Signature(self.0.sign(digest).to_bytes())
     }
 }
@@ -53,7 +55,7 @@ impl Keypair {
 impl PublicKey {
     /// Whether `signature` is this key's over `digest`. Strict: keys of small order and signatures that
     /// can be altered into others are refused.
-    pub(crate) fn signed(&self, digest: &Hash, signature: &Signature) -> bool {
+    pub fn signed(&self, digest: &Hash, signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         VerifyingKey::from_bytes(&self.0).is_ok_and(|key| key.verify_strict(digest, &signature).is_ok())
     }

@@ -1,0 +1,149 @@
+//! Whether signed records bear out what an entry says.
+//!
+//! Promise: a credit or a fine that rests on verdicts rests on verdicts of the run's own validators, about this
+//! very answer, one of each validator, and more of them say so than not.
+
+use std::collections::BTreeSet;
+
+use protocol::{
+    Check, Commitment, Hash, LeaseId, Outcome, ProtocolError, RunId, RunTerms, Signed, ValidatorId, Verdict, WorkerId,
+};
+
+use crate::{Fault, Party};
+
+/// The terms that signatures are held to.
+#[derive(Clone, Copy)]
+pub(crate) struct Signers<'a> {
+    pub(crate) terms: &'a RunTerms,
+    pub(crate) run: &'a RunId,
+}
+
+/// A verdict of which the ledger needs no more than this.
+pub(crate) struct Vote {
+    pub(crate) validator: ValidatorId,
+    /// Rollouts recomputed.
+    pub(crate) checked: u64,
+    /// Whether it says valid; none if the check could not run.
+    pub(crate) valid: Option<bool>,
+}
+
+/// An accepted answer.
+pub(crate) struct Credit {
+    pub(crate) lease: LeaseId,
+    pub(crate) root: Hash,
+    pub(crate) worker: WorkerId,
+    /// Completion tokens: the least that a verdict of those that say valid counts.
+    pub(crate) tokens: u64,
+    pub(crate) votes: Vec<Vote>,
+}
+
+/// A lie that was found in an answer.
+pub(crate) struct Finding {
+    pub(crate) root: Hash,
+    pub(crate) votes: Vec<Vote>,
+}
+
+impl Signers<'_> {
+    /// An answer that its worker signed and that more validators call valid than invalid.
+    ///
+    /// Errors: `Record`.
+    pub(crate) fn credit(
+        &self,
+        commitment: &Signed<Commitment>,
+        verdicts: &[Signed<Verdict>],
+    ) -> Result<Credit, Fault> {
+        let &Commitment { lease, worker, root, .. } = self.commitment(commitment)?;
+        let votes = self.votes(lease, &root, verdicts)?;
+        let count = |side| votes.iter().filter(|vote| vote.valid == Some(side)).count();
+        let (valid, invalid) = (count(true), count(false));
+        if valid <= invalid {
+            return Err(ProtocolError::NotAdmitted { valid, invalid }.into());
+        }
+        let says_valid = |verdict: &&Signed<Verdict>| verdict.body.outcome == Outcome::Valid;
+        let tokens = verdicts.iter().filter(says_valid).map(|verdict| verdict.body.tokens).min();
+        Ok(Credit { lease, root, worker, tokens: tokens.unwrap_or(0), votes }) // one at least is valid
+    }
+
+    /// A worker's lie: its own word, and more verdicts against it than for it, those of `barred` validators
+    /// aside.
+    ///
+    /// Errors: `Record`, `NotConvicted`.
+    pub(crate) fn workers_lie(
+        &self,
+        worker: WorkerId,
+        lease: LeaseId,
+        commitment: &Signed<Commitment>,
+        verdicts: &[Signed<Verdict>],
+        barred: &BTreeSet<Party>,
+    ) -> Result<Finding, Fault> {
+        let own = self.commitment(commitment)?;
+        if own.lease != lease {
+            return Err(ProtocolError::ForeignCommitment { expected: lease, given: own.lease }.into());
+        }
+        if own.worker != worker {
+            return Err(ProtocolError::ForeignWorker { expected: worker, given: own.worker }.into());
+        }
+        let votes = self.votes(lease, &own.root, verdicts)?;
+        convict(Party::Worker(worker), false, &votes, barred)?;
+        Ok(Finding { root: own.root, votes })
+    }
+
+    /// A validator's verdict that more others contradict than repeat, those of `barred` validators aside.
+    ///
+    /// Errors: `Record`, `EvidenceMissing`, `NotConvicted`.
+    pub(crate) fn validators_lie(
+        &self,
+        validator: ValidatorId,
+        lease: LeaseId,
+        verdicts: &[Signed<Verdict>],
+        barred: &BTreeSet<Party>,
+    ) -> Result<Finding, Fault> {
+        let party = Party::Validator(validator);
+        let missing = |lacks| Fault::EvidenceMissing { party, check: Check::VerdictDisagrees, lacks };
+        let own = verdicts.iter().find(|verdict| verdict.body.validator == validator);
+        let root = own.ok_or_else(|| missing("its own verdict"))?.body.root;
+        let votes = self.votes(lease, &root, verdicts)?;
+        let own = votes.iter().find(|vote| vote.validator == validator).and_then(|vote| vote.valid);
+        convict(party, !own.ok_or_else(|| missing("a verdict of its own that judges"))?, &votes, barred)?;
+        Ok(Finding { root, votes })
+    }
+
+    fn commitment<'a>(&self, commitment: &'a Signed<Commitment>) -> Result<&'a Commitment, Fault> {
+        let key = self.terms.worker(commitment.body.worker)?;
+        Ok(commitment.verify(self.run, key)?)
+    }
+
+    /// Errors: `Record` for a verdict that is not its validator's, is on another answer, or is its validator's
+    /// second.
+    fn votes(&self, lease: LeaseId, root: &Hash, verdicts: &[Signed<Verdict>]) -> Result<Vec<Vote>, Fault> {
+        let mut seen = BTreeSet::new();
+        let vote = |verdict: &Signed<Verdict>| {
+            let validator = verdict.body.validator;
+            let body = verdict.verify(self.run, self.terms.validator(validator)?)?;
+            if body.lease != lease || body.root != *root {
+                return Err(ProtocolError::ForeignVerdict { expected: lease, given: body.lease }.into());
+            }
+            if !seen.insert(validator) {
+                return Err(ProtocolError::DoubleVerdict { validator }.into());
+            }
+            let valid = match body.outcome {
+                Outcome::Valid => Some(true),
+                Outcome::Invalid(_) => Some(false),
+                Outcome::Unchecked(_) => None,
+            };
+            Ok(Vote { validator, checked: body.checked.len() as u64, valid })
+        };
+        verdicts.iter().map(vote).collect()
+    }
+}
+
+/// Whether more verdicts are on `side`, which speaks against the party, than on the other.
+fn convict(party: Party, side: bool, votes: &[Vote], barred: &BTreeSet<Party>) -> Result<(), Fault> {
+    let heard = |vote: &&Vote| !barred.contains(&Party::Validator(vote.validator));
+    let count = |side| votes.iter().filter(heard).filter(|vote| vote.valid == Some(side)).count();
+    let (against, in_favour) = (count(side), count(!side));
+    match against > in_favour {
+        true => Ok(()),
+        false => Err(Fault::NotConvicted { party, against, in_favour }),
+    }
+}

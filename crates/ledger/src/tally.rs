@@ -1,0 +1,52 @@
+//! What was done in the epoch that is open.
+//!
+//! Promise: a plain sum over entries; who was fined is left out when the epoch is settled, not before.
+
+use std::collections::BTreeMap;
+
+use protocol::{ValidatorId, WorkerId};
+
+/// Groups of one worker that one validator judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// Those that it called valid.
+    pub(crate) valid: u64,
+    /// All that it called valid or invalid.
+    pub(crate) all: u64,
+}
+
+impl Judged {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { valid: self.valid.saturating_add(other.valid), all: self.all.saturating_add(other.all) }
+    }
+}
+
+/// Sums since the last epoch was closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Accepted completion tokens of each worker.
+    pub(crate) tokens: BTreeMap<WorkerId, u64>,
+    /// What validators said of workers.
+    pub(crate) judged: BTreeMap<(ValidatorId, WorkerId), Judged>,
+    /// Points of each validator.
+    pub(crate) points: BTreeMap<ValidatorId, u64>,
+    /// Steps trained.
+    pub(crate) steps: u64,
+}
+
+impl Tally {
+    pub(crate) fn add_tokens(&mut self, worker: WorkerId, tokens: u64) {
+        let sum = self.tokens.entry(worker).or_default();
+        *sum = sum.saturating_add(tokens);
+    }
+
+    pub(crate) fn add_points(&mut self, validator: ValidatorId, points: u64) {
+        let sum = self.points.entry(validator).or_default();
+        *sum = sum.saturating_add(points);
+    }
+
+    pub(crate) fn add_vote(&mut self, validator: ValidatorId, worker: WorkerId, valid: bool) {
+        let judged = self.judged.entry((validator, worker)).or_default();
+        *judged = judged.plus(Judged { valid: u64::from(valid), all: 1 });
+    }
+}
