@@ -84,11 +84,11 @@ function compile(input, src) {
 }
 
 /** [name, text] of every contract that can be deployed and of every library with code. */
-function artifacts(contracts) {
+function artifacts(contracts, only) {
   const made = [];
   for (const [file, inFile] of Object.entries(contracts)) {
     for (const [name, contract] of Object.entries(inFile)) {
-      if (!file.startsWith('src/')) continue;
+      if (!file.startsWith('src/') || (only.length && !only.includes(name))) continue;
       const { bytecode, deployedBytecode } = contract.evm;
       if (!bytecode.object || !contract.abi.length) continue;
       const kept = {
@@ -115,4 +115,4 @@ function write(out, made) {
 }
 
 const { src, out, only } = options(process.argv.slice(2));
-write(out, artifacts(compile(standardInput(src, only), src)));
+write(out, artifacts(compile(standardInput(src, only), src), only));

@@ -15,7 +15,8 @@ interface IStakeVault {
 
     /// @notice Reserves `amount` of `account`'s stake, active or leaving. Only SLASHER.
     /// @param account Whose stake.
-    /// @param amount How much, in millionths of a token; not above the account's unreserved stake.
+    /// @param amount How much, in millionths of a token; not above what the account has, active and leaving. Open
+    ///        slashes may claim the same stake: what is executed first takes first, a later one what is left.
     /// @param evidence Hash of what is said against the account.
     /// @param beneficiary Who receives the bounty if the slash is executed; zero for nobody.
     /// @return id Number of the slash.

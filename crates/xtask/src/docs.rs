@@ -12,6 +12,8 @@ use anyhow::{Context, Result, ensure};
 const TEST_COMMAND: &str = "cargo test --workspace";
 /// The README's main job.
 const MAIN_COMMAND: &str = "cargo run --release -- run";
+/// Folders whose documents are not this repository's.
+const NOT_OURS: [&str; 4] = ["target", "runs", "node_modules", "out"];
 
 /// Prints every fault found in the documents; with `check`, faults are an error.
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -43,7 +45,7 @@ fn markdown_files(root: &Path) -> Result<Vec<PathBuf>> {
         for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "runs" {
+            if path.is_dir() && !name.starts_with('.') && !NOT_OURS.contains(&name.as_str()) {
                 folders.push(path);
             } else if name.ends_with(".md") {
                 files.push(path);

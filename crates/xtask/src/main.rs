@@ -1,8 +1,9 @@
-//! Developer's commands: `cargo xtask validate | layers | docs --check`.
+//! Developer's commands: `cargo xtask validate | layers | docs --check | contracts --check`.
 //!
 //! Promise: `validate` runs what continuous integration runs, cheapest first, and stops at the first failure.
-//! Never: changes a file.
+//! Never: changes a file, but for the artifacts that `contracts` without `--check` is asked to write.
 
+mod contracts;
 mod docs;
 mod layers;
 
@@ -30,6 +31,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Compiles the Solidity sources and writes contracts/artifacts; needs node and npm.
+    Contracts {
+        /// Compare with the committed artifacts, byte for byte, and write nothing.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> Result<()> {
@@ -37,6 +44,7 @@ fn main() -> Result<()> {
         Task::Validate => validate(),
         Task::Layers => layers::check(),
         Task::Docs { check } => docs::run(check),
+        Task::Contracts { check } => contracts::run(check),
     }
 }
 
@@ -45,6 +53,7 @@ fn validate() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     layers::check()?;
     docs::run(true)?;
+    contracts::run(true)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     cargo(&["test", "--workspace"])
 }
