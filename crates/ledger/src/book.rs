@@ -2,6 +2,8 @@
 //!
 //! Promise: an entry is judged whole before anything changes; one that is refused leaves the book as it was.
 
+mod rehearsal;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{Check, Commitment, Hash, LeaseId, RunId, Signed, ValidatorId, Verdict, WorkerId};
@@ -12,6 +14,8 @@ use crate::tally::Tally;
 use crate::{
     Account, Amount, Entry, EpochReport, Fault, LedgerTerms, Party, PartyReport, Payout, Severity, hex, merkle,
 };
+
+pub use rehearsal::{Rehearsal, RehearsedVote};
 
 /// The state of a ledger but for its place in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,12 +135,16 @@ impl Book {
         if !self.credited.insert((lease, root)) {
             return Err(Fault::CreditedTwice { lease, root });
         }
-        self.tally.add_tokens(credit.worker, credit.tokens);
-        let report = self.party(Party::Worker(credit.worker));
-        report.tokens = report.tokens.saturating_add(credit.tokens);
-        report.groups += 1;
+        self.credit(credit.worker, credit.tokens);
         self.count(lease, root, credit.worker, &credit.votes, true);
         Ok(())
+    }
+
+    fn credit(&mut self, worker: WorkerId, tokens: u64) {
+        self.tally.add_tokens(worker, tokens);
+        let report = self.party(Party::Worker(worker));
+        report.tokens = report.tokens.saturating_add(tokens);
+        report.groups += 1;
     }
 
     /// Credits the verdicts that are on the right side, and notes what all say of the worker.
@@ -173,16 +181,25 @@ impl Book {
         commitment: Option<&Signed<Commitment>>,
         verdicts: &[Signed<Verdict>],
     ) -> Result<(), Fault> {
-        let report = self.staked(party)?;
-        if report.fines.contains(&check) || self.barred.contains(&party) {
-            return Err(Fault::FinedTwice { party });
-        }
+        self.may_fine(party, check)?;
         self.evidence(party, check, lease, commitment, verdicts)?;
+        self.bar(party, check);
+        Ok(())
+    }
+
+    fn may_fine(&mut self, party: Party, check: Check) -> Result<(), Fault> {
+        let report = self.staked(party)?;
+        match report.fines.contains(&check) || self.barred.contains(&party) {
+            true => Err(Fault::FinedTwice { party }),
+            false => Ok(()),
+        }
+    }
+
+    fn bar(&mut self, party: Party, check: Check) {
         self.party(party).fines.push(check);
         if self.terms.economy.slash.ppm(check) > 0 {
             self.barred.insert(party);
         }
-        Ok(())
     }
 
     /// Checks and counts what a fine rests on.

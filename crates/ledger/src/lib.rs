@@ -13,6 +13,7 @@
 mod account;
 mod audit;
 mod book;
+mod deterrence;
 mod economy;
 mod entry;
 mod error;
@@ -31,6 +32,10 @@ pub mod yuma;
 
 pub use account::{Account, AccountError, keccak256};
 pub use audit::{AuditReport, EpochReport, PartyReport, audit};
+pub use book::{Rehearsal, RehearsedVote};
+pub use deterrence::{
+    BOUNTY_MAX_PPM, Gap, MEASURED_LIES, MeasuredLie, Sides, Undeterred, VALIDATORS_LEAST, Watch,
+};
 pub use economy::{Economy, Pool, Severity, SlashSchedule, Split};
 pub use entry::Entry;
 pub use error::{EconomyError, Fault, LedgerError};
