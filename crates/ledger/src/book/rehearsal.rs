@@ -115,10 +115,7 @@ impl Rehearsal {
 }
 
 fn heard(votes: &[RehearsedVote]) -> Vec<Vote> {
-    let vote = |vote: &RehearsedVote| Vote {
-        validator: vote.validator,
-        checked: vote.checked,
-        valid: Some(vote.valid),
-    };
+    let vote =
+        |vote: &RehearsedVote| Vote { validator: vote.validator, checked: vote.checked, valid: Some(vote.valid) };
     votes.iter().map(vote).collect()
 }
