@@ -40,6 +40,8 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     bytes32 public constant COURT_ROLE = keccak256("COURT_ROLE");
     /// @notice May pause new roots and void a pending one.
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
+    /// @notice The most epochs that one root may skip, so that no poster can use up all numbers.
+    uint64 public constant EPOCHS_SKIPPED_MAX = 1_000;
     /// @notice The longest address of a payout file, in bytes.
     uint256 public constant URI_BYTES_MAX = 256;
     /// @dev What an account signs to be paid elsewhere.
@@ -101,6 +103,10 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     /// @param lowest The lowest epoch that can be posted.
     /// @param given The epoch that was given.
     error EpochTooLow(uint64 lowest, uint64 given);
+    /// @notice Too many epochs are skipped.
+    /// @param highest The highest epoch that can be posted.
+    /// @param given The epoch that was given.
+    error EpochTooHigh(uint64 highest, uint64 given);
     /// @notice The last root is still pending.
     /// @param epoch Its epoch.
     /// @param liveAt Second from which it is live.
@@ -168,7 +174,8 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     }
 
     /// @notice Posts the root of an epoch. Only POSTER. Epochs may be skipped, a cumulative root covers them.
-    /// @param epoch At least `nextEpoch`. Fails with `EpochTooLow`, also after its root was voided.
+    /// @param epoch From `nextEpoch` to `EPOCHS_SKIPPED_MAX` above it; a voided epoch is not posted again. Fails with
+    ///        `EpochTooLow` or `EpochTooHigh`.
     /// @param root The Merkle root. Fails with `RootPending` while the last one is.
     /// @param lifetimeTotal Sum of all lifetime totals in it, in micro-ESM. Fails with `TotalFell` or `NotFunded`.
     /// @param fileHash Hash of the payout file.
@@ -180,7 +187,9 @@ contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable 
     {
         if (root == bytes32(0)) revert ZeroArgument();
         if (bytes(uri).length > URI_BYTES_MAX) revert UriTooLong(URI_BYTES_MAX, bytes(uri).length);
-        if (epoch < nextEpoch) revert EpochTooLow(nextEpoch, epoch);
+        uint64 lowest = nextEpoch;
+        if (epoch < lowest) revert EpochTooLow(lowest, epoch);
+        if (epoch - lowest > EPOCHS_SKIPPED_MAX) revert EpochTooHigh(lowest + EPOCHS_SKIPPED_MAX, epoch);
         uint8 newest = _newest;
         if (block.timestamp < _liveAt) revert RootPending(_posted[newest].epoch, _liveAt);
         if (lifetimeTotal < _posted[newest].lifetimeTotal) {
