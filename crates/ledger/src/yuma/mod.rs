@@ -48,3 +48,8 @@ pub use matrix::{
 };
 pub use median::{weighted_median, weighted_median_columns};
 pub use terms::{LiquidAlpha, Rule, YumaTerms};
+
+/// The example of `docs/yuma.md` is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/yuma.md")]
+struct DocumentationExample;

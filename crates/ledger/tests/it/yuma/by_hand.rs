@@ -92,6 +92,40 @@ fn liquid_alpha_is_fast_for_who_is_ahead_and_slow_for_who_follows() {
 }
 
 #[test]
+fn at_equal_score_and_bond_the_score_is_held_against_the_others() {
+    let liquid = LiquidAlpha { low: 6_553, high: 19_660, steepness_percent: 1_000 };
+    let half = fixed(0.5);
+    let ahead = liquid_alpha(liquid, Fixed::ZERO, half, half);
+    assert_close("middle of the curve", float(ahead), 0.2, 2e-5);
+}
+
+#[test]
+fn who_has_no_stake_has_no_voice_even_if_all_must_agree() {
+    let terms = YumaTerms { kappa: u16::MAX, ..YumaTerms::default() };
+    let weights = [vec![0, 1], vec![1, 1], vec![1, 1], vec![1, 3]];
+    let output = run(&terms, &[0, 1, 1, 1], &weights, NO_BONDS);
+    assert_shares("consensus", &output.consensus, &[0.25, 0.5]);
+    let none = run(&terms, &[0, 0, 0, 0], &weights, NO_BONDS);
+    assert_shares("consensus", &none.consensus, &[0.0, 0.0]);
+}
+
+#[test]
+fn original_bonds_of_one_column_are_shares_of_whole_numbers() {
+    // 65535 : 1 is 2³² · 65535/65536 to 2³²/65536 units, with nothing lost.
+    let terms = YumaTerms { rule: Rule::Original, bonds_moving_average_ppm: 1_000_000, ..YumaTerms::default() };
+    let output = run(&terms, &[1, 1], &[vec![1], vec![1]], &[vec![65_535], vec![1]]);
+    assert_eq!(output.dividends, [Fixed::from_bits(4_294_901_760), Fixed::from_bits(65_536)]);
+}
+
+#[test]
+fn a_moving_average_by_pair_stays_between_nothing_and_one() {
+    let one = |value| vec![vec![fixed(value)]];
+    // 0.5 · 1 + 0.5 · 2 = 1.5; 0.5 · 1 + max(0, −1) = 0.5
+    assert_eq!(ema_alpha(&one(2.0), &one(1.0), &one(0.5)), Ok(one(1.0)));
+    assert_eq!(ema_alpha(&one(-2.0), &one(1.0), &one(0.5)), Ok(one(0.5)));
+}
+
+#[test]
 fn stake_below_the_minimum_has_no_voice() {
     let terms = YumaTerms { stake_min: 100, ..YumaTerms::default() };
     let output = run(&terms, &[99, 100], &[vec![1, 0], vec![0, 1]], NO_BONDS);

@@ -79,6 +79,8 @@ fn terms_outside_their_bounds_are_named() {
         refused_terms(YumaTerms { liquid_alpha: Some(liquid), ..good }),
         YumaError::AlphaBounds { low: 2, high: 1 }
     );
+    let one_speed = LiquidAlpha { low: 1, high: 1, steepness_percent: 0 };
+    assert_eq!(YumaTerms { liquid_alpha: Some(one_speed), ..YumaTerms::default() }.check(), Ok(()));
     let unknown = r#"{"rule":"yuma3","kappa":1,"bonds_penalty":0,"bonds_moving_average_ppm":0,
         "liquid_alpha":null,"stake_min":0,"tempo":360}"#;
     assert!(serde_json::from_str::<YumaTerms>(unknown).is_err());
@@ -90,6 +92,9 @@ fn too_large_a_network_is_refused_before_anything_is_made() {
     let (limit, given) = (CELLS_MAX, weights.len() << 13);
     let stakes = vec![1; weights.len()];
     assert_eq!(refused(&stakes, &weights, &[], Masks::default()), YumaError::TooManyScores { limit, given });
+    // One row less is not too large: the next check is reached.
+    let error = refused(&[], &weights[1..], &[], Masks::default());
+    assert_eq!(error, YumaError::Length { what: "stakes", expected: 512, given: 0 });
 }
 
 #[test]
