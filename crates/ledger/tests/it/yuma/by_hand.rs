@@ -158,6 +158,17 @@ fn the_median_is_one_of_the_scores() {
 }
 
 #[test]
+fn the_majority_is_a_share_of_the_stake_in_whatever_unit() {
+    // 6 of 10 support 0.2 and more, 8 of 10 support 0.1 and more.
+    let stake = [fixed(2.0), fixed(2.0), fixed(6.0)];
+    let scores = fixed_rows(&[&[0.0], &[0.1], &[0.2]]);
+    for (majority, expected) in [(0.5, 0.2), (0.7, 0.1), (0.9, 0.0)] {
+        let consensus = weighted_median_columns(&stake, &scores, fixed(majority));
+        assert_eq!(consensus, Ok(vec![fixed(expected)]), "majority {majority}");
+    }
+}
+
+#[test]
 fn tables_by_hand() {
     let mut table = fixed_rows(&[&[1.0, 0.0], &[3.0, 0.0]]);
     normalize_columns(&mut table).expect("equal rows");
