@@ -10,6 +10,8 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 ///         committee need somebody to sign both.
 abstract contract Committee {
     /// @notice One member's signature under a ruling.
+    /// @param member Who signs.
+    /// @param signature 65 bytes of an ordinary account, or what the member's ERC-1271 contract wants.
     struct Ballot {
         address member;
         bytes signature;
@@ -28,26 +30,47 @@ abstract contract Committee {
     uint16 public threshold;
 
     /// @notice A new committee sits.
+    /// @param committee Its number.
+    /// @param members Who sits, ascending.
+    /// @param threshold How many must sign.
     event CommitteeSet(uint64 indexed committee, address[] members, uint16 threshold);
 
     /// @notice Too many members, or none.
+    /// @param limit The most members.
+    /// @param given Members given.
     error CommitteeSize(uint256 limit, uint256 given);
     /// @notice The threshold must be more than half of the members and no more than all.
+    /// @param least Smallest majority.
+    /// @param most All members.
+    /// @param given Threshold given.
     error Threshold(uint256 least, uint256 most, uint256 given);
     /// @notice Members and ballots come in ascending order of address, each once, never zero.
+    /// @param before The address before.
+    /// @param given The address that is not above it.
     error NotAscending(address before, address given);
     /// @notice A ruling was made for another committee than the one that sits.
+    /// @param sitting Number of the committee that sits.
+    /// @param given Number in the ruling.
     error OtherCommittee(uint64 sitting, uint64 given);
     /// @notice Fewer ballots than the threshold, or more than members.
+    /// @param least The threshold.
+    /// @param most The committee's size.
+    /// @param given Ballots given.
     error Ballots(uint256 least, uint256 most, uint256 given);
     /// @notice The signer is not a member.
+    /// @param given The signer.
     error NotMember(address given);
     /// @notice The signer is a party to the case.
+    /// @param given The signer.
     error MemberIsParty(address given);
     /// @notice The signature is not the member's over this ruling.
+    /// @param member The signer.
+    /// @param digest What should have been signed.
     error BadBallot(address member, bytes32 digest);
 
-    /// @notice Whether `member` sits on the committee of this number.
+    /// @notice Whether a member sits, or sat, on a committee.
+    /// @param number The committee's number.
+    /// @param member Who.
     function isMember(uint64 number, address member) public view returns (bool) {
         return _members[number][member];
     }

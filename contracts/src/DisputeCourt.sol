@@ -7,6 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Committee} from "./Committee.sol";
 import {IDisputeCourt} from "./interfaces/IDisputeCourt.sol";
 import {IEpochRewards} from "./interfaces/IEpochRewards.sol";
@@ -68,9 +69,9 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     Bonds public bonds;
     /// @notice Number of the newest case; the first is 1.
     uint256 public caseCount;
-    /// @notice All bonds ever taken.
+    /// @notice All bonds ever taken, in micro-ESM.
     uint128 public bondsIn;
-    /// @notice All bonds ever paid out.
+    /// @notice All bonds ever paid out, in micro-ESM.
     uint128 public bondsOut;
 
     mapping(uint256 id => Case) private _cases;
@@ -108,7 +109,11 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     // ---- opening ----
 
     /// @notice Accuses `accused`, reserves `amount` of its stake, and takes `bondFor(amount)` from the caller.
-    /// @param evidence Hash of what the accusation rests on, published elsewhere.
+    /// @param accused Whose stake; not the caller.
+    /// @param amount Stake at risk, in micro-ESM; what the vault refuses to reserve is refused here.
+    /// @param evidence Hash of what the accusation rests on, published elsewhere. What is published should name the
+    ///        challenger: then nobody who sees this call can bring the same case first, because the committee acquits
+    ///        where the evidence names another challenger.
     /// @return id Number of the case.
     function openCase(address accused, uint128 amount, bytes32 evidence)
         external
@@ -127,13 +132,15 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
         (c.accused, c.answerUntil) = (accused, answerUntil);
         (c.bond, c.amount, c.evidence) = (bond, amount, evidence);
         _take(bond);
-        uint256 slashId = vault.openSlash(accused, amount, evidence, msg.sender);
+        uint64 slashId = SafeCast.toUint64(vault.openSlash(accused, amount, evidence, msg.sender));
         c.slashId = slashId;
         emit CaseOpened(id, msg.sender, accused, amount, bond, slashId, evidence, answerUntil, ruleUntil);
     }
 
     /// @notice Says that the pending `root` of `epoch` is wrong, holds it, and takes `bonds.root` from the caller.
     ///         Several challenges of one root run side by side, so that none can shut out another.
+    /// @param epoch Epoch of the pending root.
+    /// @param root The pending root, so that a call that comes late does not challenge another one.
     /// @param evidence Hash of what the challenge rests on, published elsewhere.
     /// @return id Number of the case.
     function challengeRoot(uint64 epoch, bytes32 root, bytes32 evidence)
@@ -156,7 +163,8 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
 
     // ---- answering and ruling ----
 
-    /// @notice The accused answers, once.
+    /// @notice The accused answers, once. The committee may then rule at once.
+    /// @param id Number of the case.
     /// @param answer Hash of the answer, published elsewhere.
     function respond(uint256 id, bytes32 answer) external {
         Case storage c = _cases[id];
@@ -170,6 +178,7 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
 
     /// @notice Enters the committee's ruling; anybody may bring it. Not before the accused has answered or let the
     ///         time for it pass, not after the case's deadline nor the ruling's own.
+    /// @param id Number of the case.
     /// @param guilty Whether the accusation holds.
     /// @param reasons Hash of the reasons, published elsewhere.
     /// @param number The committee for which it was signed.
@@ -196,6 +205,11 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
 
     /// @notice What members sign (EIP-712) in case `id`. It names what the case is about, so that a signature is
     ///         worth nothing if the chain is rewound and the number goes to another case.
+    /// @param id Number of the case.
+    /// @param guilty Whether the accusation holds.
+    /// @param reasons Hash of the reasons.
+    /// @param number The committee for which it is signed.
+    /// @param signedUntil Last second at which the signatures are good.
     function rulingDigest(uint256 id, bool guilty, bytes32 reasons, uint64 number, uint64 signedUntil)
         public
         view
@@ -228,6 +242,7 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     // ---- appeal ----
 
     /// @notice The convicted accused asks the timelock to look again, for a bond as large as the challenger's.
+    /// @param id Number of the case.
     /// @param reasons Hash of the reasons, published elsewhere.
     function appeal(uint256 id, bytes32 reasons) external nonReentrant {
         Case storage c = _cases[id];
@@ -241,7 +256,10 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     }
 
     /// @notice The timelock rules on an appeal. Upheld: the stake is free, the accused has its bond back and shares
-    ///         the challenger's with the treasury. Dismissed: the stake is lost, and the appeal's bond with it.
+    ///         the challenger's with the treasury. Dismissed: the stake is lost, and the appeal's bond with it; the
+    ///         vault refuses that before its `slashWindow` has passed since the opening, and it can be tried again.
+    /// @param id Number of the case.
+    /// @param upheld Whether the accused is right.
     function ruleAppeal(uint256 id, bool upheld) external nonReentrant onlyRole(DEFAULT_ADMIN_ROLE) {
         Case storage c = _cases[id];
         if (c.state != State.Appealed) revert WrongState(id, c.state);
@@ -258,6 +276,7 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
 
     /// @notice Carries out a conviction that was not appealed in time, or whose appeal nobody heard in time (the
     ///         appeal's bond then goes back). The vault pays the challenger's bounty.
+    /// @param id Number of the case.
     function execute(uint256 id) external nonReentrant {
         Case storage c = _cases[id];
         if (c.state != State.Guilty && c.state != State.Appealed) revert WrongState(id, c.state);
@@ -266,6 +285,7 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     }
 
     /// @notice Closes a case on which nobody ruled in time, or whose root is no longer pending. The bond goes back.
+    /// @param id Number of the case.
     function expire(uint256 id) external nonReentrant {
         Case storage c = _cases[id];
         if (c.state != State.Open && c.state != State.Answered) revert WrongState(id, c.state);
@@ -281,6 +301,7 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     // ---- guardian and timelock ----
 
     /// @notice Stops a case: the stake is free, all bonds go back. Only the guardian.
+    /// @param id Number of the case.
     function cancelCase(uint256 id) external nonReentrant onlyRole(GUARDIAN_ROLE) {
         Case storage c = _cases[id];
         if (c.state == State.None || c.state == State.Closed) revert WrongState(id, c.state);
@@ -299,28 +320,33 @@ contract DisputeCourt is IDisputeCourt, Committee, AccessControl, EIP712, Pausab
     }
 
     /// @notice Seats a new committee. Only the timelock. Open cases are ruled by the new one.
+    /// @param members Who sits, ascending, at most COMMITTEE_MAX.
+    /// @param needed How many must sign: more than half.
     function setCommittee(address[] calldata members, uint16 needed) external onlyRole(DEFAULT_ADMIN_ROLE) {
         _setCommittee(members, needed);
     }
 
     /// @notice Sets what new challenges cost. Only the timelock.
+    /// @param price The new bonds; neither fixed one may be zero.
     function setBonds(Bonds calldata price) external onlyRole(DEFAULT_ADMIN_ROLE) {
         _setBonds(price);
     }
 
     // ---- views ----
 
-    /// @notice Everything about case `id`; all zero if there is none.
+    /// @notice Everything about a case; all zero if there is none.
+    /// @param id Number of the case.
     function caseOf(uint256 id) external view returns (Case memory) {
         return _cases[id];
     }
 
-    /// @notice Bonds held now.
+    /// @notice Bonds held now, in micro-ESM.
     function bondsHeld() external view returns (uint128) {
         return bondsIn - bondsOut;
     }
 
-    /// @notice Bond of a stake case over `amount`: `max(least, amount · ppm / 1 000 000)`, rounded down.
+    /// @notice Bond of a stake case: `max(least, amount · ppm / 1 000 000)`, rounded down, in micro-ESM.
+    /// @param amount Stake at risk, in micro-ESM.
     function bondFor(uint128 amount) public view returns (uint128) {
         uint256 share = uint256(amount) * bonds.ppm / PPM; // ppm <= PPM, so share <= amount fits 128 bits
         return share > bonds.least ? uint128(share) : bonds.least;

@@ -10,6 +10,7 @@ contract EssaimTimelock is TimelockController {
     /// @notice Somebody must be able to propose, or nothing could ever change.
     error NoProposer();
     /// @notice The guardian stops things; it must not also start them.
+    /// @param guardian The address given for both.
     error GuardianProposes(address guardian);
 
     /// @param minDelay Seconds between scheduling and executing.

@@ -48,25 +48,46 @@ contract NodeRegistry {
     mapping(address owner => uint256) public nonces;
 
     /// @notice A key was registered.
+    /// @param peerKey The key.
+    /// @param owner Account that answers for it.
+    /// @param kind What the node does.
+    /// @param meta Hash of its description.
     event NodeRegistered(bytes32 indexed peerKey, address indexed owner, Kind kind, bytes32 meta);
     /// @notice A key took the place of another one of the same owner.
+    /// @param oldKey The key that is retired.
+    /// @param newKey The key that takes its place.
+    /// @param owner Account that answers for both.
     event KeyRotated(bytes32 indexed oldKey, bytes32 indexed newKey, address indexed owner);
     /// @notice A description changed.
+    /// @param peerKey The node's key.
+    /// @param meta Hash of the new description.
     event MetaChanged(bytes32 indexed peerKey, bytes32 meta);
     /// @notice A key went out of use for ever.
+    /// @param peerKey The key.
+    /// @param owner Account that answers for it.
     event NodeRetired(bytes32 indexed peerKey, address indexed owner);
 
     /// @notice The key has an owner already.
+    /// @param peerKey The key.
+    /// @param owner Who has it, or had it until it was retired.
     error KeyTaken(bytes32 peerKey, address owner);
-    /// @notice The caller does not own the key (`owner` is zero if nobody does).
+    /// @notice The caller does not own the key.
+    /// @param peerKey The key.
+    /// @param owner Who does; zero if nobody.
+    /// @param given Who tried.
     error NotOwner(bytes32 peerKey, address owner, address given);
     /// @notice The key was retired.
+    /// @param peerKey The key.
     error KeyRetired(bytes32 peerKey);
     /// @notice A node must do something.
     error NoKind();
     /// @notice An ed25519 signature has 64 bytes.
+    /// @param limit 64.
+    /// @param given Bytes given.
     error SignatureLength(uint256 limit, uint256 given);
     /// @notice The signature is not the key's over this digest, or the key is not a sound one.
+    /// @param peerKey The key.
+    /// @param digest What it should have signed.
     error NoPossession(bytes32 peerKey, bytes32 digest);
 
     /// @notice Registers a key of the caller.
@@ -82,6 +103,8 @@ contract NodeRegistry {
     }
 
     /// @notice Puts a new key in the place of an old one: same owner, kind and description. The old key is retired.
+    /// @param oldKey A key of the caller that is in use.
+    /// @param newKey A key that nobody has.
     /// @param signature The new key's ed25519 signature over `registrationDigest(msg.sender)`.
     function rotateKey(bytes32 oldKey, bytes32 newKey, bytes calldata signature) external {
         Node storage old = _owned(oldKey);
@@ -92,29 +115,35 @@ contract NodeRegistry {
     }
 
     /// @notice Changes the description of one of the caller's nodes.
+    /// @param peerKey The node's key.
+    /// @param meta Hash of the new description; may be zero.
     function setMeta(bytes32 peerKey, bytes32 meta) external {
         _owned(peerKey).meta = meta;
         emit MetaChanged(peerKey, meta);
     }
 
     /// @notice Takes one of the caller's keys out of use for ever.
+    /// @param peerKey The key.
     function retire(bytes32 peerKey) external {
         _owned(peerKey).status = Status.Retired;
         emit NodeRetired(peerKey, msg.sender);
     }
 
     /// @notice What is known of a key; all zero if nothing is.
+    /// @param peerKey The key.
     function nodeOf(bytes32 peerKey) external view returns (Node memory) {
         return _nodes[peerKey];
     }
 
     /// @notice Who owns a key, in use or retired; zero if nobody does.
+    /// @param peerKey The key.
     function ownerOf(bytes32 peerKey) external view returns (address) {
         return _nodes[peerKey].owner;
     }
 
     /// @notice What a key must sign to be registered by `owner` next:
     ///         `keccak256(abi.encode(PURPOSE, chainid, this contract, owner, nonces[owner]))`.
+    /// @param owner The account that will register the key.
     function registrationDigest(address owner) public view returns (bytes32) {
         return keccak256(abi.encode(PURPOSE, block.chainid, address(this), owner, nonces[owner]));
     }
