@@ -121,7 +121,8 @@ impl Settling<'_> {
         }
     }
 
-    /// Yuma over the validators that were not fined and judged something.
+    /// Yuma over the validators that were not fined and were right about something. The voice of each is its stake
+    /// times the share of its verdicts that were right: those that say of a group what came of it.
     fn weigh(&self, rows: &[Vec<u64>]) -> Result<YumaOutput, Fault> {
         let judged = |id| self.tally.judged.range((id, 0)..=(id, WorkerId::MAX)).next().is_some();
         let masks = Masks {
@@ -129,14 +130,17 @@ impl Settling<'_> {
             forbidden: self.validators().map(|id| self.is_barred(Party::Validator(id))).collect(),
             ..Masks::default()
         };
+        let voices: Vec<Amount> =
+            self.validators().zip(self.stakes).map(|(id, stake)| self.tally.voice(id, *stake)).collect();
         let input =
-            YumaInput { terms: &self.terms.economy.yuma, stakes: self.stakes, weights: rows, bonds: self.bonds, masks };
+            YumaInput { terms: &self.terms.economy.yuma, stakes: &voices, weights: rows, bonds: self.bonds, masks };
         Ok(epoch(&input)?)
     }
 
     /// `W_ij = tokens_j · floor(1,000,000 · valid_ij / judged_ij)`: the worker's tokens, less the share of its
-    /// groups that this validator called invalid. Where the validator judged none of them, the share is that of
-    /// all validators.
+    /// groups that this validator rightly called invalid. Where the validator was right about none of them, the
+    /// share is that of all validators. Outvoted verdicts say nothing of the worker: nobody is fined for a narrow
+    /// doubt, so friends of a rival could take pay from it for nothing (`docs/economics.md`, "slander").
     fn rows(&self) -> Vec<Vec<u64>> {
         let by_all: Vec<Judged> = self.workers().map(|worker| self.by_all(worker)).collect();
         let cell = |validator, worker: WorkerId| {

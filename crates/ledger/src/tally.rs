@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use protocol::{ValidatorId, WorkerId};
 
+use crate::Amount;
+
 /// Groups of one worker that one validator judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Judged {
@@ -26,8 +28,10 @@ impl Judged {
 pub(crate) struct Tally {
     /// Accepted completion tokens of each worker.
     pub(crate) tokens: BTreeMap<WorkerId, u64>,
-    /// What validators said of workers.
+    /// What validators said of workers, in verdicts on the side that was right.
     pub(crate) judged: BTreeMap<(ValidatorId, WorkerId), Judged>,
+    /// Verdicts of each validator that say valid or invalid: those on the side that was right, and all.
+    pub(crate) verdicts: BTreeMap<ValidatorId, (u64, u64)>,
     /// Points of each validator.
     pub(crate) points: BTreeMap<ValidatorId, u64>,
     /// Steps trained.
@@ -43,6 +47,19 @@ impl Tally {
     pub(crate) fn add_points(&mut self, validator: ValidatorId, points: u64) {
         let sum = self.points.entry(validator).or_default();
         *sum = sum.saturating_add(points);
+    }
+
+    pub(crate) fn add_verdict(&mut self, validator: ValidatorId, is_right: bool) {
+        let (right, all) = self.verdicts.entry(validator).or_default();
+        *right = right.saturating_add(u64::from(is_right));
+        *all = all.saturating_add(1);
+    }
+
+    /// A validator's stake times the share of its verdicts that were right, rounded down: its voice.
+    pub(crate) fn voice(&self, validator: ValidatorId, stake: Amount) -> Amount {
+        let (right, all) = self.verdicts.get(&validator).copied().unwrap_or_default();
+        let voice = u128::from(stake) * u128::from(right) / u128::from(all.max(1));
+        u64::try_from(voice).unwrap_or(stake) // at most the stake
     }
 
     pub(crate) fn add_vote(&mut self, validator: ValidatorId, worker: WorkerId, valid: bool) {
