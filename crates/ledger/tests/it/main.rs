@@ -1,3 +1,7 @@
 //! Tests of the ledger.
 
+mod cases;
+mod properties;
+mod refusals;
+mod world;
 mod yuma;
