@@ -15,6 +15,7 @@ interface Machine {
     function prank(address) external;
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function addr(uint256 key) external pure returns (address);
+    function pauseGasMetering() external;
 }
 
 /// A member that is a contract: it stands by whatever digest it was told to.
