@@ -19,6 +19,8 @@ import {IEpochRewards} from "./interfaces/IEpochRewards.sol";
 /// @dev Leaf: `keccak256(keccak256(abi.encode(uint256 chainid, address this, address account, uint256 lifetime)))`,
 ///      inner nodes over sorted pairs. Two roots are kept, the newest and the one before; posting overwrites the
 ///      older, so that an epoch writes no new slot.
+///      Not seen on chain: whether the leaves sum to the total that is posted with them, and whether a lifetime fell.
+///      A root of which that is not true is wrong, and the dispute window is there to challenge it.
 contract EpochRewards is IEpochRewards, AccessControl, EIP712, Nonces, Pausable {
     using SafeERC20 for IERC20;
 
