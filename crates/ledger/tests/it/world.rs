@@ -1,6 +1,7 @@
 //! A small run with made-up keys, and a pen that writes its ledger.
 
-use ledger::{Account, ESM, Economy, Entry, Ledger, LedgerError, LedgerTerms, Party, Split, presets};
+use ledger::yuma::YumaTerms;
+use ledger::{Account, ESM, Economy, Entry, Ledger, LedgerError, LedgerTerms, Party, SlashSchedule, Split};
 use protocol::{
     BeaconPoint, BeaconTerms, Check, CheckedRollout, Commitment, DtypeTerm, Hash, Keypair, LeaseId, Outcome, PublicKey,
     RejectReason, RunTerms, SamplingTerms, Signed, UncheckedCause, ValidatorId, Verdict, WorkerId,
@@ -43,7 +44,10 @@ pub(crate) fn economy() -> Economy {
         },
         check_points: 1,
         fault_points: 10,
-        ..presets::local()
+        stake_worker: 50 * ESM,
+        stake_validator: 100 * ESM,
+        slash: SlashSchedule { careless_ppm: 50_000, mismatch_ppm: 200_000, false_ppm: 500_000, forged_ppm: 1_000_000 },
+        yuma: YumaTerms::default(),
     }
 }
 
