@@ -182,6 +182,14 @@ contract CourtStakeTest is CourtStory {
         vm.warp(START + 6);
         bytes memory party = abi.encodeWithSelector(Committee.MemberIsParty.selector, member);
         _ruleBy(id, false, _ballots(id, false, 0, 3), party);
+        // nor in one that it brought
+        token.transfer(member, 10 * ESM);
+        vm.prank(member);
+        token.approve(address(court), type(uint256).max);
+        vm.prank(member);
+        id = court.openCase(BOB, ESM, 0);
+        vm.warp(START + 12);
+        _ruleBy(id, true, _ballots(id, true, 0, 3), party);
     }
 
     function test_committees_are_majorities_of_sorted_members() public {
