@@ -75,7 +75,7 @@ pub struct Receipt {
 }
 
 /// An event, not yet decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
     /// The contract that wrote it.
     pub address: Address,

@@ -70,6 +70,36 @@ pub enum ChainError {
         /// Why, as far as the node tells.
         cause: StuckCause,
     },
+    /// An account has transactions under way that do not get into a block.
+    #[error("{waiting} transactions of {account} are still under way after {seconds} s")]
+    Busy {
+        /// The account.
+        account: Address,
+        /// Transactions.
+        waiting: u64,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The chain replaced more blocks than a follower remembers.
+    #[error("the chain replaced all of the last {blocks} blocks, from number {oldest} on; look at it before going on")]
+    ReorganisedTooDeep {
+        /// Blocks that were remembered.
+        blocks: usize,
+        /// The oldest of them.
+        oldest: u64,
+    },
+    /// The chain changes faster than it can be read.
+    #[error("the chain replaced blocks during each of {looks} looks at it")]
+    Unsteady {
+        /// Looks.
+        looks: u32,
+    },
+    /// The address of a chain is none.
+    #[error("the chain's address cannot be used: {cause}")]
+    BadAddress {
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The address answers for another chain.
     #[error("{host} answers for chain {given}, not for chain {expected}")]
     WrongChain {

@@ -11,18 +11,24 @@ pub mod contracts;
 mod deploy;
 mod error;
 mod files;
+mod follower;
 mod local;
 mod revert;
+#[cfg(feature = "rpc")]
+mod rpc;
 mod settle;
 pub mod units;
 pub mod wallet;
 
 pub use alloy_primitives::{Address, B256, Bytes, U256};
 pub use backend::{Call, Chain, Filter, Head, Log, Receipt, Submitted};
-pub use contracts::{Addresses, Contracts, EpochToPost, Event, NodeKind};
+pub use contracts::{Addresses, Contracts, EpochToPost, Event, NodeKind, account, address, encode};
 pub use deploy::{DeployPlan, Parties, Windows, deploy};
 pub use error::{ChainError, StuckCause};
+pub use follower::{Follower, News, REMEMBERED_BLOCKS};
 pub use local::{Genesis, JournalError, LocalChain};
 pub use revert::Revert;
+#[cfg(feature = "rpc")]
+pub use rpc::{RpcChain, RpcOptions};
 pub use settle::{Settled, settle_epoch};
 pub use wallet::{Wallet, WalletError};

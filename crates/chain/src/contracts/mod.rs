@@ -228,9 +228,30 @@ impl Contracts {
         let proof = proof.to_vec();
         call(self.addresses.rewards, EpochRewards::claimCall { account, lifetime: lifetime.into(), proof })
     }
+
+    /// Pays what the ledger says that an account has earned.
+    pub fn claim_of(&self, claim: &ledger::Claim) -> Call {
+        let proof: Vec<B256> = claim.proof.iter().map(B256::from).collect();
+        self.claim(address(claim.account), claim.lifetime, &proof)
+    }
 }
 
 /// A call of one of our contracts.
 fn call(to: Address, call: impl SolCall) -> Call {
     Call::to(to, call.abi_encode())
+}
+
+/// The bytes of a call of one of [`crate::bindings`], for what has no words of its own here.
+pub fn encode(call: impl SolCall) -> Bytes {
+    call.abi_encode().into()
+}
+
+/// The ledger's account as a chain names it.
+pub fn address(account: ledger::Account) -> Address {
+    Address::from(account.0)
+}
+
+/// A chain's address as the ledger names it.
+pub fn account(address: Address) -> ledger::Account {
+    ledger::Account(address.into_array())
 }
