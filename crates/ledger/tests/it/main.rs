@@ -4,5 +4,6 @@ mod cases;
 mod golden;
 mod properties;
 mod refusals;
+mod rehearsal;
 mod world;
 mod yuma;
