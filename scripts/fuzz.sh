@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../fuzz"
 
 runs="${1:-2500000}"
 targets=("${@:2}")
-[ "${#targets[@]}" -gt 0 ] || targets=(records desk proofs grades)
+[ "${#targets[@]}" -gt 0 ] || targets=(records desk proofs grades ledger)
 host="$(rustc -vV | sed -n 's/^host: //p')"
 out="${ESSAIM_FUZZ_DIR:-target}"
 counters="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Ccodegen-units=1"
@@ -19,7 +19,7 @@ done
 # A named target keeps the flags away from build scripts.
 export CARGO_TARGET_DIR="$out"
 RUSTFLAGS="$counters --cfg fuzzing" cargo build --release --locked --quiet --target "$host" \
-  --bin records --bin desk --bin proofs --bin grades
+  --bin records --bin desk --bin proofs --bin grades --bin ledger
 cargo build --quiet --locked --bin corpus
 
 for name in "${targets[@]}"; do
@@ -27,9 +27,9 @@ for name in "${targets[@]}"; do
   rm -rf "$work" "$small"; mkdir -p "$work" "$small" "$crashes"
   "$out/debug/corpus" unpack "$name" "corpus/$name.hex" "$work"
   log="$out/$name.log"
-  "$out/$host/release/$name" "$work" -runs="$runs" -max_len=2048 -timeout=10 -rss_limit_mb=2048 \
+  "$out/$host/release/$name" "$work" -runs="$runs" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$crashes" -print_final_stats=1 >"$log" 2>&1 || { tail -40 "$log"; echo "$name: failed, input in $crashes"; exit 1; }
-  "$out/$host/release/$name" -merge=1 -max_len=2048 "$small" "$work" >/dev/null 2>&1
+  "$out/$host/release/$name" -merge=1 -max_len=4096 "$small" "$work" >/dev/null 2>&1
   "$out/debug/corpus" pack "$name" "corpus/$name.hex" "$small"
   cov="$(grep -oE 'cov: [0-9]+' "$log" | tail -1)"
   count="$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"

@@ -6,6 +6,7 @@
 
 pub mod desk;
 pub mod grades;
+pub mod ledger;
 pub mod proofs;
 pub mod records;
 pub mod world;
@@ -21,11 +22,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target { name: "records", run: records::run, seeds: records::seeds },
     Target { name: "desk", run: desk::run, seeds: desk::seeds },
     Target { name: "proofs", run: proofs::run, seeds: proofs::seeds },
     Target { name: "grades", run: grades::run, seeds: grades::seeds },
+    Target { name: "ledger", run: ledger::run, seeds: ledger::seeds },
 ];
 
 /// Inputs of a kept corpus: one a line, as hexadecimal digits. Panics on anything else.

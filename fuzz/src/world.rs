@@ -97,7 +97,15 @@ pub fn verdict(outcome: Outcome) -> Verdict {
         logprobs: vec![-0.5, -1.5, -0.125],
     };
     let checked = drawn.into_iter().map(numbers).collect();
-    Verdict { lease: 0, root: *submission.root(), validator: 0, draw: DRAW, tokens: submission.completion_tokens(), checked, outcome }
+    Verdict {
+        lease: 0,
+        root: *submission.root(),
+        validator: 0,
+        draw: DRAW,
+        tokens: submission.completion_tokens(),
+        checked,
+        outcome,
+    }
 }
 
 /// A verdict that rejects.

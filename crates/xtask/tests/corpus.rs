@@ -30,6 +30,11 @@ fn no_kept_input_breaks_a_reader_of_proofs() {
 }
 
 #[test]
+fn no_kept_input_breaks_a_ledger() {
+    replay("ledger");
+}
+
+#[test]
 fn no_kept_input_breaks_a_grader() {
     replay("grades");
 }
