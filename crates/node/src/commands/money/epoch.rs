@@ -1,0 +1,220 @@
+//! `essaim epoch` and `essaim challenge`: the roots against which claims are paid.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use chain::{B256, ChainError, EpochToPost, settle_epoch};
+use serde_json::json;
+
+use super::act::{self, Act, After, Step};
+use super::audit::{PostedRoot, posted};
+use super::log::{self, Rebuilt};
+use super::place::{Access, Place};
+use super::refusal;
+use super::slash::evidence;
+use super::stake::enough;
+use super::words::{count, esm, facts, moment, short, some, table};
+use super::wrong_usage;
+use crate::cli::{ChallengeArgs, Context, Ending, EpochPostArgs, EpochShowArgs, EpochVoidArgs, SendArgs};
+
+/// Roots that are listed.
+const ROOTS_SHOWN: usize = 40;
+
+/// Shows what is live, what waits, and what was posted.
+pub(super) fn show(args: &EpochShowArgs, context: &Context) -> Result<Ending> {
+    let place = Place::open(&args.place, Access::Look)?;
+    let (contracts, chain) = (&place.contracts, &*place.chain);
+    let (live, pending) = (contracts.live_root(chain)?, contracts.pending_root(chain)?);
+    let (next, claimed) = (contracts.next_epoch(chain)?, contracts.claimed_total(chain)?);
+    let held = contracts.balance(chain, contracts.addresses.rewards)?;
+    let release = contracts.next_release(chain)?;
+    let (budget, release_at_s) = (contracts.budget(chain, release)?, contracts.release_at_s(chain, release)?);
+    let roots = posted(&place)?;
+    if context.global.json {
+        let document = json!({
+            "live": live.map(|live| json!({ "epoch": live.epoch, "root": live.root, "lifetime_total": live.lifetime_total })),
+            "pending": pending.map(|root| json!({ "epoch": root.epoch, "root": root.root, "live_at_s": root.live_at_s })),
+            "next_epoch": next, "claimed": claimed, "held": held, "posted": roots,
+            "next_release": { "epoch": release, "budget": budget, "at_s": release_at_s },
+        });
+        println!("{document}");
+        return Ok(Ending::Done);
+    }
+    let now_s = place.now_s()?;
+    let live = live.map_or("nothing: no claim can be made".to_owned(), |live| {
+        format!("epoch {}, root {}, {} in all", live.epoch, short(&live.root), esm(live.lifetime_total))
+    });
+    let pending = pending.map_or("nothing".to_owned(), |root| {
+        format!("epoch {}, root {}, live from {}", root.epoch, short(&root.root), moment(root.live_at_s, now_s))
+    });
+    println!("{}", place.name);
+    let lines = [
+        ("live", live),
+        ("waits", pending),
+        ("claimed", format!("{}; {} can still be claimed or posted", esm(claimed), esm(held))),
+        ("next to post", format!("epoch {next}")),
+        ("next budget", format!("epoch {release}: {}, from {}", esm(budget), moment(release_at_s, now_s))),
+    ];
+    print!("{}", facts(&lines));
+    if !roots.is_empty() {
+        let left_out = roots.len().saturating_sub(ROOTS_SHOWN);
+        let rows: Vec<Vec<String>> = roots[left_out..].iter().map(row).collect();
+        print!("\n{}", table(&["#epoch", "root", "#paid since the beginning", "#block", "log", ""], &rows));
+        if left_out > 0 {
+            println!("  {} before these; --json lists all", some(left_out as u64, "root"));
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn row(root: &PostedRoot) -> Vec<String> {
+    let fate = if root.voided { "dropped" } else { "" };
+    vec![
+        root.epoch.to_string(),
+        short(&root.root),
+        esm(root.lifetime_total),
+        root.block.to_string(),
+        // A stranger may have written it: no control characters.
+        root.uri.chars().flat_map(char::escape_debug).collect(),
+        fate.to_owned(),
+    ]
+}
+
+/// Posts the root of a closed epoch. What is there already is not posted again.
+pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
+    let (mut place, wallet) = act::open(&args.send)?;
+    let quiet = context.global.quiet || context.global.json;
+    let rebuilt = ledger(&place, args.ledger.as_deref(), quiet)?
+        .ok_or_else(|| wrong_usage("which ledger? --ledger LOG, or --chain with the folder of a run"))?;
+    let post = to_post(&rebuilt, args)?;
+    if place.contracts.next_epoch(&*place.chain)? > post.epoch {
+        return posted_before(&mut place, &wallet, &post, &args.send, context);
+    }
+    let words =
+        format!("post epoch {} with root {}, {} in all", post.epoch, short(&post.root), esm(post.lifetime_total));
+    let mut steps = Vec::new();
+    for epoch in place.contracts.next_release(&*place.chain)?..=post.epoch {
+        let budget = place.contracts.budget(&*place.chain, epoch)?;
+        steps.push(Step::new(
+            format!("mint the budget of epoch {epoch}, {}", esm(budget)),
+            place.contracts.release(epoch),
+        ));
+    }
+    steps.push(Step::new("post the root".to_owned(), place.contracts.post_root(&post)));
+    let facts = json!({ "epoch": post.epoch, "root": post.root, "lifetime_total": post.lifetime_total, "file_hash": post.file_hash });
+    let act = Act { words, steps, facts };
+    act::carry_out(&mut place, &wallet, &act, &args.send, context, &pending)
+}
+
+/// Another try of the same has posted it; or another root is there, which is an error.
+fn posted_before(
+    place: &mut Place,
+    wallet: &chain::Wallet,
+    post: &EpochToPost,
+    send: &SendArgs,
+    context: &Context,
+) -> Result<Ending> {
+    // Nothing is sent for an epoch that the chain has passed.
+    let settled = settle_epoch(&mut *place.chain, &place.contracts, wallet, post)?;
+    let EpochToPost { epoch, root, .. } = post;
+    let fate = if settled.voided { ", and was dropped since" } else { "" };
+    match context.global.json {
+        true => println!(
+            "{}",
+            json!({
+                "act": "nothing", "dry_run": send.dry_run, "steps": [], "epoch": epoch, "root": root,
+                "block": settled.block, "transaction": settled.transaction, "voided": settled.voided,
+            })
+        ),
+        false => println!("epoch {epoch} was posted before, in block {}{fate}; nothing to do", settled.block),
+    }
+    Ok(Ending::Done)
+}
+
+fn to_post(rebuilt: &Rebuilt, args: &EpochPostArgs) -> Result<EpochToPost> {
+    let ledger = &rebuilt.ledger;
+    let closed = ledger.epoch();
+    let epoch = args.epoch.or(closed.checked_sub(1)).context("the ledger has closed no epoch yet")?;
+    let report = ledger.epochs().get(usize::try_from(epoch)?);
+    let report = report.with_context(|| format!("epoch {epoch} is not closed: {} are", some(closed, "epoch")))?;
+    Ok(EpochToPost {
+        epoch,
+        root: B256::from(report.root),
+        lifetime_total: report.lifetime_total,
+        file_hash: B256::from(ledger.head()),
+        uri: args.uri.clone(),
+    })
+}
+
+fn pending(place: &Place) -> Result<After> {
+    let Some(root) = place.contracts.pending_root(&*place.chain)? else { return Ok(After::default()) };
+    let live = format!("epoch {} from {}", root.epoch, moment(root.live_at_s, place.now_s()?));
+    Ok(After { lines: vec![("live", live)], facts: json!({ "live_at_s": root.live_at_s }) })
+}
+
+/// Drops the root that waits.
+pub(super) fn void(args: &EpochVoidArgs, context: &Context) -> Result<Ending> {
+    let (mut place, wallet) = act::open(&args.send)?;
+    let epoch = args.epoch;
+    let root = waiting(&place, epoch)?;
+    let words =
+        format!("drop the root {} of epoch {epoch}; the next root carries what it would have paid", short(&root));
+    let steps = vec![Step::new("drop it", place.contracts.void_pending(epoch))];
+    let act = Act { words, steps, facts: json!({ "epoch": epoch, "root": root }) };
+    act::carry_out(&mut place, &wallet, &act, &args.send, context, &|_| Ok(After::default()))
+}
+
+/// Brings a case about the root that waits.
+pub(super) fn challenge(args: &ChallengeArgs, context: &Context) -> Result<Ending> {
+    let (mut place, wallet) = act::open(&args.send)?;
+    let epoch = args.epoch;
+    let root = waiting(&place, epoch)?;
+    let rebuilt = ledger(&place, args.ledger.as_deref(), context.global.quiet || context.global.json)?;
+    let ours = match &rebuilt {
+        Some(rebuilt) => {
+            let report = rebuilt.ledger.epochs().get(usize::try_from(epoch)?);
+            Some(report.map_or(B256::ZERO, |report| B256::from(report.root)))
+        }
+        None => None,
+    };
+    ensure!(
+        ours != Some(root) || args.force,
+        "the root of epoch {epoch} is the one that follows from the ledger: a challenge would cost the bond (--force)"
+    );
+    let evidence = match (evidence(&args.evidence)?, &rebuilt) {
+        (Some(evidence), _) => evidence,
+        (None, Some(rebuilt)) => B256::from(rebuilt.ledger.head()),
+        (None, None) => return Err(wrong_usage("what does it rest on? --evidence, --evidence-file, or --ledger")),
+    };
+    let bond = place.contracts.root_bond(&*place.chain)?;
+    enough(&place, wallet.address(), bond, "for the bond")?;
+    let mut steps = super::slash::bond_steps(&place, &wallet, bond)?;
+    steps.push(Step::new("bring the case", place.contracts.challenge_root(epoch, root, evidence)));
+    let by_ledger = match ours {
+        None => String::new(),
+        Some(B256::ZERO) => "; the ledger has not closed that epoch".to_owned(),
+        Some(ours) => format!("; by the ledger it is {}", short(&ours)),
+    };
+    let words = format!("challenge the root {} of epoch {epoch} with a bond of {}{by_ledger}", short(&root), esm(bond));
+    let facts = json!({ "epoch": epoch, "root": root, "root_by_the_ledger": ours, "bond": bond, "evidence": evidence });
+    let act = Act { words, steps, facts };
+    act::carry_out(&mut place, &wallet, &act, &args.send, context, &|place| {
+        let case = place.contracts.case_count(&*place.chain)?;
+        Ok(After { lines: vec![("case", count(case))], facts: json!({ "case": case }) })
+    })
+}
+
+/// The root of this epoch, if it waits.
+fn waiting(place: &Place, epoch: u64) -> Result<B256> {
+    match place.contracts.pending_root(&*place.chain).map_err(|error: ChainError| refusal::explain(error, None))? {
+        Some(pending) if pending.epoch == epoch => Ok(pending.root),
+        Some(pending) => bail!("the root of epoch {} waits, not that of epoch {epoch}", pending.epoch),
+        None => bail!("no root waits: that of epoch {epoch} is live, was dropped, or was never posted"),
+    }
+}
+
+/// The ledger that was named, or that of the run's folder.
+pub(super) fn ledger(place: &Place, named: Option<&std::path::Path>, quiet: bool) -> Result<Option<Rebuilt>> {
+    match named.map(std::path::Path::to_owned).or_else(|| place.ledger()) {
+        Some(path) => log::read(&path, quiet).map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,155 @@
+//! The chain that a command works on: that of a run's folder, or one behind an address.
+//!
+//! Promise: a folder is opened for writing only by a command that will write; what is only tried goes to a copy.
+//! An address may hold a provider's key, so it is shown by its host alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use chain::{Addresses, Chain, ChainError, Contracts, Genesis, JournalError, LocalChain, RpcChain, RpcOptions};
+
+use super::wrong_usage;
+use crate::cli::PlaceArgs;
+use crate::config::{self, RunConfig, Sources};
+use crate::run::parties::Parties;
+use crate::run::payout::{addresses_path, chain_path, ledger_path};
+use crate::run_dir;
+
+/// The numbers of chains whose coin is worth nothing: anvil's and hardhat's, and geth's `--dev`.
+const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
+/// Where `chain deploy` writes addresses.
+const ADDRESSES: &str = "addresses.json";
+
+/// What a command is going to do with a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Ask.
+    Look,
+    /// Find out what would happen.
+    Try,
+    /// Send.
+    Act,
+}
+
+/// A chain with our contracts on it.
+pub(super) struct Place {
+    /// The chain.
+    pub(super) chain: Box<dyn Chain>,
+    /// The contracts.
+    pub(super) contracts: Contracts,
+    /// What people call it.
+    pub(super) name: String,
+    /// The folder of the run, if that is what was named.
+    pub(super) run: Option<PathBuf>,
+    /// Whether it is a chain in a file, or a copy of it, on which all steps can be tried one after the other.
+    pub(super) is_local: bool,
+}
+
+impl Place {
+    /// Opens what was named.
+    pub(super) fn open(args: &PlaceArgs, access: Access) -> Result<Self> {
+        if is_url(&args.chain) {
+            let addresses = args.addresses.clone().unwrap_or_else(|| ADDRESSES.into());
+            return Self::behind(&args.chain, &addresses, None);
+        }
+        let folder = Path::new(&args.chain);
+        if !folder.is_dir() {
+            return Err(wrong_usage(format!(
+                "--chain {}: neither the folder of a run nor an address with http:// or https://",
+                args.chain
+            )));
+        }
+        let journal = chain_path(folder);
+        if journal.is_file() {
+            return Self::within(folder, &journal, args.addresses.as_deref(), access);
+        }
+        let config = settings(folder)?;
+        let Some(url) = &config.chain.url else {
+            bail!("{} has no chain: it is no run's folder, or the run kept no ledger", folder.display());
+        };
+        let addresses = args.addresses.clone().or_else(|| own_addresses(folder, &config));
+        let addresses = addresses.context("the run names no file with the contracts' addresses; --addresses does")?;
+        Self::behind(url, &addresses, Some(folder))
+    }
+
+    fn within(folder: &Path, journal: &Path, addresses: Option<&Path>, access: Access) -> Result<Self> {
+        let chain = match access {
+            Access::Look => LocalChain::read(journal),
+            Access::Try => LocalChain::read(journal).map(|chain| chain.fork()),
+            Access::Act => LocalChain::open(journal, Genesis::default()),
+        };
+        let chain = chain.map_err(|error| match &error {
+            ChainError::Journal(JournalError::InUse { .. }) => {
+                anyhow::Error::new(error).context("the run is going on; looking and --dry-run work meanwhile")
+            }
+            _ => error.into(),
+        })?;
+        let file = addresses.map_or_else(|| addresses_path(folder), Path::to_owned);
+        let contracts = Contracts::connect(&chain, Addresses::load(&file)?)?;
+        let name = format!("the chain of {}", folder.display());
+        Ok(Self { chain: Box::new(chain), contracts, name, run: Some(folder.to_owned()), is_local: true })
+    }
+
+    fn behind(url: &str, addresses: &Path, run: Option<&Path>) -> Result<Self> {
+        let addresses = Addresses::load(addresses)?;
+        let chain = reach(url)?;
+        let contracts = Contracts::connect(&chain, addresses)?;
+        let name = format!("chain {} at {}", chain.chain_id(), chain.name());
+        Ok(Self { chain: Box::new(chain), contracts, name, run: run.map(Path::to_owned), is_local: false })
+    }
+
+    /// Time of the newest block, in seconds since 1970.
+    pub(super) fn now_s(&self) -> Result<u64> {
+        Ok(self.chain.head()?.time_s)
+    }
+
+    /// Whether money is worth nothing here, so that keys which follow from a run's seed may be used.
+    pub(super) fn is_for_trying(&self) -> bool {
+        self.is_local || is_development(self.chain.chain_id())
+    }
+
+    /// The parties of the run whose folder was named.
+    pub(super) fn parties(&self) -> Result<Option<Parties>> {
+        self.run.as_deref().map(|folder| Ok(Parties::of(&settings(folder)?))).transpose()
+    }
+
+    /// The ledger of the run whose folder was named.
+    pub(super) fn ledger(&self) -> Option<PathBuf> {
+        self.run.as_deref().map(ledger_path).filter(|path| path.is_file())
+    }
+}
+
+/// Whether a word is the address of a chain and not a folder.
+pub(super) fn is_url(word: &str) -> bool {
+    word.starts_with("http://") || word.starts_with("https://")
+}
+
+/// Whether money is worth nothing on a chain of this number.
+pub(super) fn is_development(chain_id: u64) -> bool {
+    DEVELOPMENT_CHAINS.contains(&chain_id)
+}
+
+/// Reaches a chain behind an address; if it is for development, its clock can be moved.
+pub(super) fn reach(url: &str) -> Result<RpcChain> {
+    let chain = RpcChain::connect(RpcOptions::new(url))?;
+    let chain_id = chain.chain_id();
+    match is_development(chain_id) {
+        true => {
+            let options = RpcOptions { chain_id: Some(chain_id), development: true, ..RpcOptions::new(url) };
+            Ok(RpcChain::connect(options)?)
+        }
+        false => Ok(chain),
+    }
+}
+
+/// The settings that a run was started with.
+fn settings(folder: &Path) -> Result<RunConfig> {
+    let sources = Sources { files: vec![run_dir::config_path(folder)], ..Sources::default() };
+    config::resolve(&sources).with_context(|| format!("{} is not the folder of a run", folder.display()))
+}
+
+/// The file in the folder, else the one that the run was started with.
+fn own_addresses(folder: &Path, config: &RunConfig) -> Option<PathBuf> {
+    let own = addresses_path(folder);
+    if own.is_file() { Some(own) } else { config.chain.addresses.clone() }
+}
