@@ -151,8 +151,13 @@ pub trait Chain: Send {
     /// Events of a range of blocks, oldest first.
     fn logs(&self, filter: &Filter) -> Result<Vec<Log>, ChainError>;
 
+    /// Code of the contract at an address; empty if there is none.
+    fn code(&self, address: Address) -> Result<Bytes, ChainError>;
+
     /// Whether there is a contract at an address.
-    fn has_code(&self, address: Address) -> Result<bool, ChainError>;
+    fn has_code(&self, address: Address) -> Result<bool, ChainError> {
+        Ok(!self.code(address)?.is_empty())
+    }
 
     /// What an account holds of the chain's own coin, in wei.
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError>;

@@ -272,9 +272,10 @@ impl Chain for LocalChain {
         Ok(within.flat_map(|receipt| &receipt.logs).filter(|log| filter.asks_for(log)).cloned().collect())
     }
 
-    fn has_code(&self, address: Address) -> Result<bool, ChainError> {
-        let account = self.state.basic_ref(address).unwrap_or_default();
-        Ok(account.is_some_and(|account| !account.is_empty_code_hash()))
+    fn code(&self, address: Address) -> Result<Bytes, ChainError> {
+        let Some(account) = self.state.basic_ref(address).unwrap_or_default() else { return Ok(Bytes::new()) };
+        let code = account.code.or_else(|| self.state.code_by_hash_ref(account.code_hash).ok());
+        Ok(code.map(|code| code.original_bytes()).unwrap_or_default())
     }
 
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError> {

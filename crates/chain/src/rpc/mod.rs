@@ -218,8 +218,8 @@ impl Chain for RpcChain {
         Ok(logs)
     }
 
-    fn has_code(&self, address: Address) -> Result<bool, ChainError> {
-        Ok(!self.transport.ask::<Bytes>("eth_getCode", json!([address, "latest"]))?.is_empty())
+    fn code(&self, address: Address) -> Result<Bytes, ChainError> {
+        self.transport.ask("eth_getCode", json!([address, "latest"]))
     }
 
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError> {

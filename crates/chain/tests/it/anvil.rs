@@ -4,10 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use chain::{Address, B256, Chain, ChainError, EpochToPost, RpcChain, RpcOptions, StuckCause, Wallet, settle_epoch};
+use chain::{
+    Address, B256, Call, Chain, ChainError, EpochToPost, Follower, RpcChain, RpcOptions, StuckCause, U256, Wallet,
+    settle_epoch,
+};
 
 use crate::proxy::{Lose, Proxy};
-use crate::stage::{PURSE, Stage, pay_gas};
+use crate::stage::{PURSE, Stage};
 use crate::stories::play_all;
 
 /// An anvil of our own, stopped when dropped.
@@ -75,8 +78,9 @@ pub(crate) fn rich() -> Wallet {
     Wallet::from_environment(|name| (name == "ESSAIM_KEY").then(|| key.to_owned())).unwrap().unwrap()
 }
 
+/// Coins for gas, from an account that has some.
 fn fund(chain: &mut dyn Chain, account: Address) {
-    pay_gas(chain, &rich(), account);
+    chain.send(&rich(), Call::pay(account, U256::from(10u64.pow(18)))).unwrap();
 }
 
 /// A stage whose anvil lives as long as the story.
@@ -243,4 +247,30 @@ fn a_transaction_is_settled_only_with_its_blocks_on_top() {
     }
     theatre.anvil.control("anvil_mine", "[\"0x2\"]");
     assert_eq!(theatre.stage.chain.wait(&submitted).unwrap().transaction, submitted.transaction);
+}
+
+#[test]
+fn events_that_anvil_replaced_are_told_back() {
+    let Some(mut theatre) = Theatre::open(|options| options) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = theatre.contracts.addresses;
+    let place = folder.path().join("place.json");
+    let mut follower = Follower::open(&place, &*theatre.chain, vec![at.token], at.block, 1).unwrap();
+    let first = follower.look(&*theatre.chain).unwrap();
+    follower.take(first).unwrap();
+    let (worker, stranger) = (theatre.worker.clone(), theatre.stranger.address());
+    let contracts = theatre.contracts;
+    for amount in [1, 2] {
+        theatre.does(&worker, contracts.transfer(stranger, amount));
+    }
+    let news = follower.look(&*theatre.chain).unwrap();
+    assert_eq!(news.logs.len(), 2);
+    let replaced: Vec<_> = news.logs.iter().rev().cloned().collect();
+    follower.take(news).unwrap();
+    theatre.anvil.control("anvil_reorg", "[2, []]");
+    theatre.does(&worker, contracts.transfer(stranger, 3));
+    let news = follower.look(&*theatre.chain).unwrap();
+    assert_eq!(news.undone, replaced);
+    assert_eq!(news.logs.len(), 1);
+    assert_eq!(theatre.balance(stranger), PURSE + 3);
 }

@@ -205,8 +205,8 @@ impl Chain for Turning {
     fn estimate(&self, from: Address, call: &Call) -> Result<u64, ChainError> {
         self.now().estimate(from, call)
     }
-    fn has_code(&self, address: Address) -> Result<bool, ChainError> {
-        self.now().has_code(address)
+    fn code(&self, address: Address) -> Result<Bytes, ChainError> {
+        self.now().code(address)
     }
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError> {
         self.now().balance_wei(address)

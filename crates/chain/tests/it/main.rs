@@ -2,8 +2,10 @@
 
 #[cfg(feature = "rpc")]
 mod anvil;
+mod deploying;
 mod following;
 mod journal;
+mod killed;
 mod local;
 #[cfg(feature = "rpc")]
 mod proxy;

@@ -4,7 +4,7 @@ use chain::contracts::registration_digest;
 use chain::units::ONE_ESM;
 use chain::{
     Address, B256, Call, Chain, ChainError, Contracts, DeployPlan, Genesis, LocalChain, NodeKind, Parties, Receipt,
-    Revert, U256, Wallet, Windows, deploy,
+    Revert, Wallet, Windows, deploy,
 };
 use protocol::Keypair;
 
@@ -40,7 +40,7 @@ pub(crate) fn plan() -> DeployPlan {
         threshold: 2,
         genesis_holder: wallet("deployer", 0).address(),
     };
-    let plan = DeployPlan::development(parties, 10 * PURSE, BUDGET, 4);
+    let plan = DeployPlan::development(parties, 10 * PURSE, BUDGET, 1_000);
     // The clock of anvil goes on between two calls, and a busy machine may be slow.
     DeployPlan { windows: Windows { answer_s: 60, dispute_s: 60, ..plan.windows }, ..plan }
 }
@@ -124,9 +124,4 @@ impl Stage {
             .map(|account| self.balance(account))
             .sum()
     }
-}
-
-/// Coins for gas, from an account that has some.
-pub(crate) fn pay_gas(chain: &mut dyn Chain, rich: &Wallet, to: Address) {
-    chain.send(rich, Call::pay(to, U256::from(10u64.pow(18)))).unwrap();
 }
