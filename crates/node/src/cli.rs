@@ -83,6 +83,9 @@ pub enum Command {
     /// Simulate the whole network from seeds, with faults and liars
     #[command(after_help = SIM_EXAMPLES, after_long_help = sim_help())]
     Sim(SimArgs),
+    /// Simulate what honest, lazy, lying and colluding parties earn
+    #[command(after_help = ECONOMICS_EXAMPLES)]
+    Economics(EconomicsArgs),
     /// Print the completion script of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -142,6 +145,15 @@ Examples:
 Rules, desk, workers, validators and model are the real ones; network, clock and crashes are
 simulated. Exit codes: 0 every promise held, 1 one broke (the table ends with its seed).
 --help lists the cheats.";
+
+const ECONOMICS_EXAMPLES: &str = "\
+Examples:
+  essaim economics                             every strategy under every preset, 3 seeds, 100 epochs
+  essaim economics --preset local --seeds 20
+  essaim economics --svg economics.svg --json
+
+Payouts are those of the real ledger, lots and rulings those of the real rules; whether a false answer is
+found out is drawn with the measured probability. Exit codes: 0 honesty is the best reply, 1 a lie pays.";
 
 fn sim_help() -> String {
     format!("{SIM_EXAMPLES}\n\n{}", commands::sim::cheats_help())
@@ -343,6 +355,26 @@ pub struct SimArgs {
     /// Threads (one per core)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+/// `essaim economics`.
+#[derive(Debug, Clone, Args)]
+pub struct EconomicsArgs {
+    /// One preset only
+    #[arg(long, value_name = "NAME", value_parser = ["local", "team", "open"])]
+    pub preset: Option<String>,
+    /// Seeds to simulate with each strategy
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
+    pub seed: u64,
+    /// Epochs of each simulation
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub epochs: u64,
+    /// Draw what came of it into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `essaim completions`.

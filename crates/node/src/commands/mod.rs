@@ -5,6 +5,7 @@ use crate::cli::{Command, Context, Ending};
 mod chat;
 mod completer;
 mod completions;
+mod economics;
 mod eval;
 mod generate;
 mod progress;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<En
         Command::Report(args) => report::report(&args, context),
         Command::Verify(args) => verify::verify(&args, context),
         Command::Sim(args) => sim::sim(&args, context),
+        Command::Economics(args) => economics::economics(&args, context),
         Command::Completions(args) => completions::completions(&args),
     }
 }
