@@ -8,12 +8,14 @@ use crate::cli::Global;
 use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, SftStep, StepMetrics};
 use crate::metrics::per_second;
 use crate::summary::{CaughtLiar, Summary, count, duration, esm, percent};
-use crate::view::{Caught, RunView, Trust};
+use crate::view::{Caught, Money, RunView, Trust};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 
 /// Least time between two plain lines about steps.
 const LINE_EVERY_MS: u64 = 2_000;
+/// Least time between two plain lines about epochs.
+const EPOCH_LINE_EVERY_MS: u64 = 20_000;
 /// Steps shown by the sparkline.
 const SPARK_STEPS: usize = 40;
 /// Steps over which the time left is reckoned.
@@ -94,6 +96,7 @@ fn json_line(recorded: &Recorded) -> Option<String> {
 #[derive(Debug, Default)]
 pub struct Plain {
     last_ms: u64,
+    epoch_ms: u64,
 }
 
 impl Plain {
@@ -106,6 +109,10 @@ impl Plain {
             Event::SftStep(step) => self
                 .is_due(recorded.at_ms, step.step == 1 || Some(step.step) == sft_steps_max(view))
                 .then(|| sft_line(view, step)),
+            Event::EpochClosed(epoch) if recorded.at_ms >= self.epoch_ms + EPOCH_LINE_EVERY_MS => {
+                self.epoch_ms = recorded.at_ms;
+                Some(epoch_line(epoch))
+            }
             _ => notice(view, &recorded.event),
         }
     }
@@ -184,10 +191,17 @@ fn notice(view: &RunView, event: &Event) -> Option<String> {
         Event::Warning { message } => Some(format!("warning: {message}")),
         Event::Fined(_) => view.trust.fined.last().map(fine_line),
         Event::Suspended { party } => Some(format!("{party} rests for a while: it does not answer (no fine)")),
-        Event::EpochClosed(epoch) => Some(epoch_line(epoch)),
         Event::StakeSlashed(slashed) => Some(format!("stake: {} loses {}", slashed.party, esm(slashed.amount))),
         Event::RunFinished(_) => Some(Summary::of(view).to_text().trim_end().to_owned()),
         _ => None,
+    }
+}
+
+/// What was paid so far; empty before the first epoch.
+fn money_text(money: &Money) -> String {
+    match money.epochs.last_key_value() {
+        None => String::new(),
+        Some((_, last)) => format!("  paid {} in {} epochs", esm(last.lifetime_total), money.epochs.len()),
     }
 }
 
@@ -311,7 +325,7 @@ impl Live {
             .map_or(String::new(), |eval| format!("  held-out {:.3} (step {})", eval.exact_mean, eval.step));
         self.reward.set_message(format!("  {}  {}{held_out}", reward_text(m), sparkline(&rewards, 0.0, 1.0)));
         self.state.set_message(format!("  {}", state_text(view, m)));
-        self.trust.set_message(trust_text(&view.trust));
+        self.trust.set_message(trust_text(&view.trust) + &money_text(&view.money));
     }
 
     fn sft(&self, view: &RunView, step: &SftStep) {
@@ -395,6 +409,7 @@ mod tests {
             "held-out final",
             "checked 25 %  valid 180  invalid 1",
             "fined 2: worker 3, worker 6",
+            "stake: worker 3 loses 200.00 ESM",
         ] {
             assert!(screen.contains(part), "{part} is missing from:\n{screen}");
         }

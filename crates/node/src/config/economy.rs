@@ -54,6 +54,21 @@ pub struct ChainSection {
     /// File with the contracts' addresses that `essaim chain deploy` wrote; needed with `url`, and only then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<PathBuf>,
+    /// The chain behind `url` is for trying things out (anvil, hardhat): the run moves its clock past every window, so that all is settled when it ends.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub development: bool,
+}
+
+impl ChainSection {
+    /// As it may be shown: of the address only scheme and host, since a provider's key may be in the rest.
+    pub fn shown(&self) -> Self {
+        let host = |url: &String| {
+            let (scheme, rest) = url.split_once("://")?;
+            let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
+            Some(format!("{scheme}://{host}"))
+        };
+        Self { url: self.url.as_ref().and_then(host), ..self.clone() }
+    }
 }
 
 /// Checks the sections of this file.
@@ -67,11 +82,30 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
             Err(Fault::range("chain.url", format!("{url:?}"), "an address with http:// or https://"))
         }
         (Some(_), None) => Err(Fault::range("chain.addresses", "none", "a file, since chain.url is given")),
+        (None, None) if chain.development => {
+            Err(Fault::range("chain.development", true, "false unless chain.url is given"))
+        }
         (None, Some(file)) => Err(Fault::range(
             "chain.addresses",
             format!("{:?}", file.display().to_string()),
             "none unless chain.url is given: a chain inside this process has contracts of its own",
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_an_address_holds_no_key() {
+        for url in
+            ["https://eth.example/v2/secret", "https://user:secret@eth.example/", "https://eth.example?key=secret"]
+        {
+            let section = ChainSection { url: Some(url.to_owned()), ..ChainSection::default() };
+            assert_eq!(section.shown().url.as_deref(), Some("https://eth.example"));
+        }
+        assert_eq!(ChainSection::default().shown(), ChainSection::default());
     }
 }

@@ -97,6 +97,7 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
         ("chain.addres='a.json'", "unknown key `chain.addres`, did you mean `addresses`?"),
         ("chain.addresses='a.json'", "none unless chain.url is given"),
         ("chain.url='http://127.0.0.1:8545'", "`chain.addresses` is out of range"),
+        ("chain.development=true", "false unless chain.url is given"),
         ("chain={url='127.0.0.1:8545', addresses='a.json'}", "an address with http:// or https://"),
         ("stop.steps='many'", "`stop.steps` should be u64, given string \"many\""),
     ] {

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Who can be paid: a worker, a validator, the trainer, or the treasury.
+pub use ledger::Party as Payee;
+
 use super::Party;
 
 /// An epoch of the ledger is closed: its budget is shared out.
@@ -93,28 +96,14 @@ pub struct PayoutRow {
     pub why: Option<String>,
 }
 
-/// Who can be paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Payee {
-    /// The worker of this number.
-    Worker(u32),
-    /// The validator of this number.
-    Validator(u32),
-    /// The trainer.
-    Trainer,
-    /// The treasury, which takes what nobody earned.
-    Treasury,
-}
-
-impl Payee {
-    /// What its units count.
+impl PayoutRow {
+    /// What `units` counts; nothing for the treasury.
     pub fn unit(&self) -> &'static str {
-        match self {
-            Self::Worker(_) => "tokens",
-            Self::Validator(_) => "checks",
-            Self::Trainer => "steps",
-            Self::Treasury => "",
+        match self.who {
+            Payee::Worker(_) => "tokens",
+            Payee::Validator(_) => "checks",
+            Payee::Trainer => "steps",
+            Payee::Treasury => "",
         }
     }
 }
@@ -124,17 +113,6 @@ impl From<Party> for Payee {
         match party {
             Party::Worker(id) => Self::Worker(id),
             Party::Validator(id) => Self::Validator(id),
-        }
-    }
-}
-
-impl std::fmt::Display for Payee {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Worker(id) => write!(out, "worker {id}"),
-            Self::Validator(id) => write!(out, "validator {id}"),
-            Self::Trainer => out.write_str("trainer"),
-            Self::Treasury => out.write_str("treasury"),
         }
     }
 }

@@ -138,6 +138,7 @@ fn known(word: &str) -> Result<Cheat> {
     word.parse().map_err(|unknown: liars::UnknownCheat| anyhow::anyhow!("{unknown}"))
 }
 
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+/// A thread with a name.
+pub(super) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     Ok(thread::Builder::new().name(name).spawn(body)?)
 }

@@ -12,6 +12,7 @@ use protocol::{BeaconPoint, BeaconRound, Hash, LeaseId, ValidatorId, VerifiedGro
 use train::StepMetrics;
 use verify::Answer;
 
+use super::payout::BankNews;
 use crate::events::{EvalFinished, EvalStage};
 
 /// To a worker.
@@ -170,6 +171,8 @@ pub enum News {
         /// Time at work.
         busy: Duration,
     },
+    /// The chain's thread has done something, or could not.
+    Bank(BankNews),
     /// A thread cannot go on.
     Failed {
         /// Which.

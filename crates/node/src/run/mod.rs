@@ -15,6 +15,7 @@ pub mod learning;
 pub mod measure;
 pub mod messages;
 pub mod parties;
+pub mod payout;
 pub mod prompting;
 mod resume;
 pub mod setup;
@@ -25,7 +26,8 @@ pub mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -50,7 +52,9 @@ use checkpoint::Draft;
 use conductor::{Conductor, Limits, Logged, Progress, Tally, Weights};
 use evaluator::EvalSetup;
 use journal::Journal;
+use messages::News;
 use parties::Parties;
+use payout::{Bank, BankOrder, Book, Ground, Paymaster};
 use prompting::Prompting;
 use shelf::Shelf;
 use versions::Versions;
@@ -87,6 +91,8 @@ struct Ready {
     versions: Versions<Weights>,
     shelf: Shelf,
     tally: Tally,
+    /// The ledger and the chain; none for a run without them.
+    money: Option<(Book, Ground)>,
     /// What the log has after the checkpoint.
     logged: Logged,
     /// What the rules hear first, if the run is to be longer than planned.
@@ -131,7 +137,7 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
     journal.record(Event::RunStarted(RunStarted {
         name: stage.config.run.name.clone(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        config_toml: stage.config.to_toml()?,
+        config_toml: RunConfig { chain: stage.config.chain.shown(), ..stage.config.clone() }.to_toml()?,
         steps_max,
         sft_steps_max: stage.config.sft.steps,
         parameter_count: model.params().count() as u64,
@@ -153,6 +159,10 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
         model = warm;
     }
     let terms = agree(stage, &model, journal)?;
+    let money = match stage.config.economy.enabled {
+        true => Some(payout::begin(&stage.config, stage.dir.path(), &stage.parties, &terms)?),
+        false => None,
+    };
     let trainer = learning::rl_trainer(&stage.config, model)?;
     let mut beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), None)?;
     let weights = Weights::of(trainer.snapshot());
@@ -163,7 +173,7 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
     draft.finish()?;
     let versions = Versions::new(0, weights);
     let (shelf, tally, logged, extended) = Default::default();
-    Ok(Some(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, logged, extended }))
+    Ok(Some(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, money, logged, extended }))
 }
 
 /// Settles and logs the terms that everything in this run is signed under.
@@ -190,7 +200,11 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
         trainer: ready.trainer,
         beacon: ready.beacon,
     };
-    let (orders, threads) = cast.start(&news_to, &work)?;
+    let (orders, mut threads) = cast.start(&news_to, &work)?;
+    let paymaster = match ready.money {
+        Some(money) => Some(paymaster(stage, money, &news_to, &mut threads)?),
+        None => None,
+    };
     drop(news_to);
     let mut conductor = Conductor {
         rounds: ready.rounds,
@@ -205,6 +219,7 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
         work,
         tally: ready.tally,
         cheats: cast::cheats(&stage.config),
+        paymaster,
         stop: stage.stop.clone(),
         limits: limits(stage),
         checkpoints: stage.dir.checkpoints(),
@@ -213,6 +228,7 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
         progress: Progress::default(),
     };
     let outcome = conductor.replay(ready.logged).and_then(|()| conductor.run(ready.extended));
+    let outcome = outcome.and_then(|outcome| conductor.settle_up(&outcome).map(|()| outcome));
     let steps = conductor.rounds.steps_trained();
     let snapshot = conductor.versions.get(steps).map(|weights| weights.snapshot);
     // Hanging up ends the threads; an error of theirs has reached the conductor as news.
@@ -223,6 +239,22 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
         }
     }
     Ok(Ended { outcome: outcome?, steps, snapshot })
+}
+
+/// Puts the chain on its thread, and gives the one that keeps the ledger.
+fn paymaster(
+    stage: &Stage,
+    (book, ground): (Book, Ground),
+    news: &Sender<News>,
+    threads: &mut Vec<JoinHandle<()>>,
+) -> Result<Paymaster> {
+    let (to, orders) = channel::<BankOrder>();
+    let bank = Bank::of(ground, &stage.parties, book.ledger());
+    let news = news.clone();
+    threads.push(cast::spawn("bank".to_owned(), move || payout::keep(bank, &orders, &news))?);
+    let claims = payout::claims_path(stage.dir.path());
+    let url = stage.config.chain.shown().url;
+    Ok(Paymaster::new(book, to, claims, url, cast::cheats(&stage.config)))
 }
 
 fn desk(stage: &Stage, terms: &Arc<RunTerms>) -> Desk {

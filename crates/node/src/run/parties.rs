@@ -2,16 +2,20 @@
 //!
 //! Promise: the same run file gives the same keys, so a run resumed signs as it did before; a key
 //! never leaves the process.
+//! Wallets follow from the same secret, each apart from its party's key: who signs verdicts and who moves money
+//! need not be the same hand.
 //! All parties of `essaim run` are threads of one process, so their keys are derived from the run's
 //! seed: what the signatures show here is that every message is checked as it would be from a stranger.
 
 use std::sync::Arc;
 
 use anyhow::Result;
+use chain::Wallet;
 use model::{ModelConfig, Tokenizer};
 use protocol::{BeaconTerms, DtypeTerm, Hash, Keypair, RunTerms, SamplingTerms, ValidatorId, WorkerId};
 
 use crate::config::{self, Dtype, RunConfig};
+use crate::events::Party;
 
 const SECRET_CONTEXT: &str = "essaim 2026 secret of a local run v1";
 
@@ -59,6 +63,62 @@ impl Parties {
         (self.worker(self.workers), self.workers)
     }
 
+    /// What a party signs messages with.
+    pub fn keys(&self, party: Party) -> Keypair {
+        match party {
+            Party::Worker(id) => self.worker(id),
+            Party::Validator(id) => self.validator(id),
+        }
+    }
+
+    /// Pays stake, receives rewards, and, of a validator, signs rulings.
+    pub fn wallet(&self, party: Party) -> Wallet {
+        match party {
+            Party::Worker(id) => Wallet::derive(&self.secret, "worker", id),
+            Party::Validator(id) => Wallet::derive(&self.secret, "validator", id),
+        }
+    }
+
+    /// Receives the trainer's share.
+    pub fn trainer_wallet(&self) -> Wallet {
+        Wallet::derive(&self.secret, "trainer", 0)
+    }
+
+    /// Deploys the contracts, and then may do nothing more.
+    pub fn deployer_wallet(&self) -> Wallet {
+        Wallet::derive(&self.secret, "deployer", 0)
+    }
+
+    /// Holds the first tokens and hands them out.
+    pub fn holder_wallet(&self) -> Wallet {
+        Wallet::derive(&self.secret, "holder", 0)
+    }
+
+    /// Schedules what the timelock may do.
+    pub fn council_wallet(&self) -> Wallet {
+        Wallet::derive(&self.secret, "council", 0)
+    }
+
+    /// May pause and cancel.
+    pub fn guardian_wallet(&self) -> Wallet {
+        Wallet::derive(&self.secret, "guardian", 0)
+    }
+
+    /// Posts roots, and accuses those that the rules have fined.
+    pub fn orchestrator_wallet(&self) -> Wallet {
+        Wallet::derive(&self.secret, "orchestrator", 0)
+    }
+
+    /// How many workers there are, without the decoy.
+    pub fn worker_count(&self) -> u32 {
+        self.workers
+    }
+
+    /// How many validators there are.
+    pub fn validator_count(&self) -> u32 {
+        self.validators
+    }
+
     /// What all parties agree on before the first lease.
     pub fn terms(
         &self,
@@ -90,5 +150,39 @@ impl Parties {
             },
             beacon,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn every_party_has_a_wallet_of_its_own_which_follows_from_the_run_file() {
+        let sets = vec!["workers.count=3".to_owned(), "verify.validators=3".to_owned()];
+        let parties =
+            || Parties::of(&config::resolve(&config::Sources { sets: sets.clone(), ..Default::default() }).unwrap());
+        let roles = |parties: &Parties| {
+            [
+                parties.trainer_wallet(),
+                parties.orchestrator_wallet(),
+                parties.deployer_wallet(),
+                parties.holder_wallet(),
+                parties.council_wallet(),
+                parties.guardian_wallet(),
+            ]
+        };
+        let all = |parties: &Parties| -> Vec<Wallet> {
+            let workers = (0..=3).map(|id| parties.wallet(Party::Worker(id)));
+            let validators = (0..3).map(|id| parties.wallet(Party::Validator(id)));
+            workers.chain(validators).chain(roles(parties)).collect()
+        };
+        let first = all(&parties());
+        assert_eq!(first, all(&parties()));
+        let accounts: BTreeSet<_> = first.iter().map(Wallet::address).collect();
+        assert_eq!(accounts.len(), 4 + 3 + 6);
     }
 }

@@ -15,7 +15,7 @@ use super::conductor::{Logged, Tally, Weights};
 use super::journal::Journal;
 use super::shelf::Shelf;
 use super::versions::Versions;
-use super::{Ready, Stage, beacon, conclude, learning, perform, setup, stage};
+use super::{Ready, Stage, beacon, conclude, learning, payout, perform, setup, stage};
 use crate::cli::Context;
 use crate::config::RunConfig;
 use crate::events::{Event, Outcome, Recorded};
@@ -114,7 +114,11 @@ fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &Even
         versions.keep(version, Weights::of(Transformer::load(&folder, &stage.device)?.snapshot()));
     }
     let beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), Some(round))?;
-    Ok(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, logged, extended })
+    let money = match stage.config.economy.enabled {
+        true => payout::resume(&stage.config, stage.dir.path(), &stage.parties, &terms)?,
+        false => None,
+    };
+    Ok(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, money, logged, extended })
 }
 
 fn same_rules(stage: &Stage, rounds: &Rounds) -> Result<()> {

@@ -67,6 +67,11 @@ impl Shelf {
         Ok(())
     }
 
+    /// Whether the log has a submission of this lease that somebody may still ask for.
+    pub fn has(&self, lease: LeaseId) -> bool {
+        self.submissions.contains_key(&lease)
+    }
+
     /// What the rules would have heard of a lease that is about to be given, if its group came back
     /// before a restart. Another lease of the same number is no match: its group is made anew.
     pub fn returned(&self, lease: &PromptLease, desk: &mut Desk, log: &EventLog) -> Result<Option<Rule>> {

@@ -111,7 +111,7 @@ impl PayoutRow {
     pub fn did(&self) -> String {
         match self.who {
             Payee::Treasury => String::new(),
-            who => format!("{} {}", count(self.units as f64), who.unit()),
+            _ => format!("{} {}", count(self.units as f64), self.unit()),
         }
     }
 }
@@ -182,6 +182,6 @@ mod tests {
         assert_eq!(end_of(table[0], "lost ESM"), end_of(table[2], "200.00"), "columns stand in line:\n{text}");
         let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(json["payout"]["paid_out"]["rows"][1]["lost"], 200_000_000);
-        assert_eq!(json["payout"]["paid_out"]["rows"][1]["who"]["worker"], 3);
+        assert_eq!(json["payout"]["paid_out"]["rows"][1]["who"], "worker 3");
     }
 }

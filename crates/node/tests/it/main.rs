@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod liars;
+mod payout;
 mod resume;
 mod scoring;
 mod support;

@@ -11,6 +11,8 @@ use node::run_dir;
 use node::store::{EventLog, StoreError};
 use serde_json::Value;
 
+use crate::payout::is_sound;
+
 pub(crate) const SMALL: &[&str] = &[
     "model.random.hidden=32",
     "model.random.layers=1",
@@ -106,6 +108,7 @@ fn killed_and_resumed(more: &[&str], tenths: &[u64]) {
         killed += 1;
         resume(&folder);
         assert!(weights(&folder) == expected, "killed after {tenth} tenths, the weights differ");
+        is_sound(&folder, 30);
         let (back, ended) = leases(&events(&folder));
         assert!(back.is_subset(&ended), "lost: {:?}", back.difference(&ended));
     }
@@ -139,6 +142,9 @@ fn a_liar_caught_before_the_kill_is_told_once_and_stays_out() {
     let resumed = events.iter().position(|event| matches!(event, Event::RunResumed { .. })).unwrap();
     let to_liar = |event: &Event| matches!(event, Event::LeaseIssued(lease) if lease.worker == 1);
     assert!(!events[resumed..].iter().any(to_liar));
+    is_sound(&folder, 30);
+    let slashed = |event: &&Event| matches!(event, Event::StakeSlashed(_));
+    assert!(events.iter().filter(slashed).count() <= 1);
 }
 
 #[test]
@@ -159,6 +165,7 @@ fn an_asynchronous_run_that_was_killed_loses_no_group_and_trains_every_step_once
     assert!(back.is_subset(&ended), "lost: {:?}", back.difference(&ended));
     let summary: Value = serde_json::from_slice(&std::fs::read(folder.join("summary.json")).unwrap()).unwrap();
     assert_eq!((&summary["steps"], &summary["resumed_count"]), (&60.into(), &1.into()), "{summary}");
+    is_sound(&folder, 60);
     assert!(summary["staleness"]["max"].as_f64().unwrap() <= 2.0, "{summary}");
 }
 

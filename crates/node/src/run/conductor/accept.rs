@@ -27,6 +27,7 @@ impl Conductor<'_> {
 
     pub(super) fn tell_accepted(&mut self, lease: LeaseId) -> Result<()> {
         let group = self.verified(lease)?;
+        self.credit(lease, &group)?;
         self.progress.since.group(group.group());
         let event = self.accepted(group.group())?;
         self.journal.record(Event::GroupAccepted(event))

@@ -63,6 +63,7 @@ impl From<Peer> for Party {
 impl Conductor<'_> {
     pub(super) fn fine(&mut self, peer: Peer, lease: Option<LeaseId>, check: Check) -> Result<()> {
         let party = Party::from(peer);
+        self.charge(party, lease, check)?;
         if let Peer::Validator(validator) = peer {
             self.desk.strike(validator);
         }

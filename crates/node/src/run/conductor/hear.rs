@@ -38,6 +38,7 @@ impl Conductor<'_> {
                 self.evals.remove(&id);
                 self.feed(Rule::EvalFinished { eval: id })
             }
+            News::Bank(news) => self.bank_spoke(news),
             News::Failed { who, error } => Err(error.context(format!("the {who} failed"))),
         }
     }
@@ -111,6 +112,7 @@ impl Conductor<'_> {
             Some(Rule::VerdictRevealed { .. }) => self.note_verdict(validator, bytes)?,
             Some(Rule::PlantAnswered { plant, caught, .. }) => {
                 let (plant, caught) = (*plant, *caught);
+                self.note_plant(plant, validator, caught)?;
                 self.journal.record(Event::PlantAnswered { plant, validator, caught })?;
             }
             _ => {}
@@ -172,7 +174,8 @@ impl Conductor<'_> {
         self.progress.close_step(&self.work);
         let batch: Vec<_> = self.progress.batch.iter().map(|group| group.group()).collect();
         let metrics = self.progress.since.close(step, &batch, trained, busy);
-        let leases = batch.iter().map(|group| group.lease.lease).collect();
+        let leases: Vec<_> = batch.iter().map(|group| group.lease.lease).collect();
+        self.credit_step(step)?;
         self.journal.record(Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases })))
     }
 

@@ -8,6 +8,7 @@
 mod accept;
 mod blame;
 mod hear;
+mod money;
 mod perform;
 mod progress;
 mod replay;
@@ -29,6 +30,7 @@ use rounds::{EvalId, Event as Rule, FinishCause, Rounds, RoundsError};
 use super::actors::WorkCount;
 use super::journal::Journal;
 use super::messages::{BeaconOrder, EvalOrder, News, TrainOrder, ValidatorOrder, WorkerOrder};
+use super::payout::Paymaster;
 use super::prompting::Prompting;
 use super::shelf::Shelf;
 use super::versions::Versions;
@@ -105,6 +107,8 @@ pub struct Conductor<'a> {
     pub work: Arc<WorkCount>,
     /// Who handed in how much.
     pub tally: Tally,
+    /// Who pays; none for a run without a ledger.
+    pub paymaster: Option<Paymaster>,
     /// Who was told to lie, for the record.
     pub cheats: BTreeMap<Party, String>,
     /// Ctrl-C.
@@ -124,6 +128,7 @@ pub struct Conductor<'a> {
 impl Conductor<'_> {
     /// Runs until the rules say so. Gives the reason. `extended` is heard before anything else.
     pub fn run(&mut self, extended: Option<Rule>) -> Result<Outcome> {
+        self.catch_up()?;
         extended.into_iter().chain([Rule::Started]).try_for_each(|rule| self.feed(rule))?;
         while self.progress.finished.is_none() {
             match self.news.recv_timeout(TICK) {

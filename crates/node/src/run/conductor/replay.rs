@@ -51,7 +51,12 @@ impl Conductor<'_> {
                     Action::Fine { party, lease, check } if !told.contains(&Party::from(party)) => {
                         self.fine(party, lease, check)?;
                     }
-                    Action::Fine { party: Peer::Validator(validator), .. } => self.desk.strike(validator),
+                    Action::Fine { party, lease, .. } => {
+                        self.hold_evidence(lease)?;
+                        if let Peer::Validator(validator) = party {
+                            self.desk.strike(validator);
+                        }
+                    }
                     Action::DropGroup { lease, .. } if dropped.contains(&lease) => self.forget(lease),
                     Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
                     _ => {}
@@ -84,6 +89,7 @@ impl Conductor<'_> {
                     return self.note_step(step, &metrics, Weights { snapshot, hash }, busy);
                 }
                 News::Failed { who, error } => return Err(error.context(format!("the {who} failed"))),
+                News::Bank(news) => self.bank_spoke(news)?,
                 _ => {}
             }
         }

@@ -48,6 +48,7 @@ fn conducted(body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
         work: Arc::new(WorkCount::default()),
         tally: ready.tally,
         cheats: BTreeMap::new(),
+        paymaster: None,
         stop: stage.stop.clone(),
         limits: limits(&stage),
         checkpoints: stage.dir.checkpoints(),

@@ -1,0 +1,103 @@
+//! What everybody has at the end, and the proofs to claim it with.
+//!
+//! Promise: made from the ledger alone; whoever has `claims.json` can claim for any account, with any wallet.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use ledger::{Claim, Ledger, Party as Payee, PartyReport};
+use serde::Serialize;
+
+use crate::events::{PaidOut, Party, PayoutRow};
+use crate::run_dir;
+
+/// Everybody's row; the decoy, which the orchestrator plays itself, has none.
+pub(super) fn of(ledger: &Ledger, cheats: &BTreeMap<Party, String>, spared: &BTreeMap<Party, String>) -> PaidOut {
+    let terms = ledger.terms();
+    let decoy = Payee::Worker(terms.workers.len().saturating_sub(1) as u32); // counted in 32 bits by the terms
+    let shown = ledger.parties().iter().filter(|(party, _)| **party != decoy);
+    let rows: Vec<PayoutRow> = shown.map(|(who, report)| row(*who, report, cheats, spared)).collect();
+    PaidOut {
+        chain_id: terms.chain_id,
+        chain_url: None,
+        rewards: terms.rewards.to_string(),
+        epochs: ledger.epoch(),
+        posted: ledger.posted(),
+        root: format!("0x{}", hex::encode(ledger.root())),
+        budget: ledger.lifetime_total(),
+        lost: rows.iter().map(|row| row.lost).sum(),
+        rows,
+        seconds: 0.0,
+        chain_seconds: 0.0,
+    }
+}
+
+fn row(
+    who: Payee,
+    report: &PartyReport,
+    cheats: &BTreeMap<Party, String>,
+    spared: &BTreeMap<Party, String>,
+) -> PayoutRow {
+    let units = match who {
+        Payee::Worker(_) => report.tokens,
+        Payee::Validator(_) => report.checks,
+        Payee::Trainer => report.steps,
+        Payee::Treasury => 0,
+    };
+    let party = match who {
+        Payee::Worker(id) => Some(Party::Worker(id)),
+        Payee::Validator(id) => Some(Party::Validator(id)),
+        Payee::Trainer | Payee::Treasury => None,
+    };
+    PayoutRow {
+        who,
+        account: report.account.to_string(),
+        units,
+        faults: report.faults,
+        earned: report.earned,
+        stake: report.stake.saturating_add(report.slashed),
+        lost: report.slashed,
+        why: party.and_then(|party| why(report, cheats.get(&party), spared.get(&party))),
+    }
+}
+
+/// What a party was fined for, in words.
+fn why(report: &PartyReport, cheat: Option<&String>, spared: Option<&String>) -> Option<String> {
+    let check = report.fines.first()?;
+    let told = cheat.map_or("not told to lie", String::as_str);
+    let spared = spared.map_or(String::new(), |why| format!(" (keeps its stake: {why})"));
+    Some(format!("{told}: {check}{spared}"))
+}
+
+/// `claims.json`.
+#[derive(Serialize)]
+struct Claims<'a> {
+    chain_id: u64,
+    rewards: String,
+    epoch: Option<u64>,
+    root: String,
+    claims: Vec<PartyClaim<'a>>,
+}
+
+#[derive(Serialize)]
+struct PartyClaim<'a> {
+    party: String,
+    #[serde(flatten)]
+    claim: &'a Claim,
+}
+
+/// Writes the proofs of the last closed epoch, whole or not at all.
+pub(super) fn write_claims(path: &Path, ledger: &Ledger) -> Result<()> {
+    let terms = ledger.terms();
+    let claim = |(party, report): (&Payee, &PartyReport)| Some((party.to_string(), ledger.claim(&report.account)?));
+    let claims: Vec<(String, Claim)> = ledger.parties().iter().filter_map(claim).collect();
+    let text = serde_json::to_string_pretty(&Claims {
+        chain_id: terms.chain_id,
+        rewards: terms.rewards.to_string(),
+        epoch: ledger.epoch().checked_sub(1),
+        root: format!("0x{}", hex::encode(ledger.root())),
+        claims: claims.iter().map(|(party, claim)| PartyClaim { party: party.clone(), claim }).collect(),
+    })?;
+    Ok(run_dir::write_whole(path, (text + "\n").as_bytes())?)
+}
