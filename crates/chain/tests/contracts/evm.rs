@@ -4,7 +4,7 @@
 //! Gas is that of the Cancun rules without discounts beyond them.
 //! Never: keeps a journal, checks nonces, or asks the machine's clock. `LocalChain` does the first two.
 
-use alloy_primitives::{Address, Bytes, Log, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use revm::context::result::{ExecutionResult, Output};
 use revm::context::{Context, TxEnv};
@@ -31,7 +31,6 @@ pub(crate) struct Evm {
 pub(crate) struct Done {
     pub(crate) output: Bytes,
     pub(crate) gas: u64,
-    pub(crate) logs: Vec<Log>,
     created: Option<Address>,
 }
 
@@ -78,24 +77,24 @@ impl Evm {
         self.height += u64::from(keep);
         let gas = result.tx_gas_used();
         match result {
-            ExecutionResult::Success { output, logs, .. } => {
+            ExecutionResult::Success { output, .. } => {
                 let created = match &output {
                     Output::Create(_, address) => *address,
                     Output::Call(_) => None,
                 };
-                Ok(Done { output: output.into_data(), gas, logs, created })
+                Ok(Done { output: output.into_data(), gas, created })
             }
             ExecutionResult::Revert { output, .. } => Err(Failed(output)),
             ExecutionResult::Halt { reason, .. } => panic!("the EVM stopped: {reason:?}"),
         }
     }
 
-    /// Creates a contract from its bytecode followed by its encoded arguments.
-    pub(crate) fn create(&mut self, from: Address, code: &[u8], arguments: &[u8]) -> Address {
+    /// Creates a contract from its bytecode followed by its encoded arguments; its address and what it cost.
+    pub(crate) fn create(&mut self, from: Address, code: &[u8], arguments: &[u8]) -> (Address, u64) {
         let data = Bytes::from([code, arguments].concat());
-        let done =
-            self.transact(from, TxKind::Create, data, true).unwrap_or_else(|f| panic!("constructor failed: {f:?}"));
-        done.created.expect("a creation has an address")
+        let done = self.transact(from, TxKind::Create, data, true);
+        let done = done.unwrap_or_else(|failed| panic!("constructor failed: {failed:?}"));
+        (done.created.expect("a creation has an address"), done.gas)
     }
 
     /// Sends a call and keeps what it changed, unless it failed.

@@ -8,6 +8,7 @@ mod court;
 mod court_model;
 mod evm;
 mod gas;
+mod gas_rows;
 mod merkle;
 mod mutants;
 mod play;

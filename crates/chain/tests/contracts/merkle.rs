@@ -36,12 +36,12 @@ fn holds(size: u64, picked: impl Iterator<Item = usize>) {
         let (account, lifetime) = book.iter().nth(index).expect("within the book");
         let proof: Vec<_> = merkle::proof(&leaves, index).into_iter().map(B256::from).collect();
         let mut call = Rewards::claimCall { account: account.0.into(), lifetime: (lifetime + 1).into(), proof };
-        let more = world.to_rewards(STRANGER, &call).err().expect("more than the leaf says");
+        let more = world.ask_rewards(STRANGER, &call).err().expect("more than the leaf says");
         assert_eq!(more.selector(), Rewards::BadProof::SELECTOR);
         call.lifetime = (*lifetime).into();
         world.does(STRANGER, world.rewards, &call);
         assert_eq!(world.balance(call.account), *lifetime, "leaf {index} of {size}");
-        let again = world.to_rewards(STRANGER, &call).err().expect("paid already");
+        let again = world.ask_rewards(STRANGER, &call).err().expect("paid already");
         assert_eq!(again.selector(), Rewards::NothingDue::SELECTOR);
     }
 }

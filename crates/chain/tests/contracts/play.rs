@@ -9,6 +9,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use super::evm::{Done, Failed};
 
+/// Histories to which the floors of a campaign refer.
+pub(crate) const FLOOR_CASES: u32 = 300;
+
 /// Error of a step that did not go as the model says.
 pub(crate) type Played<T = ()> = Result<T, TestCaseError>;
 
@@ -82,6 +85,7 @@ impl Tally {
         }
         for &(act, worked, refused) in floors {
             let [got_worked, got_refused] = counts.get(act).copied().unwrap_or_default();
+            let [worked, refused] = [worked, refused].map(|floor| floor * cases / FLOOR_CASES);
             assert!(got_worked >= worked && got_refused >= refused, "{act}: the floors are {worked} and {refused}");
         }
     }

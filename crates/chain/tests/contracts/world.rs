@@ -107,12 +107,12 @@ impl World {
         let genesis = U256::from(8 * PURSE);
         let arguments =
             EssaimToken::constructorCall { cap_: U256::from(u64::MAX), genesisHolder: ADMIN, genesis, admin: ADMIN };
-        let token = evm.create(ADMIN, &EssaimToken::BYTECODE, &arguments.abi_encode());
-        let vault = evm.create(ADMIN, &code.vault, &vault_arguments(token).abi_encode());
+        let (token, _) = evm.create(ADMIN, &EssaimToken::BYTECODE, &arguments.abi_encode());
+        let (vault, _) = evm.create(ADMIN, &code.vault, &vault_arguments(token).abi_encode());
         let arguments =
             EpochRewards::constructorCall { token_: token, disputeWindow_: DISPUTE, holdWindow_: HOLD, admin: ADMIN };
-        let rewards = evm.create(ADMIN, &code.rewards, &arguments.abi_encode());
-        let court = evm.create(ADMIN, &code.court, &court_arguments(token, vault, rewards).abi_encode());
+        let (rewards, _) = evm.create(ADMIN, &code.rewards, &arguments.abi_encode());
+        let (court, _) = evm.create(ADMIN, &code.court, &court_arguments(token, vault, rewards).abi_encode());
         let people = [0, 1, 2, 3].map(|index| person(index).address());
         let mut world = Self { evm, token, vault, rewards, court, people };
         world.grant();
@@ -137,8 +137,13 @@ impl World {
             (rewards, "GUARDIAN_ROLE", GUARDIAN),
             (court, "GUARDIAN_ROLE", GUARDIAN),
         ] {
-            self.does(ADMIN, contract, &StakeVault::grantRoleCall { role: keccak256(role), account });
+            self.grant_role(contract, role, account);
         }
+    }
+
+    /// Gives an account a role.
+    pub(crate) fn grant_role(&mut self, contract: Address, role: &str, account: Address) {
+        self.does(ADMIN, contract, &StakeVault::grantRoleCall { role: keccak256(role), account });
     }
 
     /// Sends a call that must work.
@@ -152,22 +157,22 @@ impl World {
     }
 
     /// Sends a call to the vault.
-    pub(crate) fn to_vault<C: SolCall>(&mut self, from: Address, call: &C) -> Result<Done, Failed> {
+    pub(crate) fn ask_vault<C: SolCall>(&mut self, from: Address, call: &C) -> Result<Done, Failed> {
         self.evm.send(from, self.vault, call)
     }
 
     /// Sends a call to the rewards.
-    pub(crate) fn to_rewards<C: SolCall>(&mut self, from: Address, call: &C) -> Result<Done, Failed> {
+    pub(crate) fn ask_rewards<C: SolCall>(&mut self, from: Address, call: &C) -> Result<Done, Failed> {
         self.evm.send(from, self.rewards, call)
     }
 
     /// Sends a call to the court.
-    pub(crate) fn to_court<C: SolCall>(&mut self, from: Address, call: &C) -> Result<Done, Failed> {
+    pub(crate) fn ask_court<C: SolCall>(&mut self, from: Address, call: &C) -> Result<Done, Failed> {
         self.evm.send(from, self.court, call)
     }
 }
 
-fn vault_arguments(token: Address) -> StakeVault::constructorCall {
+pub(crate) fn vault_arguments(token: Address) -> StakeVault::constructorCall {
     StakeVault::constructorCall {
         token_: token,
         treasury_: TREASURY,
@@ -177,7 +182,7 @@ fn vault_arguments(token: Address) -> StakeVault::constructorCall {
     }
 }
 
-fn court_arguments(token: Address, vault: Address, rewards: Address) -> DisputeCourt::constructorCall {
+pub(crate) fn court_arguments(token: Address, vault: Address, rewards: Address) -> DisputeCourt::constructorCall {
     DisputeCourt::constructorCall {
         parts: IDisputeCourt::Parts { token, vault, rewards, treasury: TREASURY, admin: ADMIN },
         windows: IDisputeCourt::Windows {
