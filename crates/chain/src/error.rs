@@ -58,6 +58,20 @@ pub enum ChainError {
         /// What is wrong with the answer.
         cause: String,
     },
+    /// A transaction was handed over, every answer was lost, and the node cannot be asked.
+    #[error(
+        "it is not known whether {host} took transaction {transaction} (nonce {nonce}); look it up before sending it again: {cause}"
+    )]
+    Uncertain {
+        /// Host and port, without the path.
+        host: String,
+        /// Its hash.
+        transaction: B256,
+        /// Its number among its sender's transactions.
+        nonce: u64,
+        /// What the last try met.
+        cause: String,
+    },
     /// A transaction was handed over and is in no settled block.
     #[error("transaction {transaction} (nonce {nonce}) is in no settled block after {seconds} s: {cause}")]
     Stuck {

@@ -38,7 +38,7 @@ impl RpcChain {
             let signature = wallet.sign(&unsigned.signature_hash());
             let signed = unsigned.into_signed(signature);
             let transaction = *signed.hash();
-            match self.hand_over(transaction, signed.encoded_2718().into())? {
+            match self.hand_over(transaction, nonce, signed.encoded_2718().into())? {
                 Handed::Over => return Ok(Submitted { transaction, nonce }),
                 Handed::NonceTaken(_) if attempt < NONCE_TRIES => sleep(NONCE_PAUSE),
                 Handed::NonceTaken(error) => {
@@ -53,9 +53,10 @@ impl RpcChain {
     fn build(&self, wallet: &Wallet, call: &Call, nonce: u64) -> Result<TxEip1559, ChainError> {
         let gas = self.estimate(wallet.address(), call)?;
         let base = self.latest()?.base_fee_per_gas.ok_or(ChainError::NoBaseFee { chain_id: self.chain_id })?;
-        let tip: u128 = self.transport.ask::<U128>("eth_maxPriorityFeePerGas", json!([]))?.to();
+        let base: u128 = base.to();
+        let tip = self.tip(base)?;
         // Twice the base fee: it can rise by an eighth a block, so this holds for five full blocks.
-        let max_fee = base.to::<u128>().saturating_mul(2).saturating_add(tip);
+        let max_fee = base.saturating_mul(2).saturating_add(tip);
         let gas_limit = gas.saturating_add(gas / 5);
         let need = U256::from(max_fee).saturating_mul(U256::from(gas_limit)).saturating_add(call.value_wei);
         let have = self.balance_wei(wallet.address())?;
@@ -76,7 +77,7 @@ impl RpcChain {
     }
 
     /// Hands signed bytes over, again if the answer is lost: the same bytes are one transaction.
-    fn hand_over(&self, transaction: B256, signed: Bytes) -> Result<Handed, ChainError> {
+    fn hand_over(&self, transaction: B256, nonce: u64, signed: Bytes) -> Result<Handed, ChainError> {
         let method = "eth_sendRawTransaction";
         match self.transport.ask_fault::<B256>(method, &json!([signed]), Again::Yes) {
             Ok(given) if given == transaction => Ok(Handed::Over),
@@ -84,6 +85,21 @@ impl RpcChain {
             // A lost answer, and then the node says that it has it already, in one of many wordings.
             Err(Fault::Refused(_)) if self.transaction(transaction)?.is_some() => Ok(Handed::Over),
             Err(Fault::Refused(error)) if nonce_taken(&error) => Ok(Handed::NonceTaken(error)),
+            Err(Fault::Lost(cause)) => {
+                let host = self.transport.host.clone();
+                Err(ChainError::Uncertain { host, transaction, nonce, cause })
+            }
+            Err(fault) => Err(self.transport.error(method, fault)),
+        }
+    }
+
+    /// What to offer above the base fee, in wei per gas.
+    fn tip(&self, base: u128) -> Result<u128, ChainError> {
+        let method = "eth_maxPriorityFeePerGas";
+        match self.transport.ask_fault::<U128>(method, &json!([]), Again::Yes) {
+            Ok(tip) => Ok(tip.to()),
+            // Not every node has an opinion; all have a price.
+            Err(Fault::Refused(_)) => Ok(self.gas_price_wei()?.saturating_sub(base)),
             Err(fault) => Err(self.transport.error(method, fault)),
         }
     }

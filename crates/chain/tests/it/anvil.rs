@@ -170,6 +170,14 @@ fn a_transaction_whose_answer_was_lost_is_sent_once() {
         assert_eq!(proxy.left(), 0, "all losses happened");
     }
     assert_eq!(theatre.balance(worker.address()), PURSE - 3_000);
+    // Every answer is lost: whether it was taken cannot be known, and its hash says where to look.
+    proxy.lose(Lose::Answer, "eth_sendRawTransaction", 99);
+    let before = theatre.balance(stranger);
+    match chain.send(&worker, theatre.contracts.transfer(stranger, 1_000)).unwrap_err() {
+        ChainError::Uncertain { transaction, .. } => assert!(chain.receipt(transaction).unwrap().is_some()),
+        other => panic!("{other}"),
+    }
+    assert_eq!(theatre.balance(stranger), before + 1_000);
 }
 
 #[test]

@@ -11,4 +11,6 @@ mod local;
 mod proxy;
 mod stage;
 mod stories;
+#[cfg(feature = "rpc")]
+mod strange;
 mod token;
