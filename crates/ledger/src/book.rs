@@ -147,21 +147,19 @@ impl Book {
         report.groups += 1;
     }
 
-    /// Credits the verdicts that are on the right side. Those on the other side say nothing of the worker, and
-    /// take away from their validator's voice.
-    fn count(&mut self, lease: LeaseId, root: Hash, worker: WorkerId, votes: &[Vote], right: bool) {
+    /// Notes what all verdicts say of the worker, and credits those that hold: that say of the answer what came of
+    /// it. The others take away from their validator's voice.
+    fn count(&mut self, lease: LeaseId, root: Hash, worker: WorkerId, votes: &[Vote], outcome: bool) {
         for vote in votes {
             let Some(valid) = vote.valid else { continue };
             if !self.counted.insert((lease, root, vote.validator)) {
                 continue;
             }
-            self.tally.add_verdict(vote.validator, valid == right);
-            if valid != right {
-                continue; // else doubts, which nobody is fined for, would cut the pay of others
-            }
             self.tally.add_vote(vote.validator, worker, valid);
-            let faults = u64::from(!valid);
-            self.reward(vote.validator, vote.checked, faults);
+            self.tally.add_verdict(vote.validator, valid == outcome);
+            if valid == outcome {
+                self.reward(vote.validator, vote.checked, u64::from(!valid));
+            }
         }
     }
 

@@ -18,6 +18,14 @@ pub fn named(name: &str) -> Option<Economy> {
     }
 }
 
+/// The same economy in epochs of so many steps: the budget changes with them, so that a step pays as before.
+/// Rounded down, at least one unit.
+pub fn in_epochs_of(economy: Economy, steps: u64) -> Economy {
+    let budget = u128::from(economy.budget_first) * u128::from(steps) / u128::from(economy.epoch_steps.max(1));
+    let budget_first = u64::try_from(budget).unwrap_or(u64::MAX).max(1);
+    Economy { epoch_steps: steps, budget_first, ..economy }
+}
+
 /// One owner plays all roles: short epochs and small sums, so that a run on a laptop shows several.
 ///
 /// Made for batches of 16 groups: a group pays 0.375 ESM, a worker stakes the pay of 2,000.
@@ -69,6 +77,13 @@ fn economy(budget_first: Amount, stake_worker: Amount, stake_validator: Amount) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_pays_the_same_in_longer_epochs() {
+        let economy = in_epochs_of(local(), 25); // 100 ESM for 10 steps are 250 for 25
+        assert_eq!((economy.epoch_steps, economy.budget_first), (25, 250 * ESM));
+        assert_eq!(in_epochs_of(local(), 0).budget_first, 1);
+    }
 
     #[test]
     fn every_preset_can_be_computed_with() {

@@ -24,7 +24,7 @@ pub struct Payout {
     /// From which part of the budget.
     pub pool: Pool,
     /// What the pool was divided by: tokens, points, shares in units of 2⁻³², or steps; of a pool that fell to
-    /// the treasury, 0. Where validators differ about workers, workers' units are shares too.
+    /// the treasury, 0. Where validators differ about workers, their units are shares too.
     pub units: u64,
     /// How much.
     pub amount: Amount,
@@ -110,58 +110,44 @@ impl Settling<'_> {
     }
 
     /// The tokens themselves where all validators with a voice agree, so that pay can be computed by hand; else
-    /// Yuma's incentives in units of 2⁻³², which are the same shares but for rounding if they agree.
+    /// Yuma's consensus in units of 2⁻³²: the score that a majority of the voices supports, above or below which
+    /// nobody's own score counts. Yuma's incentive cuts only what is above: a minority that doubts without being
+    /// fined would take pay from a worker by its share of the voices (`docs/economics.md`, "slander").
     fn workers_units(&self, rows: &[Vec<u64>], yuma: &YumaOutput) -> Vec<u64> {
         let mut voices = rows.iter().zip(&yuma.active_stake).filter(|(_, stake)| stake.to_bits() > 0);
         match voices.next() {
             Some((first, _)) if voices.all(|(row, _)| row == first) => {
                 self.workers().map(|id| self.tokens(id)).collect()
             }
-            _ => yuma.incentive.iter().map(|share| share.to_bits().max(0) as u64).collect(),
+            _ => yuma.consensus.iter().map(|share| share.to_bits().max(0) as u64).collect(),
         }
     }
 
-    /// Yuma over the validators that were not fined and were right about something. The voice of each is its stake
-    /// times the share of its verdicts that were right: those that say of a group what came of it.
+    /// Yuma over the validators that were not fined. The voice of each is its stake times the share of its verdicts
+    /// that held; one without such a verdict has none.
     fn weigh(&self, rows: &[Vec<u64>]) -> Result<YumaOutput, Fault> {
-        let judged = |id| self.tally.judged.range((id, 0)..=(id, WorkerId::MAX)).next().is_some();
-        let masks = Masks {
-            inactive: self.validators().map(|id| !judged(id)).collect(),
-            forbidden: self.validators().map(|id| self.is_barred(Party::Validator(id))).collect(),
-            ..Masks::default()
+        let voice = |id: ValidatorId| self.tally.voice(id, self.stakes[id as usize]);
+        let voices: Vec<Amount> = self.validators().map(voice).collect();
+        let forbidden = self.validators().map(|id| self.is_barred(Party::Validator(id))).collect();
+        let input = YumaInput {
+            terms: &self.terms.economy.yuma,
+            stakes: &voices,
+            weights: rows,
+            bonds: self.bonds,
+            masks: Masks { forbidden, ..Masks::default() },
         };
-        let voices: Vec<Amount> =
-            self.validators().zip(self.stakes).map(|(id, stake)| self.tally.voice(id, *stake)).collect();
-        let input =
-            YumaInput { terms: &self.terms.economy.yuma, stakes: &voices, weights: rows, bonds: self.bonds, masks };
         Ok(epoch(&input)?)
     }
 
-    /// `W_ij = tokens_j · floor(1,000,000 · valid_ij / judged_ij)`: the worker's tokens, less the share of its
-    /// groups that this validator rightly called invalid. Where the validator was right about none of them, the
-    /// share is that of all validators. Outvoted verdicts say nothing of the worker: nobody is fined for a narrow
-    /// doubt, so friends of a rival could take pay from it for nothing (`docs/economics.md`, "slander").
+    /// `W_ij = tokens_j · floor(1,000,000 · valid_ij / judged_ij)`: the worker's accepted tokens, less the share of
+    /// its groups that this validator called invalid. A validator that judged none of them takes the tokens as they
+    /// were accepted.
     fn rows(&self) -> Vec<Vec<u64>> {
-        let by_all: Vec<Judged> = self.workers().map(|worker| self.by_all(worker)).collect();
         let cell = |validator, worker: WorkerId| {
             let own = self.tally.judged.get(&(validator, worker)).copied();
-            score(self.tokens(worker), own.unwrap_or(by_all[worker as usize]))
+            score(self.tokens(worker), own.unwrap_or(Judged { valid: 1, all: 1 }))
         };
         self.validators().map(|validator| self.workers().map(|worker| cell(validator, worker)).collect()).collect()
-    }
-
-    /// What validators who were not fined said together; if none of them judged the worker, what all said: a
-    /// worker does not pay for the lie of its validator.
-    fn by_all(&self, worker: WorkerId) -> Judged {
-        let sum = |fined: bool| {
-            let heard = self.validators().filter(|id| fined || !self.is_barred(Party::Validator(*id)));
-            let judged = heard.filter_map(|validator| self.tally.judged.get(&(validator, worker)));
-            judged.fold(Judged::default(), |sum, judged| sum.plus(*judged))
-        };
-        match sum(false) {
-            Judged { all: 0, .. } => sum(true),
-            unfined => unfined,
-        }
     }
 
     /// Accepted tokens; 0 of a worker that was fined.
@@ -188,6 +174,6 @@ impl Settling<'_> {
 fn score(tokens: u64, judged: Judged) -> u64 {
     let share = u64::from(PPM_ONE);
     let share = u128::from(share) * u128::from(judged.valid);
-    let share = share.checked_div(u128::from(judged.all)).unwrap_or(0); // at most a million; 0 if nobody judged
+    let share = share.checked_div(u128::from(judged.all)).unwrap_or(0); // at most a million
     u64::try_from(u128::from(tokens) * share).unwrap_or(u64::MAX)
 }

@@ -17,20 +17,14 @@ pub(crate) struct Judged {
     pub(crate) all: u64,
 }
 
-impl Judged {
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self { valid: self.valid.saturating_add(other.valid), all: self.all.saturating_add(other.all) }
-    }
-}
-
 /// Sums since the last epoch was closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Accepted completion tokens of each worker.
     pub(crate) tokens: BTreeMap<WorkerId, u64>,
-    /// What validators said of workers, in verdicts on the side that was right.
+    /// What validators said of workers, outvoted or not.
     pub(crate) judged: BTreeMap<(ValidatorId, WorkerId), Judged>,
-    /// Verdicts of each validator that say valid or invalid: those on the side that was right, and all.
+    /// Verdicts of each validator that say valid or invalid: those that held, and all.
     pub(crate) verdicts: BTreeMap<ValidatorId, (u64, u64)>,
     /// Points of each validator.
     pub(crate) points: BTreeMap<ValidatorId, u64>,
@@ -49,21 +43,22 @@ impl Tally {
         *sum = sum.saturating_add(points);
     }
 
-    pub(crate) fn add_verdict(&mut self, validator: ValidatorId, is_right: bool) {
-        let (right, all) = self.verdicts.entry(validator).or_default();
-        *right = right.saturating_add(u64::from(is_right));
+    pub(crate) fn add_verdict(&mut self, validator: ValidatorId, holds: bool) {
+        let (held, all) = self.verdicts.entry(validator).or_default();
+        *held = held.saturating_add(u64::from(holds));
         *all = all.saturating_add(1);
     }
 
-    /// A validator's stake times the share of its verdicts that were right, rounded down: its voice.
+    /// A validator's stake times the share of its verdicts that held, rounded down: its voice.
     pub(crate) fn voice(&self, validator: ValidatorId, stake: Amount) -> Amount {
-        let (right, all) = self.verdicts.get(&validator).copied().unwrap_or_default();
-        let voice = u128::from(stake) * u128::from(right) / u128::from(all.max(1));
+        let (held, all) = self.verdicts.get(&validator).copied().unwrap_or_default();
+        let voice = u128::from(stake) * u128::from(held) / u128::from(all.max(1));
         u64::try_from(voice).unwrap_or(stake) // at most the stake
     }
 
     pub(crate) fn add_vote(&mut self, validator: ValidatorId, worker: WorkerId, valid: bool) {
         let judged = self.judged.entry((validator, worker)).or_default();
-        *judged = judged.plus(Judged { valid: u64::from(valid), all: 1 });
+        judged.valid = judged.valid.saturating_add(u64::from(valid));
+        judged.all = judged.all.saturating_add(1);
     }
 }
