@@ -4,6 +4,8 @@
 //! of `run` and `sft`, which is their output). Exit codes: 0 done, 1 failed or found false, 2 wrong usage,
 //! 3 could not be checked here, 130 ended by a person.
 
+mod money;
+
 use crate::commands;
 use crate::commands::sim::CheatWord;
 use crate::config::Sources;
@@ -11,6 +13,8 @@ use crate::signal::{EXIT_INTERRUPTED, Stop};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+pub use money::*;
 
 /// Exit code of a check that could not be made here.
 const EXIT_OPEN: u8 = 3;
@@ -25,6 +29,8 @@ Examples:
   essaim run examples/liars.toml               ten workers, three of which lie and are caught
   essaim verify runs/liars --lease 12          check a stored group again and explain the verdict
   essaim sim --seeds 20                        the whole network with faults and liars, simulated
+  essaim ledger audit runs/liars               rebuild every payout of a run from its signed log
+  essaim balance --all --chain runs/liars      who holds what on the run's chain
   essaim report runs/spell-backward            make report.html again
 
 Exit codes: 0 done, 1 failed or found false, 2 wrong usage, 3 could not be checked, 130 ended by Ctrl-C.";
@@ -86,6 +92,9 @@ pub enum Command {
     /// Simulate what honest, lazy, lying and colluding parties earn
     #[command(after_help = ECONOMICS_EXAMPLES)]
     Economics(EconomicsArgs),
+    /// Commands about money.
+    #[command(flatten)]
+    Money(MoneyCommand),
     /// Print the completion script of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -454,7 +463,7 @@ fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
     } else {
         eprintln!("error: {message}");
     }
-    let is_usage = error.is::<crate::config::ConfigError>();
+    let is_usage = error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>();
     ExitCode::from(if is_usage { 2 } else { 1 })
 }
 
@@ -464,53 +473,4 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    fn parse(words: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(words.split_whitespace())
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn resume_may_stand_alone_or_name_a_folder() {
-        let resume = |words: &str| match parse(words).unwrap().command {
-            Command::Run(args) => args.resume,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(resume("essaim run"), None);
-        assert_eq!(resume("essaim run --resume"), Some(None));
-        assert_eq!(resume("essaim run --resume runs/a"), Some(Some("runs/a".into())));
-        assert!(parse("essaim run --resume --out x").is_err());
-    }
-
-    #[test]
-    fn a_misspelt_cheat_is_wrong_usage_and_names_the_nearest() {
-        let message = parse("essaim sim --cheat int8_weight").unwrap_err().to_string();
-        assert!(message.contains("did you mean `int8_weights`?"), "{message}");
-        assert!(parse("essaim sim --seed 3 --seeds 4 --trace").is_err());
-        let help = Cli::command().find_subcommand_mut("sim").unwrap().render_long_help().to_string();
-        assert!(help.contains("verdict_copier") && help.contains("essaim sim --seed 7"), "{help}");
-    }
-
-    #[test]
-    fn global_options_stand_before_or_after_the_command() {
-        let before = parse("essaim --json --device cpu tasks").unwrap().global;
-        let after = parse("essaim tasks --device cpu --json").unwrap().global;
-        assert!(before.json && after.json);
-        assert_eq!(before.device, after.device);
-    }
-
-    #[test]
-    fn a_misspelt_command_names_the_nearest_and_a_bad_number_its_limit() {
-        let message = parse("essaim evla").unwrap_err().to_string();
-        assert!(message.contains("'eval'"), "{message}");
-        let message = parse("essaim generate -m x --top-p 1.5 p").unwrap_err().to_string();
-        assert!(message.contains("given 1.5"), "{message}");
-    }
-}
+mod tests;

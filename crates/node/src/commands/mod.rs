@@ -8,6 +8,7 @@ mod completions;
 mod economics;
 mod eval;
 mod generate;
+mod money;
 mod progress;
 mod report;
 mod run;
@@ -16,6 +17,8 @@ mod sft;
 pub(crate) mod sim;
 mod tasks;
 mod verify;
+
+pub(crate) use money::WrongUsage;
 
 /// Runs a command.
 pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Ending> {
@@ -30,6 +33,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<En
         Command::Verify(args) => verify::verify(&args, context),
         Command::Sim(args) => sim::sim(&args, context),
         Command::Economics(args) => economics::economics(&args, context),
+        Command::Money(command) => money::dispatch(command, context),
         Command::Completions(args) => completions::completions(&args),
     }
 }
