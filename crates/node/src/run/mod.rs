@@ -30,7 +30,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use burn::tensor::Device;
 use model::{ModelConfig, ModelSnapshot, SaveOptions, Tokenizer, Transformer};
 use protocol::RunTerms;
@@ -40,7 +40,7 @@ use train::Trainer;
 
 use crate::beacon::{self, Beacon};
 use crate::cli::{Context, Ending};
-use crate::config::RunConfig;
+use crate::config::{EconomyPreset, RunConfig};
 use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted, TermsSet};
 use crate::machine::Machine;
 use crate::run_dir::RunDir;
@@ -149,6 +149,7 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
 /// Measures, warms up, and writes the checkpoint that every later resume can fall back on.
 /// `None` if a person stopped it before RL.
 fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<Option<Ready>> {
+    deter(stage, journal)?;
     let mut model = model;
     if stage.config.sft.steps > 0 {
         evaluate_now(stage, &model.snapshot(), 0, EvalStage::Start, journal)?;
@@ -174,6 +175,21 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
     let versions = Versions::new(0, weights);
     let (shelf, tally, logged, extended) = Default::default();
     Ok(Some(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, money, logged, extended }))
+}
+
+/// Warns of lies that pay under the run's economy; among strangers it is refused.
+fn deter(stage: &Stage, journal: &mut Journal) -> Result<()> {
+    let economy = &stage.config.economy;
+    let Err(undeterred) = payout::check_deterrence(&stage.config) else { return Ok(()) };
+    if !economy.enabled {
+        return Ok(());
+    }
+    ensure!(
+        economy.preset != EconomyPreset::Open,
+        "{undeterred}. Larger rollout.prompts_per_step, verify.check_fraction or verify.validators help; with \
+         economy.preset = \"team\" this is a warning"
+    );
+    journal.record(Event::Warning { message: undeterred.to_string() })
 }
 
 /// Settles and logs the terms that everything in this run is signed under.

@@ -12,10 +12,10 @@ use chain::{
     Address, Addresses, B256, Call, Chain, Contracts, DeployPlan, Genesis, LocalChain, NodeKind, RpcChain, RpcOptions,
     U256, Wallet, Windows, deploy,
 };
-use ledger::{Account, Amount, Economy, LedgerTerms, Party as Payee, presets};
+use ledger::{Account, Amount, Economy, LedgerTerms, Party as Payee, Undeterred, Watch, presets};
 use protocol::{Keypair, RunTerms};
 
-use crate::config::{EconomyPreset, RunConfig};
+use crate::config::{EconomyPreset, RunConfig, ppm};
 use crate::events::Party;
 use crate::run::parties::Parties;
 
@@ -48,6 +48,25 @@ pub fn addresses_path(run: &Path) -> PathBuf {
     run.join(ADDRESSES_FILE)
 }
 
+/// What the economy of a run file does not deter. Nothing where one owner plays all roles (`local`): nobody there
+/// gains by a lie.
+///
+/// Errors: `Undeterred` with every lie that can pay.
+pub fn check_deterrence(config: &RunConfig) -> Result<(), Undeterred> {
+    if config.economy.preset == EconomyPreset::Local {
+        return Ok(());
+    }
+    let (economy, verify) = (economy(config), &config.verify);
+    economy.check_deterrence(&Watch {
+        group_size: config.rollout.group_size as u32, // bounded by the configuration
+        check_ppm: ppm(verify.check_fraction),
+        validators: verify.validators,
+        second_check_ppm: ppm(verify.second_checks()),
+        plant_ppm: ppm(verify.plants()),
+        groups_per_epoch: economy.epoch_steps.saturating_mul(config.rollout.prompts_per_step as u64),
+    })
+}
+
 /// The money terms of a run file.
 pub fn economy(config: &RunConfig) -> Economy {
     let section = &config.economy;
@@ -56,7 +75,10 @@ pub fn economy(config: &RunConfig) -> Economy {
         EconomyPreset::Team => presets::team(),
         EconomyPreset::Open => presets::open(),
     };
-    Economy { epoch_steps: section.epoch_steps.unwrap_or(preset.epoch_steps), ..preset }
+    match section.epoch_steps {
+        Some(steps) => presets::in_epochs_of(preset, steps),
+        None => preset,
+    }
 }
 
 /// What is deployed for a run: its validators are the committee, its orchestrator posts and accuses.
@@ -244,4 +266,33 @@ pub(super) fn stakes_seen(ground: &Ground, parties: &Parties, economy: &Economy)
         Ok((party.into(), stake, block))
     };
     stakes(parties, economy).map(seen).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, resolve};
+
+    fn config(sets: &[&str]) -> RunConfig {
+        let sets = sets.iter().map(|set| (*set).to_owned()).collect();
+        resolve(&Sources { sets, ..Default::default() }).unwrap()
+    }
+
+    #[test]
+    fn lies_that_pay_are_named_unless_one_owner_plays_all_roles() {
+        let open = ["economy.preset=open", "verify.validators=15", "rollout.prompts_per_step=64"];
+        assert_eq!(check_deterrence(&config(&open)), Ok(()));
+        let blind = [open[0], open[1], open[2], "verify.check_fraction=0"];
+        let message = check_deterrence(&config(&blind)).unwrap_err().to_string();
+        assert!(message.contains("int8 weights (costs 0.000000 ESM on average"), "{message}");
+        let alone = check_deterrence(&config(&["economy.preset=team", open[2]])).unwrap_err().to_string();
+        assert!(alone.contains("it takes 3 to outvote one, given 1"), "{alone}");
+        assert_eq!(check_deterrence(&config(&[])), Ok(()), "local");
+    }
+
+    #[test]
+    fn a_step_pays_the_same_whatever_the_length_of_an_epoch() {
+        let economy = economy(&config(&["economy.epoch_steps=20"]));
+        assert_eq!((economy.epoch_steps, economy.budget_first), (20, 2 * presets::local().budget_first));
+    }
 }

@@ -30,7 +30,7 @@ use crate::run::parties::Parties;
 pub use bank::{Bank, BankNews, BankOrder, keep};
 pub use book::{Book, ledger_path};
 pub use cases::Accusation;
-pub use genesis::{Ground, addresses_path, chain_path, economy, endow, plan};
+pub use genesis::{Ground, addresses_path, chain_path, check_deterrence, economy, endow, plan};
 
 /// Where the proofs of a run are.
 pub fn claims_path(run: &Path) -> PathBuf {
