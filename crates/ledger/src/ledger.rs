@@ -85,10 +85,20 @@ impl Ledger {
     ///
     /// Errors: as [`Self::apply`] on that line.
     pub fn append(&mut self, entry: Entry, keys: &Keypair) -> Result<String, LedgerError> {
-        let line = Line::new(&self.book.run, self.entries, self.head, entry, keys).and_then(|line| line.encode());
-        let line = line.map_err(|fault| LedgerError::new(self.entries, fault))?;
-        self.apply(line.as_bytes())?;
-        Ok(line)
+        self.write(entry, keys).map_err(|fault| LedgerError::new(self.entries, fault))
+    }
+
+    /// What [`Self::next`] looks at beside the entry holds of a line just made: its place, its one form, and,
+    /// if these are the orchestrator's keys, its signature.
+    fn write(&mut self, entry: Entry, keys: &Keypair) -> Result<String, Fault> {
+        if keys.public() != self.book.terms.run.orchestrator {
+            return Err(Fault::Forged);
+        }
+        let line = Line::new(&self.book.run, self.entries, self.head, entry, keys)?;
+        let text = line.encode()?;
+        self.book.take(&line.entry)?;
+        (self.entries, self.head) = (self.entries + 1, line_hash(text.as_bytes()));
+        Ok(text)
     }
 
     /// The entry that closes the epoch that is open; [`Self::append`] it.

@@ -49,7 +49,7 @@ fn row(row: &PayoutRow, paid: &PaidOut) -> Vec<String> {
     };
     let faults = if row.faults == 0 { "–".to_owned() } else { row.faults.to_string() };
     let name = match row.who {
-        Payee::Treasury => "treasury<div class=\"soft\">what nobody earned</div>".to_owned(),
+        Payee::Treasury => "treasury<div class=\"soft\">its share, and what nobody earned</div>".to_owned(),
         who => who.to_string(),
     };
     let why = row.why.as_deref().map_or(String::new(), |why| format!("<span class=\"bad\">{}</span>", escape(why)));
@@ -81,12 +81,14 @@ fn epochs(payout: &Payout) -> String {
 }
 
 fn proofs(paid: &PaidOut) -> String {
-    let place = paid.chain_url.as_deref().unwrap_or("the chain inside the run (chain.jsonl)");
+    let place = match &paid.chain_url {
+        Some(url) => format!("behind {}", escape(url)),
+        None => "inside the run (<code>chain.jsonl</code>)".to_owned(),
+    };
     format!(
-        "<p class=\"soft\" style=\"margin-top:10px\">Contract <code>{}</code>, chain {} at {}. The proofs to claim with are in \
+        "<p class=\"soft\" style=\"margin-top:10px\">Contract <code>{}</code> on chain {}, {place}. The proofs to claim with are in \
          <code>claims.json</code>; <code>ledger.jsonl</code> holds every fact behind these numbers, signed.</p>",
         escape(&paid.rewards),
         paid.chain_id,
-        escape(place),
     )
 }
