@@ -159,6 +159,9 @@ pub trait Chain: Send {
         Ok(!self.code(address)?.is_empty())
     }
 
+    /// How many transactions of an account are in blocks, which is the number of its next one.
+    fn nonce(&self, account: Address) -> Result<u64, ChainError>;
+
     /// What an account holds of the chain's own coin, in wei.
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError>;
 

@@ -23,7 +23,7 @@ pub mod wallet;
 pub use alloy_primitives::{Address, B256, Bytes, U256};
 pub use backend::{Call, Chain, Filter, Head, Log, Receipt, Submitted};
 pub use contracts::{Addresses, Contracts, EpochToPost, Event, NodeKind, account, address, encode};
-pub use deploy::{DeployPlan, Parties, Windows, deploy};
+pub use deploy::{DeployPlan, Parties, Windows, deploy, deploy_resumable};
 pub use error::{ChainError, StuckCause};
 pub use follower::{Follower, News, REMEMBERED_BLOCKS};
 pub use local::{Genesis, JournalError, LocalChain};

@@ -7,7 +7,7 @@ use alloy_sol_types::{SolCall, SolEvent as _};
 
 use super::DeployPlan;
 use crate::bindings::EssaimToken;
-use crate::contracts::Addresses;
+use crate::contracts::{Addresses, ask};
 use crate::{Call, Chain, ChainError, Filter};
 
 /// Name of the administrator's role.
@@ -31,6 +31,10 @@ impl Role {
 
     pub(super) fn grant(&self) -> Call {
         Call::to(self.contract, EssaimToken::grantRoleCall { role: self.id(), account: self.holder }.abi_encode())
+    }
+
+    pub(super) fn held(&self, chain: &dyn Chain) -> Result<bool, ChainError> {
+        ask(chain, self.contract, EssaimToken::hasRoleCall { role: self.id(), account: self.holder })
     }
 
     /// By its holder.

@@ -16,7 +16,7 @@ use revm::context::TxEnv;
 use revm::context::result::{ExecutionResult, Output};
 use revm::database::{CacheDB, EmptyDB, WrapDatabaseRef};
 use revm::primitives::hardfork::SpecId;
-use revm::state::EvmState;
+use revm::state::{AccountInfo, EvmState};
 use revm::{Context, DatabaseCommit as _, DatabaseRef as _, ExecuteEvm as _, MainBuilder as _, MainContext as _};
 
 use crate::{Call, Chain, ChainError, Filter, Head, Log, Receipt, Submitted, Wallet, revert::Revert};
@@ -165,7 +165,7 @@ impl LocalChain {
     /// What a transaction would do in the next block. Changes nothing.
     fn execute(&self, from: Address, to: Option<Address>, data: Bytes, value: U256) -> Result<Outcome, ChainError> {
         let tip = self.tip();
-        let nonce = self.state.basic_ref(from).unwrap_or_default().unwrap_or_default().nonce;
+        let nonce = self.account(from).nonce;
         let context = Context::mainnet()
             .with_db(WrapDatabaseRef(&self.state))
             .modify_cfg_chained(|cfg| {
@@ -191,6 +191,11 @@ impl LocalChain {
         let done = context.build_mainnet().transact(transaction);
         let done = done.map_err(|cause| ChainError::Halted { cause: cause.to_string() })?;
         outcome(done.result, done.state)
+    }
+
+    /// What is known of an account; nothing of it if it was never touched.
+    fn account(&self, address: Address) -> AccountInfo {
+        self.state.basic_ref(address).unwrap_or_default().unwrap_or_default()
     }
 
     fn tip(&self) -> &Head {
@@ -236,7 +241,7 @@ impl Chain for LocalChain {
         if !call.value_wei.is_zero() {
             return Err(ChainError::NoGas { account: from, have: U256::ZERO, need: call.value_wei });
         }
-        let nonce = self.state.basic_ref(from).unwrap_or_default().unwrap_or_default().nonce;
+        let nonce = self.account(from).nonce;
         let transaction = self.step(Step::Call { from, to: call.to, data: call.data })?;
         Ok(Submitted { transaction, nonce })
     }
@@ -273,13 +278,17 @@ impl Chain for LocalChain {
     }
 
     fn code(&self, address: Address) -> Result<Bytes, ChainError> {
-        let Some(account) = self.state.basic_ref(address).unwrap_or_default() else { return Ok(Bytes::new()) };
+        let account = self.account(address);
         let code = account.code.or_else(|| self.state.code_by_hash_ref(account.code_hash).ok());
         Ok(code.map(|code| code.original_bytes()).unwrap_or_default())
     }
 
+    fn nonce(&self, account: Address) -> Result<u64, ChainError> {
+        Ok(self.account(account).nonce)
+    }
+
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError> {
-        Ok(self.state.basic_ref(address).unwrap_or_default().unwrap_or_default().balance)
+        Ok(self.account(address).balance)
     }
 
     fn gas_price_wei(&self) -> Result<u128, ChainError> {

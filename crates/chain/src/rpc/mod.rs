@@ -222,6 +222,10 @@ impl Chain for RpcChain {
         self.transport.ask("eth_getCode", json!([address, "latest"]))
     }
 
+    fn nonce(&self, account: Address) -> Result<u64, ChainError> {
+        self.count(account, "latest")
+    }
+
     fn balance_wei(&self, address: Address) -> Result<U256, ChainError> {
         self.transport.ask("eth_getBalance", json!([address, "latest"]))
     }

@@ -3,9 +3,10 @@
 use chain::bindings::{DisputeCourt, EpochRewards, EssaimTimelock, EssaimToken, StakeVault, Treasury};
 use chain::units::ONE_ESM;
 use chain::{Address, B256, Call, Chain as _, ChainError, DeployPlan, Genesis, LocalChain, U256, Wallet, Windows};
-use chain::{deploy, encode};
+use chain::{deploy, deploy_resumable, encode};
 
 use crate::stage::{Stage, plan, wallet};
+use crate::wrapped::{Between, Wrapped};
 
 fn refusal(change: impl FnOnce(&mut DeployPlan)) -> (String, u64) {
     let mut chain = LocalChain::in_memory(Genesis::default());
@@ -35,6 +36,82 @@ fn a_plan_that_cannot_work_is_refused_before_anything_is_sent() {
         assert!(error.contains(named), "{error} should name {named}");
         assert_eq!(blocks, 0, "{error}");
     }
+}
+
+/// A wire that breaks before or after a transaction.
+struct Breaking {
+    chain: LocalChain,
+    /// Transactions until it breaks.
+    left: u32,
+    /// Whether the transaction that it breaks at gets through.
+    through: bool,
+}
+
+impl Between for Breaking {
+    fn look(&self) -> &LocalChain {
+        &self.chain
+    }
+    fn act(&mut self) -> &mut LocalChain {
+        &mut self.chain
+    }
+    fn before(&mut self) -> Result<(), ChainError> {
+        if self.left == 0 && !self.through { Err(lost()) } else { Ok(()) }
+    }
+    fn after(&mut self) -> Result<(), ChainError> {
+        if self.left == 0 {
+            return Err(lost());
+        }
+        self.left -= 1;
+        Ok(())
+    }
+}
+
+fn lost() -> ChainError {
+    ChainError::Unreachable { host: "a wrapped chain".into(), method: "submit", attempts: 1, cause: "broken".into() }
+}
+
+#[test]
+fn a_deployment_that_stopped_anywhere_goes_on_and_sends_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deploying.json");
+    let deployer = wallet("deployer", 0);
+    // Eight contracts, eleven roles to grant, four to give up.
+    const TRANSACTIONS: u64 = 8 + 11 + 4;
+    for through in [false, true] {
+        let mut wire = Wrapped(Breaking { chain: LocalChain::in_memory(Genesis::default()), left: 0, through });
+        let mut stops = 0;
+        let addresses = loop {
+            wire.0.left = stops % 3; // sometimes at once, sometimes a little later
+            match deploy_resumable(&mut wire, &deployer, &plan(), &path) {
+                Ok(addresses) => break addresses,
+                Err(ChainError::Unreachable { .. }) => stops += 1,
+                Err(other) => panic!("{other}"),
+            }
+            assert!(stops < 100, "it gets somewhere");
+        };
+        assert!(stops >= 8, "{stops} stops");
+        assert_eq!(wire.0.chain.head().unwrap().number, TRANSACTIONS);
+        addresses.check(&wire.0.chain).unwrap();
+        assert_eq!(addresses.block, 1);
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_deployment_goes_on_only_with_its_own_plan_and_nonces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deploying.json");
+    let deployer = wallet("deployer", 0);
+    let chain = LocalChain::in_memory(Genesis::default());
+    let mut wire = Wrapped(Breaking { chain, left: 3, through: false });
+    deploy_resumable(&mut wire, &deployer, &plan(), &path).unwrap_err();
+    wire.0.left = 99;
+    let other = DeployPlan { bond_least: 5, ..plan() };
+    let error = deploy_resumable(&mut wire, &deployer, &other, &path).unwrap_err();
+    assert!(error.to_string().contains("another plan"), "{error}");
+    wire.0.chain.send(&deployer, Call::create(Vec::new())).unwrap();
+    let error = deploy_resumable(&mut wire, &deployer, &plan(), &path).unwrap_err();
+    assert!(error.to_string().contains("sent something else meanwhile"), "{error}");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Following events through replaced blocks, kills and limits.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use alloy_sol_types::SolEvent as _;
 use chain::bindings::EssaimToken;
-use chain::{Address, B256, Bytes, Chain, ChainError, Filter, Follower, Genesis, Head, LocalChain, Log, Receipt, U256};
-use chain::{Call, Submitted, Wallet};
+use chain::{Address, Chain, ChainError, Follower, Genesis, LocalChain, Log, U256};
 
 use crate::stage::{PURSE, Stage, wallet};
+use crate::wrapped::{Between, Wrapped};
 
 fn follower(path: &Path, chain: &dyn Chain, stage: &Stage, confirmations: u64) -> Follower {
     let at = stage.contracts.addresses;
@@ -131,13 +132,13 @@ fn a_chain_that_changes_during_a_look_is_looked_at_again() {
     let (mut first, mut second) = (scene.chain.fork(), scene.chain.fork());
     scene.pay(&mut first, 1);
     scene.pay(&mut second, 2);
-    let turning = Turning { before: first, after: second, turn: 12.into(), asked: 0.into() };
+    let turning = Wrapped(Turn { before: first, after: second, turn: 0.into(), asked: 0.into() });
     // Whichever question the change comes before, the events are those of one chain.
     for turn in 0..40 {
-        turning.turn.set(turn);
-        turning.asked.set(0);
+        turning.0.turn.set(turn);
+        turning.0.asked.set(0);
         let last = amounts(&follower.look(&turning).unwrap().logs).pop();
-        assert!(last == Some(2) || (last == Some(1) && turning.asked.get() <= turn), "{turn}: {last:?}");
+        assert!(last == Some(2) || (last == Some(1) && turning.0.asked.get() <= turn), "{turn}: {last:?}");
     }
 }
 
@@ -157,64 +158,19 @@ fn a_file_of_another_chain_or_other_contracts_is_refused() {
 }
 
 /// One chain that becomes another at the `turn`-th question.
-struct Turning {
+struct Turn {
     before: LocalChain,
     after: LocalChain,
-    turn: std::cell::Cell<u32>,
-    asked: std::cell::Cell<u32>,
+    turn: Cell<u32>,
+    asked: Cell<u32>,
 }
 
-impl Turning {
-    fn now(&self) -> &LocalChain {
+impl Between for Turn {
+    fn look(&self) -> &LocalChain {
         self.asked.set(self.asked.get() + 1);
         if self.asked.get() > self.turn.get() { &self.after } else { &self.before }
     }
-}
-
-impl Chain for Turning {
-    fn chain_id(&self) -> u64 {
-        self.before.chain_id()
-    }
-    fn name(&self) -> String {
-        "a turning chain".into()
-    }
-    fn head(&self) -> Result<Head, ChainError> {
-        self.now().head()
-    }
-    fn block(&self, number: u64) -> Result<Option<Head>, ChainError> {
-        self.now().block(number)
-    }
-    fn logs(&self, filter: &Filter) -> Result<Vec<Log>, ChainError> {
-        self.now().logs(filter)
-    }
-    fn submit(&mut self, wallet: &Wallet, call: Call) -> Result<Submitted, ChainError> {
-        self.after.submit(wallet, call)
-    }
-    fn wait(&mut self, submitted: &Submitted) -> Result<Receipt, ChainError> {
-        self.after.wait(submitted)
-    }
-    fn idle(&mut self, account: Address) -> Result<(), ChainError> {
-        self.after.idle(account)
-    }
-    fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
-        self.now().receipt(transaction)
-    }
-    fn view(&self, from: Option<Address>, to: Address, data: Bytes) -> Result<Bytes, ChainError> {
-        self.now().view(from, to, data)
-    }
-    fn estimate(&self, from: Address, call: &Call) -> Result<u64, ChainError> {
-        self.now().estimate(from, call)
-    }
-    fn code(&self, address: Address) -> Result<Bytes, ChainError> {
-        self.now().code(address)
-    }
-    fn balance_wei(&self, address: Address) -> Result<U256, ChainError> {
-        self.now().balance_wei(address)
-    }
-    fn gas_price_wei(&self) -> Result<u128, ChainError> {
-        self.now().gas_price_wei()
-    }
-    fn advance(&mut self, seconds: u64) -> Result<bool, ChainError> {
-        self.after.advance(seconds)
+    fn act(&mut self) -> &mut LocalChain {
+        &mut self.after
     }
 }

@@ -14,3 +14,4 @@ mod stories;
 #[cfg(feature = "rpc")]
 mod strange;
 mod token;
+mod wrapped;
