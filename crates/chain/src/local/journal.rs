@@ -101,6 +101,14 @@ pub enum JournalError {
         /// Hash of the block now.
         now: B256,
     },
+    /// A transaction that makes a longer line than is read again.
+    #[error("a transaction takes {given} bytes of the journal; a line has at most {limit}")]
+    TooLong {
+        /// Longest line.
+        limit: usize,
+        /// The line that it would be.
+        given: usize,
+    },
     /// The chain was opened for looking only.
     #[error("the chain was opened for reading only")]
     ReadOnly,
@@ -147,7 +155,9 @@ impl Journal {
     fn write(&mut self, line: &impl Serialize) -> Result<(), JournalError> {
         let body = serde_json::to_string(line).expect("a step is JSON");
         let line = seal(&body);
-        assert!(line.len() <= LINE_BYTES_MAX, "a transaction is shorter than a journal's line may be");
+        if line.len() > LINE_BYTES_MAX {
+            return Err(JournalError::TooLong { limit: LINE_BYTES_MAX, given: line.len() });
+        }
         let end = self.file.stream_position();
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(|cause| {

@@ -1,8 +1,10 @@
 //! A chain that lives in a file: kills, damage, other processes.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use chain::{Chain, ChainError, Genesis, JournalError, LocalChain};
+use chain::{Call, Chain, ChainError, Genesis, Head, JournalError, LocalChain};
+use proptest::prelude::*;
 
 use crate::stage::{Stage, wallet};
 
@@ -104,4 +106,54 @@ fn a_journal_of_another_chain_is_refused() {
     drop(stage);
     let other = LocalChain::open(&path, Genesis { chain_id: 5, ..Genesis::default() });
     assert!(matches!(journal_error(other), JournalError::OtherChain { expected: 5, given: 31_337, .. }));
+}
+
+#[test]
+fn a_transaction_too_long_for_a_line_is_refused_and_the_chain_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chain.jsonl");
+    let mut chain = open(&path).unwrap();
+    let (someone, to) = (wallet("worker", 0), wallet("worker", 1).address());
+    let error = chain.send(&someone, Call::to(to, vec![0; 600_000])).unwrap_err();
+    assert!(matches!(error, ChainError::Journal(JournalError::TooLong { limit: 1_048_576, .. })), "{error}");
+    assert_eq!(chain.head().unwrap().number, 0);
+    chain.send(&someone, Call::to(to, vec![0; 1_000])).unwrap();
+    drop(chain);
+    assert_eq!(open(&path).unwrap().head().unwrap().number, 1);
+}
+
+/// A journal of eight steps, and the blocks that it makes.
+static SHORT: LazyLock<(Vec<u8>, Vec<Head>)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chain.jsonl");
+    let mut chain = open(&path).unwrap();
+    for step in 0..4 {
+        chain.advance(step).unwrap();
+        chain.send(&wallet("worker", 0), Call::to(wallet("worker", 1).address(), vec![step as u8])).unwrap();
+    }
+    let blocks = (0..9).map(|number| chain.block(number).unwrap().unwrap()).collect();
+    (std::fs::read(&path).unwrap(), blocks)
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One byte altered, put in or left out anywhere: the chain opens as it was at some time, or says what is wrong.
+    #[test]
+    fn a_damaged_journal_never_opens_as_a_chain_that_was_not(at in 0usize..2_000, byte: u8, way in 0u8..3) {
+        let (mut bytes, blocks) = SHORT.clone();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain.jsonl");
+        let at = at % bytes.len();
+        match way {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            _ => drop(bytes.remove(at)),
+        }
+        std::fs::write(&path, bytes).unwrap();
+        if let Ok(chain) = open(&path) {
+            let head = chain.head().unwrap();
+            prop_assert_eq!(head, blocks[head.number as usize]);
+        }
+    }
 }
