@@ -1,6 +1,7 @@
 //! Tests of the ledger.
 
 mod cases;
+mod economy;
 mod golden;
 mod properties;
 mod refusals;
