@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod liars;
+mod money;
 mod payout;
 mod resume;
 mod scoring;

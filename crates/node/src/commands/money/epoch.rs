@@ -1,7 +1,9 @@
 //! `essaim epoch` and `essaim challenge`: the roots against which claims are paid.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use chain::{B256, ChainError, EpochToPost, settle_epoch};
+use chain::bindings::EpochRewards;
+use chain::{B256, ChainError, EpochToPost, Wallet, settle_epoch};
+use ledger::keccak256;
 use serde_json::json;
 
 use super::act::{self, Act, After, Step};
@@ -84,12 +86,22 @@ pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
     let quiet = context.global.quiet || context.global.json;
     let rebuilt = ledger(&place, args.ledger.as_deref(), quiet)?
         .ok_or_else(|| wrong_usage("which ledger? --ledger LOG, or --chain with the folder of a run"))?;
+    let (terms, at) = (rebuilt.ledger.terms(), &place.contracts.addresses);
+    ensure!(
+        terms.chain_id == at.chain_id && at.rewards == terms.rewards.0,
+        "the ledger is paid by contract {} on chain {}, not by {} on chain {}",
+        terms.rewards,
+        terms.chain_id,
+        at.rewards,
+        at.chain_id
+    );
     let post = to_post(&rebuilt, args)?;
     if place.contracts.next_epoch(&*place.chain)? > post.epoch {
         return posted_before(&mut place, &wallet, &post, &args.send, context);
     }
     let words =
         format!("post epoch {} with root {}, {} in all", post.epoch, short(&post.root), esm(post.lifetime_total));
+    is_poster(&place, &wallet)?; // before anything is minted for a root that would be refused
     let mut steps = Vec::new();
     for epoch in place.contracts.next_release(&*place.chain)?..=post.epoch {
         let budget = place.contracts.budget(&*place.chain, epoch)?;
@@ -104,10 +116,17 @@ pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
     act::carry_out(&mut place, &wallet, &act, &args.send, context, &pending)
 }
 
+fn is_poster(place: &Place, wallet: &Wallet) -> Result<()> {
+    let question = EpochRewards::hasRoleCall { role: keccak256(b"POSTER_ROLE").into(), account: wallet.address() };
+    let answer = place.chain.view(None, place.contracts.addresses.rewards, chain::encode(question))?;
+    ensure!(answer.last() == Some(&1), "only the poster may do that, and {wallet} is not");
+    Ok(())
+}
+
 /// Another try of the same has posted it; or another root is there, which is an error.
 fn posted_before(
     place: &mut Place,
-    wallet: &chain::Wallet,
+    wallet: &Wallet,
     post: &EpochToPost,
     send: &SendArgs,
     context: &Context,

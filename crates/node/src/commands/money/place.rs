@@ -144,8 +144,11 @@ pub(super) fn reach(url: &str) -> Result<RpcChain> {
 
 /// The settings that a run was started with.
 fn settings(folder: &Path) -> Result<RunConfig> {
-    let sources = Sources { files: vec![run_dir::config_path(folder)], ..Sources::default() };
-    config::resolve(&sources).with_context(|| format!("{} is not the folder of a run", folder.display()))
+    let file = run_dir::config_path(folder);
+    if !file.is_file() {
+        return Err(wrong_usage(format!("{} is not the folder of a run: it has no settings", folder.display())));
+    }
+    Ok(config::resolve(&Sources { files: vec![file], ..Sources::default() })?)
 }
 
 /// The file in the folder, else the one that the run was started with.

@@ -123,7 +123,7 @@ fn one_epoch(ledger: &Ledger, number: u64) -> Result<(Value, String)> {
             payout.party.to_string(),
             payout.account.to_string(),
             pool(payout.pool).to_owned(),
-            count(payout.units),
+            units(payout),
             esm(payout.amount),
         ]
     };
@@ -134,7 +134,19 @@ fn one_epoch(ledger: &Ledger, number: u64) -> Result<(Value, String)> {
         some(epoch.steps, "step"),
         B256::from(epoch.root)
     );
-    Ok((serde_json::to_value(epoch)?, head + &table(&["who", "account", "pool", "#units", "#paid"], &rows)))
+    Ok((serde_json::to_value(epoch)?, head + &table(&["who", "account", "pool", "#for", "#paid"], &rows)))
+}
+
+/// What a payment was for. Workers' shares are of their tokens, unless validators differ about them.
+fn units(payout: &Payout) -> String {
+    match payout.pool {
+        Pool::Workers => count(payout.units),
+        Pool::Checks => some(payout.units, "point"),
+        // For people: units of 2^-32 as per cent.
+        Pool::Dividends => format!("{:.2} %", payout.units as f64 * 100.0 / 2f64.powi(32)),
+        Pool::Trainer => some(payout.units, "step"),
+        Pool::Treasury => String::new(),
+    }
 }
 
 fn pool(pool: Pool) -> &'static str {

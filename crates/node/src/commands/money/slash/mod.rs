@@ -4,7 +4,7 @@ mod ruling;
 mod tell;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use chain::contracts::{Case, CaseKind};
+use chain::contracts::{Case, CaseKind, Outcome};
 use chain::{Address, B256, Wallet};
 use ledger::{Account, Party, PartyReport, keccak256};
 use serde_json::json;
@@ -78,6 +78,9 @@ fn open(args: &OpenArgs, context: &Context) -> Result<Ending> {
         ));
     };
     ensure!(amount > 0, "the fine costs no stake");
+    if fine.is_some() {
+        not_tried(&place, accused, &evidence)?;
+    }
     let position = place.contracts.position(&*place.chain, accused)?;
     let free = position.active.saturating_add(position.leaving);
     ensure!(free >= amount, "{accused} has {} of stake, given {}", esm(free), esm(amount));
@@ -90,6 +93,20 @@ fn open(args: &OpenArgs, context: &Context) -> Result<Ending> {
     steps.push(Step::new("bring the case", place.contracts.open_case(accused, amount, evidence)));
     let facts = json!({ "accused": accused.to_string(), "amount": amount, "bond": bond, "evidence": evidence });
     act::carry_out(&mut place, &wallet, &Act { words, steps, facts }, &args.send, context, &newest)
+}
+
+/// A fine is tried once. A case on which nobody ruled, or that was stopped, does not count.
+fn not_tried(place: &Place, accused: Address, evidence: &B256) -> Result<()> {
+    for number in 1..=place.contracts.case_count(&*place.chain)? {
+        let case = case(place, number)?;
+        let counts = !matches!(case.outcome, Some(Outcome::Expired | Outcome::Cancelled));
+        ensure!(
+            !(counts && case.accused == accused && case.evidence == *evidence),
+            "case {number} is about the same fine: {}; AMOUNT with --evidence accuses all the same",
+            tell::state(&case, place.now_s()?)
+        );
+    }
+    Ok(())
 }
 
 /// How the newest case stands.
@@ -174,13 +191,15 @@ fn act_on(args: &CaseActArgs, context: &Context, closing: Closing) -> Result<End
         CaseKind::Stake => format!("{} of {}", esm(now.amount), Names::of(&place)?.show(&now.accused)),
         CaseKind::Root => format!("the root of epoch {}", now.epoch),
     };
-    let (words, call) = match closing {
-        Closing::Execute => (format!("carry out case {number} over {about}"), place.contracts.execute_case(number)),
-        Closing::Expire => {
-            (format!("close case {number} over {about}, on which nobody ruled"), place.contracts.expire_case(number))
+    let (words, step, call) = match closing {
+        Closing::Execute => {
+            (format!("carry out case {number}"), "take the stake", place.contracts.execute_case(number))
         }
-        Closing::Cancel => (format!("stop case {number} over {about}"), place.contracts.cancel_case(number)),
+        Closing::Expire => {
+            (format!("close case {number}, on which nobody ruled"), "close it", place.contracts.expire_case(number))
+        }
+        Closing::Cancel => (format!("stop case {number}"), "stop it", place.contracts.cancel_case(number)),
     };
-    let act = Act { words: words.clone(), steps: vec![Step::new(words, call)], facts: json!({}) };
+    let act = Act { words: format!("{words}: {about}"), steps: vec![Step::new(step, call)], facts: json!({}) };
     act::carry_out(&mut place, &wallet, &act, &args.send, context, &|place| standing(place, number))
 }
