@@ -92,3 +92,39 @@ fn row(row: &EconomyRow) -> Value {
         "running_profit": row.running.iter().map(|&(mine, honest)| [mine as i64, honest as i64]).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played() -> (EconomyReport, Vec<Crowd>) {
+        let (crowds, strategies) = (vec![Crowd::local()], vec![Strategy::Int8, Strategy::DecoyKnower]);
+        let options = EconomyOptions { crowds, strategies, epochs: 2, ..EconomyOptions::new(1) };
+        (economy(&options, &|| ()).unwrap(), options.crowds)
+    }
+
+    #[test]
+    fn the_document_has_a_row_for_each_strategy_with_what_it_earned() {
+        let (report, crowds) = played();
+        let document = document(&report, &crowds, 1.0);
+        assert_eq!(document["is_good"], true);
+        assert_eq!(document["presets"][0]["economy"]["stake_worker"], 750_000_000);
+        let row = &document["rows"][0];
+        assert_eq!((&row["strategy"], &row["pays"]), (&json!("int8"), &json!(false)));
+        assert_eq!(row["stake_lost"][0], 150_000_000, "a fifth of the stake");
+        assert_eq!(row["running_profit"].as_array().unwrap().len(), 2);
+        assert_eq!(document["rows"][1]["is_within_the_promise"], false);
+    }
+
+    #[test]
+    fn the_picture_is_well_formed_even_of_nothing() {
+        let (report, _) = played();
+        let empty = EconomyReport { rows: Vec::new(), ..report.clone() };
+        for picture in [plot::picture(&report), plot::picture(&empty)] {
+            assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
+            assert!(!picture.contains("NaN") && !picture.contains("inf"), "{picture}");
+            assert_eq!(picture.matches("<text").count(), picture.matches("</text>").count());
+        }
+        assert!(plot::picture(&report).contains(">decoy_knower</text>"));
+    }
+}
