@@ -75,6 +75,9 @@ fn only_the_drawn_share_is_recomputed() {
     let submission = world.sign(&lease, world.honest(&lease));
     let verdict = world.validator().check(&order(&submission));
     assert_eq!((verdict.outcome, verdict.checked.len()), (Outcome::Valid, 1));
+    // The worker is paid for all it made, drawn or not.
+    let made: usize = submission.rollouts.iter().map(|rollout| rollout.completion_tokens.len()).sum();
+    assert_eq!(verdict.tokens, made as u64);
     let mut other = order(&submission);
     let draws = (0..32).map(|round| {
         other.draw.randomness = [round; 32];
