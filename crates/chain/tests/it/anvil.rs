@@ -282,3 +282,16 @@ fn events_that_anvil_replaced_are_told_back() {
     assert_eq!(news.logs.len(), 1);
     assert_eq!(theatre.balance(stranger), PURSE + 3);
 }
+
+#[test]
+fn transactions_that_rest_on_each_other_share_a_block() {
+    let Some(mut theatre) = Theatre::open(|options| options) else { return };
+    let (worker, contracts) = (theatre.worker.clone(), theatre.contracts);
+    theatre.anvil.control("evm_setAutomine", "[false]");
+    let calls = [contracts.approve(contracts.addresses.vault, 5), contracts.stake(3), contracts.stake(2)];
+    let sent = calls.map(|call| theatre.stage.chain.submit(&worker, call).unwrap());
+    theatre.anvil.control("evm_mine", "[]");
+    let blocks = sent.map(|submitted| theatre.stage.chain.wait(&submitted).unwrap().block);
+    assert_eq!(blocks, [blocks[0]; 3]);
+    assert_eq!(contracts.stake_of(&*theatre.chain, worker.address()).unwrap(), 5);
+}

@@ -1,9 +1,12 @@
 //! What people do with the contracts, and what they are refused.
 
+use std::collections::BTreeMap;
+
 use chain::bindings::{DisputeCourt, EpochRewards, NodeRegistry, StakeVault};
-use chain::contracts::{CaseState, Outcome, StakeRuling};
+use chain::contracts::{CaseKind, CaseState, Outcome, RootRuling, StakeRuling};
 use chain::units::ONE_ESM;
-use chain::{Addresses, B256, ChainError, Contracts, EpochToPost, Event, Wallet, settle_epoch};
+use chain::{Addresses, B256, ChainError, Contracts, EpochToPost, Event, Wallet, account, address, settle_epoch};
+use ledger::merkle;
 use protocol::Keypair;
 
 use crate::stage::{BUDGET, PURSE, Stage};
@@ -20,6 +23,8 @@ macro_rules! play_all {
             the_committee_signs_what_the_contract_asks_for
             an_epoch_is_posted_once_however_often_it_is_settled
             a_claim_pays_once_and_anybody_may_send_it
+            everybody_in_the_ledgers_tree_claims_with_its_proof
+            a_wrong_root_is_challenged_and_voided_by_the_committee
             a_voided_root_is_told_as_voided
             an_epoch_waits_for_the_root_before_it
             what_is_refused_is_never_sent
@@ -170,6 +175,64 @@ pub(crate) fn a_claim_pays_once_and_anybody_may_send_it(stage: &mut Stage) {
     assert!(stage.refused(&worker, more).is::<EpochRewards::BadProof>());
     assert_eq!(contracts.claimed(&*stage.chain, worker.address()).unwrap(), 70 * ONE_ESM);
     assert_eq!(contracts.claimed_total(&*stage.chain).unwrap(), 70 * ONE_ESM);
+}
+
+pub(crate) fn everybody_in_the_ledgers_tree_claims_with_its_proof(stage: &mut Stage) {
+    let (poster, stranger, contracts) = (stage.poster.clone(), stage.stranger.clone(), stage.contracts);
+    let payees: Vec<_> = (0..5).map(|index| account(Wallet::derive(&[8; 32], "payee", index).address())).collect();
+    let mut lifetimes = BTreeMap::new();
+    for number in 0..2 {
+        for (index, payee) in (1..).zip(&payees) {
+            *lifetimes.entry(*payee).or_default() += (number + index) * ONE_ESM; // 15 ESM, then 20
+        }
+        let leaves = merkle::leaves(31_337, &account(contracts.addresses.rewards), &lifetimes);
+        let post = epoch(number, B256::from(merkle::root(&leaves)), lifetimes.values().sum());
+        stage.pass(2); // the budget may be minted
+        settle_epoch(&mut *stage.chain, &contracts, &poster, &post).unwrap();
+        stage.pass(stage.plan.windows.dispute_s);
+        for (index, (payee, lifetime)) in lifetimes.iter().enumerate() {
+            let claim = ledger::Claim { account: *payee, lifetime: *lifetime, proof: merkle::proof(&leaves, index) };
+            let more = ledger::Claim { lifetime: lifetime + 1, ..claim.clone() };
+            assert!(stage.refused(&stranger, contracts.claim_of(&more)).is::<EpochRewards::BadProof>());
+            stage.does(&stranger, contracts.claim_of(&claim));
+            assert_eq!(stage.balance(address(*payee)), *lifetime);
+        }
+    }
+    assert_eq!(contracts.claimed_total(&*stage.chain).unwrap(), 35 * ONE_ESM);
+}
+
+pub(crate) fn a_wrong_root_is_challenged_and_voided_by_the_committee(stage: &mut Stage) {
+    let (poster, accuser, contracts) = (stage.poster.clone(), stage.accuser.clone(), stage.contracts);
+    let post = alone(stage, 0, 70 * ONE_ESM);
+    settle_epoch(&mut *stage.chain, &contracts, &poster, &post).unwrap();
+    let bond = contracts.root_bond(&*stage.chain).unwrap();
+    stage.does(&accuser, contracts.approve(contracts.addresses.court, bond));
+    stage.does(&accuser, contracts.challenge_root(0, post.root, B256::repeat_byte(5)));
+    assert_eq!(stage.balance(accuser.address()), PURSE - bond);
+    let case = contracts.case_count(&*stage.chain).unwrap();
+    let told = contracts.case(&*stage.chain, case).unwrap().expect("a case");
+    assert_eq!((told.kind, told.epoch, told.root), (CaseKind::Root, 0, post.root));
+    let (committee, needed) = contracts.committee(&*stage.chain).unwrap();
+    let ruling = RootRuling {
+        case,
+        epoch: 0,
+        root: post.root,
+        evidence: told.evidence,
+        guilty: true,
+        reasons: B256::repeat_byte(6),
+        committee,
+        signed_until: told.deadline_s,
+    };
+    let ballots: Vec<_> = stage.committee.iter().map(|member| ruling.sign(&contracts.addresses, member)).collect();
+    let too_few = contracts.rule_root(&ruling, ballots[..usize::from(needed) - 1].to_vec());
+    assert!(stage.refused(&accuser, too_few).to_string().starts_with("Ballots"));
+    let another = RootRuling { reasons: B256::ZERO, ..ruling };
+    let moved = stage.refused(&accuser, contracts.rule_root(&another, ballots.clone()));
+    assert!(moved.to_string().starts_with("BadBallot"), "{moved}");
+    stage.does(&accuser, contracts.rule_root(&ruling, ballots));
+    assert_eq!(contracts.pending_root(&*stage.chain).unwrap(), None);
+    assert_eq!(stage.balance(accuser.address()), PURSE);
+    assert!(settle_epoch(&mut *stage.chain, &contracts, &poster, &post).unwrap().voided);
 }
 
 pub(crate) fn a_voided_root_is_told_as_voided(stage: &mut Stage) {
