@@ -67,6 +67,7 @@ lease_body = bytes.fromhex("29 01 ac02 03") + bytes([9] * 32) + b"\2" + bytes([7
 lease = signed(1, "essaim 2026 prompt lease v1", lease_body, run, orchestrator)
 root = node(*(leaf(bytes([FORMAT, 2]) + rollout(sample)) for sample in range(2)))
 commitment = signed(4, "essaim 2026 commitment v1", b"\x29\0\2" + root, run, workers[0])
+plant = signed(13, "essaim 2026 plant request v1", b"\x29\0\2" + root, run, orchestrator)
 numbers = bytes.fromhex("01 01 02 dc0b e807 00 ac02 09 01 8001 02 02000000bf000080bf")
 verdict_body = b"\x29" + root + b"\1\6" + bytes([6] * 32) + bytes.fromhex("ac02") + numbers + b"\0"
 verdict = signed(5, "essaim 2026 verdict v1", verdict_body, run, validators[1])
@@ -81,6 +82,7 @@ for name, value in [
     ("root of 0", derive("essaim 2026 merkle node v1", b"")),
     ("lease signature", lease[-64:]),
     ("commitment signature", commitment[-64:]),
+    ("plant request signature", plant[-64:]),
     ("verdict signature", verdict[-64:]),
     ("seal", seal),
     ("batch", derive("essaim 2026 batch v1", bytes([1] * 32 + [2] * 32))),

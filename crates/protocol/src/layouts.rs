@@ -12,8 +12,8 @@ use crate::constants::{
 };
 use crate::rollout::{check_fingerprint_entries, check_proof_bytes};
 use crate::{
-    CheckOrder, CheckedRollout, Commitment, Group, PromptLease, ProtocolError, PublicKey, RevealOrder, Rollout,
-    RunTerms, SamplingTerms, Signable, Signed, Submission, Update, Verdict, VerdictReveal, VerdictSeal,
+    CheckOrder, CheckedRollout, Commitment, Group, PlantRequest, PromptLease, ProtocolError, PublicKey, RevealOrder,
+    Rollout, RunTerms, SamplingTerms, Signable, Signed, Submission, Update, Verdict, VerdictReveal, VerdictSeal,
 };
 
 /// Bit of the kind that says that a record is signed.
@@ -44,6 +44,7 @@ note! {
     Commitment = 4, |_: &Commitment| Ok(());
     VerdictSeal = 6, |_: &VerdictSeal| Ok(());
     RevealOrder = 9, |_: &RevealOrder| Ok(());
+    PlantRequest = 13, |_: &PlantRequest| Ok(());
 }
 
 impl Layout for Rollout {

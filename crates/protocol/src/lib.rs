@@ -21,6 +21,7 @@ mod layouts;
 mod lease;
 pub mod merkle;
 mod order;
+mod plant;
 mod rollout;
 mod seed;
 mod signed;
@@ -41,6 +42,7 @@ pub use ids::{
 };
 pub use lease::PromptLease;
 pub use order::{CheckOrder, RevealOrder};
+pub use plant::PlantRequest;
 pub use rollout::{FinishReason, Rollout};
 pub use seed::{Domain, rollout_seed, run_seed};
 pub use signed::{Signable, Signed};

@@ -24,6 +24,17 @@ pub struct Commitment {
     pub root: Hash,
 }
 
+impl Commitment {
+    /// What the worker of `lease` signs if `rollouts` are its answer.
+    ///
+    /// Errors: those of [`Group::check`].
+    pub fn to(lease: &PromptLease, rollouts: &[Rollout]) -> Result<Self, ProtocolError> {
+        check_group(lease, rollouts)?;
+        let rollout_count = rollouts.len() as u32; // at most the group size, which is a u32
+        Ok(Self { lease: lease.lease, worker: lease.worker, rollout_count, root: rollouts_root(rollouts)? })
+    }
+}
+
 impl Signable for Commitment {
     const CONTEXT: &'static str = "essaim 2026 commitment v1";
     const NAME: &'static str = "commitment";
@@ -50,14 +61,7 @@ impl Submission {
         rollouts: Vec<Rollout>,
         keys: &Keypair,
     ) -> Result<Self, ProtocolError> {
-        check_group(&lease.body, &rollouts)?;
-        let commitment = Commitment {
-            lease: lease.body.lease,
-            worker: lease.body.worker,
-            rollout_count: rollouts.len() as u32, // at most the group size, which is a u32
-            root: rollouts_root(&rollouts)?,
-        };
-        let commitment = Signed::new(commitment, run, keys)?;
+        let commitment = Signed::new(Commitment::to(&lease.body, &rollouts)?, run, keys)?;
         Ok(Self { lease, commitment, rollouts })
     }
 

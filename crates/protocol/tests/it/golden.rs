@@ -1,8 +1,8 @@
 //! The bytes on disk and on the wire, written out. If one of these changes, bump `RECORD_FORMAT`.
 //! Hashes and signatures come from `scripts/make_protocol_goldens.py`, which does not use our code.
 use protocol::{
-    BeaconPoint, BeaconTerms, Check, CheckOrder, Domain, Hash, Keypair, Outcome, Record, RejectReason, RevealOrder,
-    RunTerms, Signed, UncheckedCause, Update, merkle, record_kind, rollout_seed, run_seed,
+    BeaconPoint, BeaconTerms, Check, CheckOrder, Domain, Hash, Keypair, Outcome, PlantRequest, Record, RejectReason,
+    RevealOrder, RunTerms, Signed, UncheckedCause, Update, merkle, record_kind, rollout_seed, run_seed,
 };
 
 use super::{keys, lease, reveal, rollout, sign_verdict, signed_lease, submission, terms, verdict};
@@ -76,6 +76,22 @@ fn submission_is_signed_lease_signed_commitment_rollouts() {
     let order = CheckOrder { submission, draw: BeaconPoint { round: 6, randomness: [6; 32] } };
     assert_eq!(fields(&order, 8), format!("{lease}{commitment}{rollouts}06{}", "06".repeat(32)));
     assert_eq!(fields(&RevealOrder { lease: 41 }, 9), "29");
+}
+
+/// By hand: the commitment of a submission, under another kind and context.
+#[test]
+fn plant_request_is_the_commitment_that_it_asks_for() {
+    let request = PlantRequest { commitment: submission().commitment.body };
+    let commitment = format!("290002{ROOT}");
+    assert_eq!(fields(&request, 13), commitment);
+    let request = Signed::new(request, &terms().id(), &keys("orchestrator", 0)).unwrap();
+    assert_signed(
+        &request,
+        0x8d,
+        &commitment,
+        &keys("orchestrator", 0),
+        "b4e66e0ce56a7e12ddd643a7e3921a3a78af8a6c0f7912a6a1958b327c49f399b26002f4872c58d7638612e40926cc05f00c504003e199096389d6793d71cf01",
+    );
 }
 
 /// By hand: lease 29, root, validator 01, draw 06 with its randomness, 300 tokens = ac02, one rollout 01: sample 01, exponents 02,

@@ -1,13 +1,13 @@
 //! What is written is read back, bit for bit; what is read would be written the same.
 use proptest::prelude::*;
 use protocol::{
-    CheckOrder, Group, PromptLease, Record, RevealOrder, Rollout, RunTerms, Signed, Submission, Update, Verdict,
-    VerdictReveal, VerdictSeal,
+    CheckOrder, Group, PlantRequest, PromptLease, Record, RevealOrder, Rollout, RunTerms, Signed, Submission, Update,
+    Verdict, VerdictReveal, VerdictSeal,
 };
 
 use super::strategies::{
-    any_group, any_lease, any_order, any_reveal, any_rollout, any_seal, any_signed_verdict, any_submission, any_terms,
-    any_update,
+    any_group, any_lease, any_order, any_plant, any_reveal, any_rollout, any_seal, any_signed_verdict, any_submission,
+    any_terms, any_update,
 };
 
 fn round_trip<T: Record + PartialEq + std::fmt::Debug>(record: &T) -> Result<(), TestCaseError> {
@@ -32,6 +32,7 @@ fn every_kind_reads_as_written(bytes: &[u8]) -> Result<(), TestCaseError> {
     reads_as_written::<Submission>(bytes)?;
     reads_as_written::<CheckOrder>(bytes)?;
     reads_as_written::<RevealOrder>(bytes)?;
+    reads_as_written::<Signed<PlantRequest>>(bytes)?;
     reads_as_written::<Signed<Verdict>>(bytes)?;
     reads_as_written::<Signed<VerdictSeal>>(bytes)?;
     reads_as_written::<VerdictReveal>(bytes)?;
@@ -64,6 +65,12 @@ proptest! {
     }
 
     #[test]
+    fn plant_requests_survive(request in any_plant()) {
+        round_trip(&request.body)?;
+        round_trip(&request)?;
+    }
+
+    #[test]
     fn verdicts_seals_and_reveals_survive(seal in any_seal(), reveal in any_reveal()) {
         round_trip(&seal)?;
         round_trip(&reveal.verdict.body)?;
@@ -85,12 +92,12 @@ proptest! {
     #[test]
     fn damaged_bytes_never_panic_and_never_have_two_forms(
         order in any_order(), reveal in any_reveal(), terms in any_terms(), update in any_update(), seal in any_seal(),
-        verdict in any_signed_verdict(), submission in any_submission(),
+        verdict in any_signed_verdict(), submission in any_submission(), plant in any_plant(),
         place in any::<prop::sample::Index>(), value in any::<u8>(), cut in prop_oneof![3 => Just(0usize), 1 => 0usize..64],
     ) {
         let records = [
             order.encode(), reveal.encode(), terms.encode(), update.encode(), seal.encode(), verdict.encode(),
-            submission.encode(), submission.group().encode(), submission.lease.body.encode(),
+            submission.encode(), submission.group().encode(), submission.lease.body.encode(), plant.encode(),
         ];
         for bytes in records {
             damage(&bytes.unwrap(), place, value, cut)?;

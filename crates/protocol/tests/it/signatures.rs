@@ -1,5 +1,7 @@
 //! A signature is one party's word on one record in one run.
-use protocol::{Commitment, Keypair, Outcome, ProtocolError, PublicKey, Signature, Signed, Submission, VerdictReveal};
+use protocol::{
+    Commitment, Keypair, Outcome, PlantRequest, ProtocolError, PublicKey, Signature, Signed, Submission, VerdictReveal,
+};
 
 use super::{group, keys, lease, reveal, signed_lease, submission, terms, verdict};
 
@@ -33,6 +35,29 @@ fn signature_on_one_kind_of_record_is_none_on_another() {
     let body = Commitment { lease: 41, worker: 0, rollout_count: 2, root: *submission().root() };
     let posed = Signed { body, signer: signed.signer, signature: signed.signature };
     assert!(matches!(posed.verify(&run, &worker.public()), Err(ProtocolError::BadSignature { .. })));
+}
+
+/// A request that a worker signed as its commitment is none of the orchestrator's, and the other way round.
+#[test]
+fn a_plant_request_is_no_commitment_and_covers_its_own_only() {
+    let (run, orchestrator) = (terms().id(), keys("orchestrator", 0));
+    let commitment = submission().commitment.body;
+    let signed = Signed::new(PlantRequest { commitment: commitment.clone() }, &run, &orchestrator).unwrap();
+    let posed = Signed { body: commitment.clone(), signer: signed.signer, signature: signed.signature };
+    assert!(matches!(posed.verify(&run, &orchestrator.public()), Err(ProtocolError::BadSignature { .. })));
+    let request = signed.verify(&run, &orchestrator.public()).unwrap();
+    assert!(request.covers(&commitment));
+    for other in [
+        Commitment { lease: 40, ..commitment.clone() },
+        Commitment { worker: 1, ..commitment.clone() },
+        Commitment { rollout_count: 1, ..commitment.clone() },
+        Commitment { root: [0; 32], ..commitment },
+    ] {
+        assert!(!request.covers(&other), "{other:?}");
+    }
+    assert!(request.answers(&verdict(1, Outcome::Valid)));
+    let elsewhere = PlantRequest { commitment: Commitment { root: [0; 32], ..request.commitment.clone() } };
+    assert!(!elsewhere.answers(&verdict(1, Outcome::Valid)));
 }
 
 /// The key of order 1 signs anything under plain ed25519 verification: R = identity, s = 0.

@@ -3,8 +3,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::{
     BeaconPoint, BeaconTerms, Check, CheckOrder, CheckedRollout, Commitment, DtypeTerm, FinishReason, Group, Outcome,
-    PromptLease, PublicKey, RejectReason, Rollout, RunTerms, SamplingTerms, Signature, Signed, Submission,
-    UncheckedCause, Update, Verdict, VerdictReveal, VerdictSeal,
+    PlantRequest, PromptLease, PublicKey, RejectReason, Rollout, RunTerms, SamplingTerms, Signature, Signed,
+    Submission, UncheckedCause, Update, Verdict, VerdictReveal, VerdictSeal,
 };
 
 fn hash() -> impl Strategy<Value = [u8; 32]> {
@@ -92,6 +92,13 @@ pub(crate) fn any_submission() -> impl Strategy<Value = Submission> {
             rollouts: rollouts.clone(),
         })
     })
+}
+
+pub(crate) fn any_plant() -> impl Strategy<Value = Signed<PlantRequest>> {
+    let commitment = (any::<u64>(), any::<[u32; 2]>(), hash()).prop_map(|(lease, [worker, rollout_count], root)| {
+        PlantRequest { commitment: Commitment { lease, worker, rollout_count, root } }
+    });
+    commitment.prop_flat_map(signed)
 }
 
 prop_compose! {

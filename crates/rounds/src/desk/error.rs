@@ -47,6 +47,9 @@ pub enum DeskError {
     /// A verdict came before it was asked for, or a second time.
     #[error("validator {validator} was not asked to open its seal on lease {lease}")]
     NotToBeOpened { lease: LeaseId, validator: ValidatorId },
+    /// A signature under work that was not planted, or is no more, or in another's name.
+    #[error("worker {worker} was not asked to sign such a plant on lease {lease}")]
+    NotPlanted { lease: LeaseId, worker: WorkerId },
     /// A validator speaks in another's name.
     #[error("validator {given} sends what validator {expected} should")]
     OtherValidator { expected: ValidatorId, given: ValidatorId },
@@ -89,6 +92,7 @@ impl DeskError {
             | Self::DrawTooEarly { .. }
             | Self::NotAsked { .. }
             | Self::NotSealed { .. }
+            | Self::NotPlanted { .. }
             | Self::NotToBeOpened { .. } => None,
         }
     }

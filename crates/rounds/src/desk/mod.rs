@@ -9,16 +9,20 @@
 //! Action::Lease   -> Desk::lease       -> bytes to the worker    -> Desk::submission     -> GroupFinished
 //! Action::Check   -> Desk::check_order -> bytes to the validator -> Desk::from_validator -> VerdictSealed
 //! Action::Reveal  -> Desk::reveal_order-> bytes to the validator -> Desk::from_validator -> VerdictRevealed
-//! Action::Plant   -> Desk::plant       -> bytes to the validator -> Desk::from_validator -> PlantAnswered
+//! Action::Plant   -> Desk::want_plant; Desk::plant_requests -> bytes to a worker -> Desk::countersigned
+//!                                      -> bytes to the validator -> Desk::from_validator -> PlantAnswered
 //! ```
 //!
 //! After a restart: [`Desk::new`], then [`Desk::restore_submission`] and [`Desk::restore_verdict`] for what
-//! the log holds of leases that have not ended, then the actions that `Started` gives.
+//! the log holds of leases that have not ended, then the actions that `Started` gives. Plants under way are
+//! forgotten.
 
 mod error;
 mod numbers;
 mod panel;
 mod plant;
+#[cfg(test)]
+mod plant_tests;
 #[cfg(test)]
 mod tests;
 
@@ -30,12 +34,12 @@ use protocol::{
     Verdict, VerdictReveal, VerifiedGroup, WorkerId,
 };
 
-use crate::{Event, GroupSummary};
+use crate::{Event, GroupSummary, PlantId};
 
 pub use error::{DeskError, Refused};
 use panel::Asked;
-pub use plant::Decoy;
-use plant::{Material, Plant};
+use plant::{Material, Plant, Unsigned};
+pub use plant::{PlantAsk, PlantOrder};
 
 /// How long the desk waits for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +79,15 @@ struct Held {
     draw: Option<BeaconPoint>,
     /// Validators that owe an answer, or have sealed.
     asked: BTreeMap<ValidatorId, Asked>,
+    /// Validators that have been sent the submission.
+    shown: BTreeSet<ValidatorId>,
     verdicts: Vec<Signed<Verdict>>,
 }
 
 impl Held {
     fn new(lease: Signed<PromptLease>, deadline_ms: u64) -> Self {
-        Self { lease, deadline_ms, submission: None, draw: None, asked: BTreeMap::new(), verdicts: Vec::new() }
+        let (asked, shown, verdicts) = Default::default();
+        Self { lease, deadline_ms, submission: None, draw: None, asked, shown, verdicts }
     }
 
     /// Keeps a verdict in place of an earlier one by the same validator.
@@ -102,9 +109,11 @@ pub struct Desk {
     run: RunId,
     keys: Keypair,
     timeouts: Timeouts,
-    decoy: Option<Decoy>,
     held: BTreeMap<LeaseId, Held>,
     material: VecDeque<Material>,
+    /// Plants to be made, by who is to see them.
+    wanted: BTreeMap<ValidatorId, PlantId>,
+    unsigned: BTreeMap<ValidatorId, Unsigned>,
     plants: BTreeMap<(LeaseId, ValidatorId), Plant>,
     /// Validators that were fined.
     struck: BTreeSet<ValidatorId>,
@@ -113,17 +122,13 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// An empty desk. Without a `decoy` there are no plants.
+    /// An empty desk.
     ///
-    /// Panics if `keys` are not the orchestrator's of the terms, or the decoy's not those of its worker.
-    pub fn new(terms: Arc<RunTerms>, keys: Keypair, timeouts: Timeouts, decoy: Option<Decoy>) -> Self {
+    /// Panics if `keys` are not the orchestrator's of the terms.
+    pub fn new(terms: Arc<RunTerms>, keys: Keypair, timeouts: Timeouts) -> Self {
         assert_eq!(keys.public(), terms.orchestrator, "the desk signs as the orchestrator of the terms");
-        if let Some(decoy) = &decoy {
-            let listed = terms.worker(decoy.worker);
-            assert_eq!(listed, Ok(&decoy.keys.public()), "the decoy is one of the workers of the terms");
-        }
-        let (held, material, plants, struck, banned) = Default::default();
-        Self { run: terms.id(), terms, keys, timeouts, decoy, held, material, plants, struck, banned }
+        let (held, material, wanted, unsigned, plants, struck, banned) = Default::default();
+        Self { run: terms.id(), terms, keys, timeouts, held, material, wanted, unsigned, plants, struck, banned }
     }
 
     /// Signs a lease, or signs it again; its time begins now.
@@ -181,6 +186,8 @@ impl Desk {
     /// A validator was fined. Its accusations count no more; groups that it had let through stay as they are.
     pub fn strike(&mut self, validator: ValidatorId) {
         self.struck.insert(validator);
+        self.wanted.remove(&validator);
+        self.unsigned.remove(&validator);
     }
 
     /// A worker was fined. Nothing it sends is even read any more.
@@ -216,9 +223,7 @@ impl Desk {
     /// The lease has ended: it was withdrawn or its group was dropped or trained on. Answers that still
     /// come are refused. Unknown leases are passed over.
     pub fn forget(&mut self, lease: LeaseId) {
-        if let Some(held) = self.held.remove(&lease) {
-            self.keep_material(held);
-        }
+        self.held.remove(&lease);
     }
 
     /// Takes back a submission that the log holds.
@@ -244,6 +249,7 @@ impl Desk {
         let held = self.held.get_mut(&lease).filter(|held| held.submission.is_some());
         let held = held.ok_or(DeskError::NoSubmission { lease })?;
         held.draw = Some(verdict.body.draw);
+        held.shown.insert(verdict.body.validator);
         held.keep_verdict(verdict);
         Ok(())
     }
@@ -258,7 +264,7 @@ impl Desk {
             let silent = held.asked.extract_if(.., |_, asked| asked.is_overdue(now_ms));
             events.extend(silent.map(|(validator, _)| Event::VerdictFailed { lease, validator, check: None }));
         }
-        self.plants.retain(|_, plant| !plant.asked.is_overdue(now_ms));
+        self.plants_overdue(now_ms);
         events
     }
 

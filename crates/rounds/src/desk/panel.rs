@@ -29,6 +29,11 @@ impl Asked {
             Self::Sealed(_) => false,
         }
     }
+
+    /// Whether a verdict is owed on the work of this root.
+    fn is_on(&self, root: &Hash) -> bool {
+        matches!(self, Self::Verdict { seal, .. } if seal.root == *root)
+    }
 }
 
 impl Desk {
@@ -53,6 +58,8 @@ impl Desk {
         held.draw = Some(draw);
         held.drop_verdict(validator);
         held.asked.insert(validator, Asked::Seal { deadline_ms });
+        held.shown.insert(validator);
+        self.shown(lease, validator);
         Ok(bytes)
     }
 
@@ -145,10 +152,11 @@ impl Desk {
             return Ok(Heard { event, reply: None });
         }
         let asked = self.held.get(&lease).and_then(|held| held.asked.get(&validator));
-        let Some(Asked::Verdict { seal, .. }) = asked else {
+        // A verdict on other work is no answer to this order: it may be on a plant whose time is up.
+        let Some(Asked::Verdict { seal, .. }) = asked.filter(|asked| asked.is_on(&root)) else {
             return Err(Refused::harmless(DeskError::NotToBeOpened { lease, validator }));
         };
-        if seal.root != root || !reveal.opens(seal, &key) {
+        if !reveal.opens(seal, &key) {
             return Err(self.broken(validator, lease, DeskError::SealBroken { lease, validator }));
         }
         if let Err(why) = self.check_verdict(&reveal.verdict.body) {
@@ -167,6 +175,7 @@ impl Desk {
             held.asked.remove(&validator);
             held.keep_verdict(reveal.verdict.clone());
         }
+        self.keep_material(lease);
         Ok(Heard { event: Some(Event::VerdictRevealed { lease, validator, outcome }), reply: None })
     }
 

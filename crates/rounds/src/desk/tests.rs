@@ -2,31 +2,28 @@
 
 use std::sync::Arc;
 
-use proof::tolerances::FINGERPRINT_ERROR_MAX_PPM;
 use protocol::{
     BeaconPoint, BeaconTerms, Check, CheckOrder, CheckedRollout, Commitment, DtypeTerm, FinishReason, Keypair, LeaseId,
     Outcome, PromptLease, Record, RejectReason, RevealOrder, Rollout, RunTerms, SamplingTerms, Signed, Submission,
     UncheckedCause, ValidatorId, Verdict, VerdictReveal, WorkerId,
 };
 
-use super::{Decoy, Desk, DeskError, Heard, Refused, Timeouts};
+use super::{Desk, DeskError, Heard, Refused, Timeouts};
 use crate::{Event, OutcomeKind};
 
-const DRAW: BeaconPoint = BeaconPoint { round: 9, randomness: [9; 32] };
+pub(super) const DRAW: BeaconPoint = BeaconPoint { round: 9, randomness: [9; 32] };
 const TIMEOUTS: Timeouts = Timeouts { lease_ms: 100, verdict_ms: 50 };
-/// Workers 0 and 1 are real, 2 is the decoy.
-const DECOY: WorkerId = 2;
 
-fn keys(role: &str, index: u32) -> Keypair {
+pub(super) fn keys(role: &str, index: u32) -> Keypair {
     Keypair::derive(&[1; 32], role, index)
 }
 
-fn terms() -> Arc<RunTerms> {
+pub(super) fn terms() -> Arc<RunTerms> {
     Arc::new(RunTerms {
         run_seed: [7; 32],
         orchestrator: keys("orchestrator", 0).public(),
         trainer: keys("trainer", 0).public(),
-        workers: (0..=DECOY).map(|index| keys("worker", index).public()).collect(),
+        workers: (0..2).map(|index| keys("worker", index).public()).collect(),
         validators: (0..3).map(|index| keys("validator", index).public()).collect(),
         group_size: 4,
         check_ppm: 500_000,
@@ -43,12 +40,11 @@ fn terms() -> Arc<RunTerms> {
     })
 }
 
-fn desk() -> Desk {
-    let decoy = Decoy { keys: keys("worker", DECOY), worker: DECOY };
-    Desk::new(terms(), keys("orchestrator", 0), TIMEOUTS, Some(decoy))
+pub(super) fn desk() -> Desk {
+    Desk::new(terms(), keys("orchestrator", 0), TIMEOUTS)
 }
 
-fn lease(lease: LeaseId, worker: WorkerId) -> PromptLease {
+pub(super) fn lease(lease: LeaseId, worker: WorkerId) -> PromptLease {
     PromptLease {
         lease,
         task: 0,
@@ -63,7 +59,7 @@ fn lease(lease: LeaseId, worker: WorkerId) -> PromptLease {
     }
 }
 
-fn rollout(lease: LeaseId, sample_index: u32) -> Rollout {
+pub(super) fn rollout(lease: LeaseId, sample_index: u32) -> Rollout {
     Rollout {
         lease,
         sample_index,
@@ -79,13 +75,13 @@ fn rollout(lease: LeaseId, sample_index: u32) -> Rollout {
     }
 }
 
-fn submission(signed: &Signed<PromptLease>, worker: WorkerId) -> Submission {
+pub(super) fn submission(signed: &Signed<PromptLease>, worker: WorkerId) -> Submission {
     let rollouts = (0..4).map(|index| rollout(signed.body.lease, index)).collect();
     Submission::new(&terms().id(), signed.clone(), rollouts, &keys("worker", worker)).unwrap()
 }
 
 /// A desk that has taken the answer to lease 0 by worker 0.
-fn answered() -> (Desk, Submission) {
+pub(super) fn answered() -> (Desk, Submission) {
     let mut desk = desk();
     let signed = desk.lease(0, &lease(0, 0)).unwrap();
     let submission = submission(&signed, 0);
@@ -111,13 +107,13 @@ fn checked(submission: &Submission, draw: &BeaconPoint) -> Vec<CheckedRollout> {
     drawn.into_iter().map(numbers).collect()
 }
 
-fn verdict(submission: &Submission, validator: ValidatorId, outcome: Outcome) -> Verdict {
+pub(super) fn verdict(submission: &Submission, validator: ValidatorId, outcome: Outcome) -> Verdict {
     let (lease, root) = (submission.lease.body.lease, *submission.root());
     Verdict { lease, root, validator, draw: DRAW, tokens: 8, checked: checked(submission, &DRAW), outcome }
 }
 
 /// A signed seal and the reveal that opens it, both encoded.
-fn sealed(verdict: Verdict) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn sealed(verdict: Verdict) -> (Vec<u8>, Vec<u8>) {
     let keys = keys("validator", verdict.validator);
     let run = terms().id();
     let reveal = VerdictReveal { verdict: Signed::new(verdict, &run, &keys).unwrap(), salt: [3; 32] };
@@ -125,7 +121,7 @@ fn sealed(verdict: Verdict) -> (Vec<u8>, Vec<u8>) {
     (seal.encode().unwrap(), reveal.encode().unwrap())
 }
 
-fn invalid() -> Outcome {
+pub(super) fn invalid() -> Outcome {
     let check = Check::TokenMargin;
     Outcome::Invalid(RejectReason { check, sample_index: Some(0), position: Some(0), limit: 1, given: 3 })
 }
@@ -350,62 +346,6 @@ fn a_restored_desk_gives_the_same_group() {
     restored.restore_verdict(&reveal).unwrap();
     assert_eq!(restored.verified(0), desk.verified(0));
     assert_eq!(restored.overdue(u64::MAX), []);
-}
-
-/// A desk that has forgotten a group which validator 0 found valid.
-fn with_material() -> (Desk, Submission) {
-    let (mut desk, submission) = answered();
-    desk.check_order(0, 0, 0, DRAW).unwrap();
-    let (seal, reveal) = sealed(verdict(&submission, 0, Outcome::Valid));
-    desk.from_validator(0, 0, &seal).unwrap();
-    desk.reveal_order(0, 0, 0).unwrap();
-    desk.from_validator(0, 0, &reveal).unwrap();
-    desk.forget(0);
-    (desk, submission)
-}
-
-fn answer_plant(desk: &mut Desk, planted: &Submission, outcome: Outcome) -> Option<Event> {
-    let (seal, reveal) = sealed(verdict(planted, 1, outcome));
-    let reply = desk.from_validator(0, 1, &seal).unwrap().reply.unwrap();
-    assert_eq!(RevealOrder::decode(&reply).unwrap(), RevealOrder { lease: 0 });
-    desk.from_validator(0, 1, &reveal).unwrap().event
-}
-
-#[test]
-fn a_plant_looks_like_an_order_and_is_wrong() {
-    let (mut desk, original) = with_material();
-    assert_eq!(desk.plant(0, 5, 0), None, "validator 0 knows the original");
-    let order = CheckOrder::decode(&desk.plant(0, 5, 1).unwrap()).unwrap();
-    let planted = order.submission;
-    let key = keys("worker", DECOY).public();
-    assert_eq!(planted.check(&terms().id(), &terms().orchestrator, &key), Ok(()));
-    assert_eq!(planted.lease.body, PromptLease { worker: DECOY, ..original.lease.body.clone() });
-    for (planted, original) in planted.rollouts.iter().zip(&original.rollouts) {
-        let error = proof::fingerprint::error_ppm(&planted.fingerprint, &original.fingerprint).unwrap();
-        assert!(error > 20 * FINGERPRINT_ERROR_MAX_PPM, "turned round is far away, got {error}");
-    }
-    assert_eq!(desk.plant(0, 6, 1), None, "one plant of each original per validator");
-}
-
-#[test]
-fn whoever_finds_a_plant_valid_has_not_looked() {
-    for (outcome, expected) in [
-        (invalid(), Some(Event::PlantAnswered { plant: 5, validator: 1, caught: true })),
-        (Outcome::Valid, Some(Event::PlantAnswered { plant: 5, validator: 1, caught: false })),
-        (Outcome::Unchecked(UncheckedCause::ModelFailed), None),
-    ] {
-        let (mut desk, _) = with_material();
-        let planted = CheckOrder::decode(&desk.plant(0, 5, 1).unwrap()).unwrap().submission;
-        assert_eq!(answer_plant(&mut desk, &planted, outcome), expected);
-    }
-}
-
-#[test]
-fn a_plant_that_nobody_answers_harms_nobody() {
-    let (mut desk, _) = with_material();
-    desk.plant(0, 5, 1).unwrap();
-    assert_eq!(desk.overdue(u64::MAX), []);
-    assert!(desk.plants.is_empty());
 }
 
 #[test]
