@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use protocol::{Group, LeaseId, Outcome, Record, Signed, Submission, Verdict};
-use rounds::desk::{Decoy, Desk, Timeouts};
+use protocol::{Group, LeaseId, Outcome, PlantRequest, Record, Signed, Submission, Verdict};
+use rounds::desk::{Desk, Timeouts};
 
 use super::world;
 
@@ -14,19 +14,19 @@ static SUBMISSION: LazyLock<Vec<u8>> = LazyLock::new(|| world::submission().enco
 /// The first byte says who sends the rest.
 pub fn run(data: &[u8]) {
     let Some((&who, bytes)) = data.split_first() else { return };
-    match who % 4 {
+    match who % 5 {
         0 => worker(bytes),
         1 => validator(bytes),
         2 => signing_worker(bytes),
-        _ => signing_validator(bytes),
+        3 => signing_validator(bytes),
+        _ => countersigning_worker(bytes),
     }
 }
 
 /// A desk that waits for the answer to lease 0.
 fn waiting() -> Desk {
-    let decoy = Decoy { keys: world::keys("worker", 1), worker: 1 };
     let timeouts = Timeouts { lease_ms: 100, verdict_ms: 50 };
-    let mut desk = Desk::new(world::terms(), world::keys("orchestrator", 0), timeouts, Some(decoy));
+    let mut desk = Desk::new(world::terms(), world::keys("orchestrator", 0), timeouts);
     desk.lease(0, &world::lease()).expect("a valid lease");
     desk
 }
@@ -71,6 +71,29 @@ fn signing_worker(bytes: &[u8]) {
     }
 }
 
+/// A desk that waits for worker 0 to sign a plant for validator 1, and the signature.
+fn planting() -> (Desk, Vec<u8>) {
+    let mut desk = asked();
+    let reveal = world::reveal(world::verdict(Outcome::Valid));
+    let keys = world::keys("validator", 0);
+    let seal = Signed::new(reveal.seal(&keys.public()).expect("a valid verdict"), &world::terms().id(), &keys);
+    desk.from_validator(1, 0, &seal.expect("a valid seal").encode().expect("a valid seal")).expect("a first seal");
+    desk.reveal_order(2, LEASE, 0).expect("sealed");
+    desk.from_validator(3, 0, &reveal.encode().expect("a valid verdict")).expect("what was sealed");
+    desk.want_plant(0, 1);
+    let ask = desk.plant_requests(4).pop().expect("validator 1 has not seen the group");
+    let request: Signed<PlantRequest> = Signed::decode(&ask.request).expect("made by the desk");
+    let signature = Signed::new(request.body.commitment, &world::terms().id(), &world::keys("worker", 0));
+    (desk, signature.and_then(|signature| signature.encode()).expect("a valid commitment"))
+}
+
+fn countersigning_worker(bytes: &[u8]) {
+    let (mut desk, signature) = planting();
+    // Only somebody with the worker's key can have signed, and only this.
+    let planted = desk.countersigned(5, 0, bytes).is_ok();
+    assert!(!planted || bytes == &signature[..], "a plant of nobody");
+}
+
 /// A validator that signs whatever verdict it is, about the answer it was asked about.
 fn signing_validator(bytes: &[u8]) {
     let Ok(given) = Verdict::decode(bytes) else { return };
@@ -100,6 +123,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (2, submission.group().encode()),
         (3, reveal.verdict.body.encode()),
         (3, world::verdict(world::invalid()).encode()),
+        (4, world::submission().commitment.encode()),
+        (4, Ok(planting().1)),
     ];
     all.into_iter().map(|(who, bytes)| [vec![who], bytes.expect("a valid record")].concat()).collect()
 }

@@ -1,8 +1,8 @@
 //! Every decoder of `protocol`.
 
 use protocol::{
-    CheckOrder, Commitment, Group, Outcome, PromptLease, Record, RevealOrder, Rollout, RunTerms, Signable, Signed,
-    Submission, Update, Verdict, VerdictReveal, VerdictSeal, record_kind,
+    CheckOrder, Commitment, Group, Outcome, PlantRequest, PromptLease, Record, RevealOrder, Rollout, RunTerms,
+    Signable, Signed, Submission, Update, Verdict, VerdictReveal, VerdictSeal, record_kind,
 };
 
 use super::world;
@@ -20,11 +20,13 @@ pub fn run(data: &[u8]) {
         VerdictReveal::KIND => plain::<VerdictReveal>(data, opened),
         CheckOrder::KIND => plain::<CheckOrder>(data, |order| checked(&order.submission)),
         RevealOrder::KIND => plain::<RevealOrder>(data, |_| ()),
+        PlantRequest::KIND => plain::<PlantRequest>(data, |request| assert!(request.covers(&request.commitment))),
         RunTerms::KIND => plain::<RunTerms>(data, |terms| assert_ne!(terms.id(), [0; 32])),
         Update::KIND => plain::<Update>(data, |_| ()),
         Submission::KIND => plain::<Submission>(data, checked),
         Signed::<PromptLease>::KIND => signed::<PromptLease>(data),
         Signed::<Commitment>::KIND => signed::<Commitment>(data),
+        Signed::<PlantRequest>::KIND => signed::<PlantRequest>(data),
         Signed::<Verdict>::KIND => signed::<Verdict>(data),
         Signed::<VerdictSeal>::KIND => signed::<VerdictSeal>(data),
         Signed::<Update>::KIND => signed::<Update>(data),
@@ -97,6 +99,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         submission.encode(),
         CheckOrder { submission, draw: world::DRAW }.encode(),
         RevealOrder { lease: 0 }.encode(),
+        world::plant_request().body.encode(),
+        world::plant_request().encode(),
         reveal.verdict.body.encode(),
         reveal.verdict.encode(),
         reveal.encode(),

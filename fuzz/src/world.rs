@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::{
-    BeaconPoint, BeaconTerms, Check, CheckedRollout, DtypeTerm, FinishReason, Keypair, Outcome, PromptLease,
-    RejectReason, Rollout, RunTerms, SamplingTerms, Signed, Submission, Verdict, VerdictReveal,
+    BeaconPoint, BeaconTerms, Check, CheckedRollout, DtypeTerm, FinishReason, Keypair, Outcome, PlantRequest,
+    PromptLease, RejectReason, Rollout, RunTerms, SamplingTerms, Signed, Submission, Verdict, VerdictReveal,
 };
 
 /// Randomness of the checks.
@@ -15,7 +15,7 @@ pub fn keys(role: &str, index: u32) -> Keypair {
     Keypair::derive(&[1; 32], role, index)
 }
 
-/// Two workers, the second a decoy, and two validators.
+/// Two workers and two validators.
 pub fn terms() -> Arc<RunTerms> {
     let two = |role: &str| (0..2).map(|index| keys(role, index).public()).collect();
     Arc::new(RunTerms {
@@ -77,6 +77,12 @@ pub fn submission() -> Submission {
     let run = terms().id();
     let lease = Signed::new(lease(), &run, &keys("orchestrator", 0)).expect("a valid lease");
     Submission::new(&run, lease, vec![rollout(0), rollout(1)], &keys("worker", 0)).expect("a valid group")
+}
+
+/// What worker 0 is asked to sign as a plant, if nobody looks at it.
+pub fn plant_request() -> Signed<PlantRequest> {
+    let commitment = submission().commitment.body;
+    Signed::new(PlantRequest { commitment }, &terms().id(), &keys("orchestrator", 0)).expect("a valid request")
 }
 
 /// Any verdict of validator 0 on that answer.

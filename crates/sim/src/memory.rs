@@ -11,7 +11,7 @@ use protocol::{
     CheckOrder, Hash, LeaseId, PromptLease, Record, RevealOrder, Signed, ValidatorId, WeightVersion, WorkerId,
     record_kind,
 };
-use verify::{Answer, Validator, ValidatorActor, VerifyError, Worker, WorkerActor};
+use verify::{Answer, Countersigner, Validator, ValidatorActor, VerifyError, Worker, WorkerActor};
 
 use crate::world::World;
 
@@ -57,12 +57,14 @@ pub(crate) struct HonestWorker {
     remembers: bool,
     held: BTreeMap<WeightVersion, ModelSnapshot>,
     ready: VecDeque<Answer>,
+    countersigner: Countersigner,
 }
 
 impl HonestWorker {
     /// With `remembers` off, the real worker does everything.
     pub(crate) fn new(world: Arc<World>, id: WorkerId, remembers: bool) -> Self {
-        Self { world, id, remembers, held: BTreeMap::new(), ready: VecDeque::new() }
+        let countersigner = Countersigner::new(&world.worker_setup(id));
+        Self { world, id, remembers, held: BTreeMap::new(), ready: VecDeque::new(), countersigner }
     }
 
     /// What an honest worker sends for a lease whose weights it holds.
@@ -102,6 +104,7 @@ impl WorkerActor for HonestWorker {
 
     fn lease(&mut self, lease: &Signed<PromptLease>) -> Result<(), VerifyError> {
         let answer = self.answer(lease)?;
+        self.countersigner.answered(answer.lease);
         self.ready.push_back(answer);
         Ok(())
     }
@@ -112,6 +115,10 @@ impl WorkerActor for HonestWorker {
 
     fn step(&mut self) -> Result<Vec<Answer>, VerifyError> {
         Ok(self.ready.drain(..).collect())
+    }
+
+    fn countersign(&mut self, request: &[u8]) -> Result<Vec<u8>, VerifyError> {
+        self.countersigner.countersign(request)
     }
 
     fn is_idle(&self) -> bool {

@@ -24,6 +24,10 @@ pub(crate) enum Packet {
     Submission(Bytes),
     /// From a worker: it cannot answer a lease.
     Failed(LeaseId),
+    /// To a worker: an encoded signed request to sign a plant.
+    PlantRequest(Bytes),
+    /// From a worker: its encoded signature under a plant.
+    Countersigned(Bytes),
     /// To a validator: an encoded order.
     Order(Bytes),
     /// From a validator: an encoded seal or verdict.
@@ -73,6 +77,8 @@ impl Packet {
             Self::Cancel(lease) => format!("cancel lease {lease}"),
             Self::Submission(bytes) => format!("submission of {} bytes", bytes.len()),
             Self::Failed(lease) => format!("cannot answer lease {lease}"),
+            Self::PlantRequest(_) => "request to sign a plant".to_owned(),
+            Self::Countersigned(_) => "signature under a plant".to_owned(),
             Self::Order(bytes) => format!("order of {} bytes", bytes.len()),
             Self::Verdict(bytes) => format!("seal or verdict of {} bytes", bytes.len()),
             Self::Fetch(version) => format!("asks for weights {version}"),

@@ -14,7 +14,6 @@ use protocol::{
     BeaconPoint, BeaconTerms, DtypeTerm, Hash, Keypair, LeaseId, RunTerms, SamplingTerms, ValidatorId, WeightVersion,
     WorkerId,
 };
-use rounds::desk::Decoy;
 use train::{LossConfig, OptimizerConfig, Preset, Schedule, SftExample, TrainConfig, Trainer};
 use verify::{ValidatorSetup, WorkerSetup, weights_hash};
 
@@ -22,7 +21,7 @@ use crate::SimError;
 use crate::letters::{Letters, STOP};
 use crate::memory::Memory;
 
-/// Workers that the terms list, without the decoy.
+/// Workers that the terms list.
 pub(crate) const WORKERS: u32 = 8;
 /// Validators that the terms list.
 pub(crate) const VALIDATORS: u32 = 5;
@@ -90,11 +89,6 @@ impl World {
         Keypair::derive(&self.secret, "trainer", 0)
     }
 
-    /// The worker that does not exist.
-    pub(crate) fn decoy(&self) -> Decoy {
-        Decoy { keys: worker_keys(&self.secret, WORKERS), worker: WORKERS }
-    }
-
     pub(crate) fn worker_setup(&self, id: WorkerId) -> WorkerSetup {
         WorkerSetup {
             terms: self.terms.clone(),
@@ -159,7 +153,7 @@ fn terms(secret: &Hash, chain: &HashChain, vocabulary: u32) -> RunTerms {
         run_seed: *secret,
         orchestrator: public("orchestrator"),
         trainer: public("trainer"),
-        workers: (0..=WORKERS).map(|id| worker_keys(secret, id).public()).collect(),
+        workers: (0..WORKERS).map(|id| worker_keys(secret, id).public()).collect(),
         validators: (0..VALIDATORS).map(|id| validator_keys(secret, id).public()).collect(),
         group_size: GROUP_SIZE,
         check_ppm: CHECK_PPM,

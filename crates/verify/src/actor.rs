@@ -51,6 +51,13 @@ pub trait WorkerActor: Send {
     /// Works one step and gives what is ready.
     fn step(&mut self) -> Result<Vec<Answer>, VerifyError>;
 
+    /// Signs planted work in this worker's name: takes an encoded signed [`protocol::PlantRequest`], gives an
+    /// encoded signed [`protocol::Commitment`]. Whoever owns the actor keeps the request before it sends the
+    /// answer: it is the worker's defence, should anybody call the plant its lie.
+    ///
+    /// Errors: `Protocol` if the request is not the orchestrator's, `OtherWorker`, `NotAnswered`.
+    fn countersign(&mut self, request: &[u8]) -> Result<Vec<u8>, VerifyError>;
+
     /// Whether another step would do nothing until something new comes in.
     fn is_idle(&self) -> bool;
 

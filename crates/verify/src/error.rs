@@ -1,7 +1,7 @@
 //! Everything that can go wrong while making or checking rollouts on this machine.
 
 use engine::EngineError;
-use protocol::{ProtocolError, TaskIndex, WeightVersion};
+use protocol::{LeaseId, ProtocolError, TaskIndex, WeightVersion};
 use thiserror::Error;
 
 /// Why work could not be done here. None of these is a verdict on anybody.
@@ -35,13 +35,19 @@ pub enum VerifyError {
         /// The version.
         version: WeightVersion,
     },
-    /// A lease is for somebody else.
-    #[error("the lease is for worker {given}, this is worker {expected}")]
+    /// A lease, or a plant to be signed, is for somebody else.
+    #[error("the lease or plant is for worker {given}, this is worker {expected}")]
     OtherWorker {
         /// This worker.
         expected: u32,
-        /// The worker in the lease.
+        /// The worker in the record.
         given: u32,
+    },
+    /// A plant is to be signed that is made of no answer of this worker's, or of one too long ago.
+    #[error("lease {lease} is none that this worker has answered of late")]
+    NotAnswered {
+        /// The lease.
+        lease: LeaseId,
     },
     /// The prompt has no token.
     #[error("the prompt is empty")]

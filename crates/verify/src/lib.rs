@@ -9,6 +9,7 @@
 
 mod actor;
 mod checks;
+mod countersign;
 mod error;
 mod held;
 mod prefill;
@@ -22,6 +23,7 @@ mod worker;
 pub use actor::{Answer, Prompts, ValidatorActor, WorkerActor};
 pub use checks::CheckSet;
 pub use checks::tokens::tempered_limit;
+pub use countersign::Countersigner;
 pub use error::VerifyError;
 pub use prefill::{Recomputed, Row, prefill};
 pub use prove::{Evidence, fingerprint, hidden_bits, prove};

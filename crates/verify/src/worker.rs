@@ -18,7 +18,7 @@ use protocol::{
 };
 use rayon::prelude::*;
 
-use crate::{Answer, Prompts, VerifyError, WorkerActor, prove, weights_hash};
+use crate::{Answer, Countersigner, Prompts, VerifyError, WorkerActor, prove, weights_hash};
 
 /// Most leases that may wait for their weights.
 const WAITING_LEN_MAX: usize = 1024;
@@ -82,6 +82,7 @@ pub struct Worker {
     pending: BTreeMap<LeaseId, Pending>,
     waiting: BTreeMap<LeaseId, Work>,
     finished: VecDeque<Finished>,
+    countersigner: Countersigner,
     proving_ns: u64,
 }
 
@@ -90,6 +91,7 @@ impl Worker {
     pub fn new(setup: WorkerSetup) -> Self {
         Self {
             run: setup.terms.id(),
+            countersigner: Countersigner::new(&setup),
             setup,
             engine: None,
             hashes: BTreeMap::new(),
@@ -259,7 +261,7 @@ impl Worker {
     }
 
     /// Signs what came of a lease and encodes it.
-    pub fn answer(&self, finished: Finished) -> Answer {
+    pub fn answer(&mut self, finished: Finished) -> Answer {
         let lease = finished.lease.body.lease;
         let rollouts = finished.rollouts.as_ref();
         let tokens = rollouts.map_or(0, |all| all.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum());
@@ -268,6 +270,9 @@ impl Worker {
                 .and_then(|submission| submission.encode())
                 .map_err(|error| error.to_string())
         });
+        if bytes.is_ok() {
+            self.countersigner.answered(lease);
+        }
         Answer { lease, tokens, bytes }
     }
 
@@ -324,6 +329,10 @@ impl WorkerActor for Worker {
     fn step(&mut self) -> Result<Vec<Answer>, VerifyError> {
         let finished = self.advance()?;
         Ok(finished.into_iter().map(|finished| self.answer(finished)).collect())
+    }
+
+    fn countersign(&mut self, request: &[u8]) -> Result<Vec<u8>, VerifyError> {
+        self.countersigner.countersign(request)
     }
 
     fn is_idle(&self) -> bool {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use protocol::{
     BeaconPoint, CheckOrder, Commitment, Hash, LeaseId, Outcome, PlantRequest, Record, RevealOrder, Rollout, Signed,
-    Submission, ValidatorId, VerdictReveal, VerdictSeal, WorkerId,
+    Submission, ValidatorId, VerdictReveal, VerdictSeal, WeightVersion, WorkerId,
 };
 
 use super::panel::Asked;
@@ -47,6 +47,8 @@ pub struct PlantAsk {
 pub struct PlantOrder {
     /// Whom to show it.
     pub validator: ValidatorId,
+    /// The weights that it takes to check it.
+    pub weight_version: WeightVersion,
     /// An encoded [`CheckOrder`].
     pub order: Vec<u8>,
 }
@@ -159,13 +161,14 @@ impl Desk {
             return Err(DeskError::NotPlanted { lease, worker });
         }
         let (id, draw, root) = (plant.id, plant.draw, commitment.body.root);
+        let weight_version = plant.original.lease.body.weight_version;
         let rollouts = turned(&plant.original.rollouts, plant.variation);
         let submission = Submission { lease: plant.original.lease.clone(), commitment, rollouts };
         let order = CheckOrder { submission, draw }.encode()?;
         self.unsigned.remove(&validator);
         let asked = Asked::Seal { deadline_ms: now_ms.saturating_add(self.timeouts.verdict_ms) };
         self.plants.insert((lease, validator), Plant { id, root, asked });
-        Ok(PlantOrder { validator, order })
+        Ok(PlantOrder { validator, weight_version, order })
     }
 
     /// Keeps a submission that all who were asked found valid, and in which every rollout has a fingerprint to

@@ -55,7 +55,8 @@ fn asked(desk: &mut Desk) -> PlantAsk {
 fn planted(desk: &mut Desk, id: u64) -> Submission {
     desk.want_plant(id, 1);
     let ask = asked(desk);
-    let PlantOrder { validator, order } = desk.countersigned(0, ask.worker, &sign(request(&ask), ask.worker)).unwrap();
+    let PlantOrder { validator, order, .. } =
+        desk.countersigned(0, ask.worker, &sign(request(&ask), ask.worker)).unwrap();
     assert_eq!(validator, 1);
     CheckOrder::decode(&order).unwrap().submission
 }

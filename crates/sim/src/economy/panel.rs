@@ -91,7 +91,7 @@ fn say(parties: &Parties, validator: ValidatorId, case: &Case<'_>, chance: &mut 
     let honest = case.found.map_or(Vote::Valid, Vote::Invalid);
     let of_friend = parties.workers[case.worker as usize].is_friend;
     let (vote, looked) = match parties.validators[validator as usize].way {
-        ValidatorWay::Lazy { share_ppm, .. } if chance.below(1_000_000) < share_ppm.into() => (Vote::Valid, false),
+        ValidatorWay::Lazy { share_ppm } if chance.below(1_000_000) < share_ppm.into() => (Vote::Valid, false),
         ValidatorWay::Doubts { spares_friends: false } => (Vote::Narrow, false),
         ValidatorWay::Doubts { spares_friends: true } if !of_friend => (Vote::Narrow, false),
         ValidatorWay::Accuses if !of_friend => (Vote::Invalid(Check::Logprob), false),
@@ -105,8 +105,7 @@ fn say(parties: &Parties, validator: ValidatorId, case: &Case<'_>, chance: &mut 
 /// everything.
 pub(super) fn catches_plant(way: ValidatorWay, chance: &mut Chance) -> bool {
     match way {
-        ValidatorWay::Lazy { knows_decoy: true, .. } => true,
-        ValidatorWay::Lazy { share_ppm, .. } => chance.below(1_000_000) >= share_ppm.into(),
+        ValidatorWay::Lazy { share_ppm } => chance.below(1_000_000) >= share_ppm.into(),
         _ => true,
     }
 }

@@ -53,8 +53,8 @@ pub enum Strategy {
     FaultFarm,
     /// More than half of the validators cover a worker. Beyond the promise.
     Majority,
-    /// Looks only at what comes from the decoy. Beyond the promise.
-    DecoyKnower,
+    /// Does not look at the groups of a worker that tells it which of them are plants. Beyond the promise.
+    PlantKnower,
 }
 
 /// How much of a group lies, and when.
@@ -95,7 +95,6 @@ pub(super) enum ValidatorWay {
     /// Calls so much of what it is asked about valid without a look, in millionths.
     Lazy {
         share_ppm: u32,
-        knows_decoy: bool,
     },
     /// Doubts everything, or only what its friends did not make.
     Doubts {
@@ -171,7 +170,7 @@ impl Strategy {
     ];
 
     /// Those that no preset deters; they are shown so that nobody thinks otherwise.
-    pub const BEYOND: [Self; 2] = [Self::Majority, Self::DecoyKnower];
+    pub const BEYOND: [Self; 2] = [Self::Majority, Self::PlantKnower];
 
     /// The word in tables and files.
     #[must_use]
@@ -209,7 +208,9 @@ impl Strategy {
             Self::Slander => ("slander", "half the workers, and a ring of validators that doubts the other half"),
             Self::FaultFarm => ("fault_farm", "workers that lie to be found by a ring of validators"),
             Self::Majority => ("majority", "more than half of the validators cover a worker"),
-            Self::DecoyKnower => ("decoy_knower", "a lazy validator that knows which worker is the decoy"),
+            Self::PlantKnower => {
+                ("plant_knower", "a validator that skips an honest worker's groups but the plants it tells it of")
+            }
         }
     }
 
@@ -227,7 +228,7 @@ impl Strategy {
         };
         let worker = |lie| Cast { workers: 1, worker: WorkerWay::Lies(lie), ..honest };
         let validator = |way| Cast { validators: 1, validator: way, ..honest };
-        let lazy = |share_ppm, knows_decoy| ValidatorWay::Lazy { share_ppm, knows_decoy };
+        let lazy = |share_ppm| ValidatorWay::Lazy { share_ppm };
         let covered = |validators| Cast { validators, validator: ValidatorWay::Covers, ..worker(INT8) };
         match self {
             Self::Honest => honest,
@@ -243,8 +244,8 @@ impl Strategy {
             Self::Withholds => Cast { workers: 1, worker: WorkerWay::Withholds, ..honest },
             Self::FreshIdentities => Cast { reserve: RESERVE, ..worker(CHEAP_INT8) },
             Self::FourNames => Cast { workers: 1, names: 4, ..honest },
-            Self::Lazy => validator(lazy(1_000_000, false)),
-            Self::HalfLazy => validator(lazy(500_000, false)),
+            Self::Lazy => validator(lazy(1_000_000)),
+            Self::HalfLazy => validator(lazy(500_000)),
             Self::Doubter => validator(ValidatorWay::Doubts { spares_friends: false }),
             Self::Accuser => validator(ValidatorWay::Accuses),
             Self::Pair => covered(ring.min(1)),
@@ -259,7 +260,7 @@ impl Strategy {
                 Cast { reserve: RESERVE, validators: ring.max(1), accuses_itself: true, ..worker(CHEAPEST) }
             }
             Self::Majority => covered(validators / 2 + 1),
-            Self::DecoyKnower => validator(lazy(1_000_000, true)),
+            Self::PlantKnower => Cast { workers: 1, validators: 1, validator: ValidatorWay::Covers, ..honest },
         }
     }
 }

@@ -45,7 +45,7 @@ impl Ending {
 
 fn desk(world: &World) -> Desk {
     let timeouts = Timeouts { lease_ms: 1000, verdict_ms: 1000 };
-    Desk::new(world.terms.clone(), world.orchestrator_keys(), timeouts, None)
+    Desk::new(world.terms.clone(), world.orchestrator_keys(), timeouts)
 }
 
 fn lease(world: &World, number: LeaseId, worker: WorkerId, version: WeightVersion) -> PromptLease {

@@ -92,6 +92,10 @@ impl<L: Lie> WorkerActor for LyingWorker<L> {
         Ok(finished.into_iter().filter_map(|finished| self.answer(finished)).collect())
     }
 
+    fn countersign(&mut self, request: &[u8]) -> Result<Vec<u8>, VerifyError> {
+        self.worker.countersign(request)
+    }
+
     fn is_idle(&self) -> bool {
         self.worker.is_idle()
     }

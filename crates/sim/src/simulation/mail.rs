@@ -3,7 +3,7 @@
 //! Promise: nothing that somebody waits for is given up; what nobody waits for is sent a bounded number
 //! of times.
 
-use protocol::{LeaseId, StepNumber, ValidatorId};
+use protocol::{LeaseId, StepNumber, ValidatorId, WorkerId};
 use rounds::Peer;
 
 use super::Simulation;
@@ -20,6 +20,8 @@ const UNHURRIED_TIMES_MAX: u32 = 8;
 pub(super) enum Errand {
     Lease(LeaseId),
     Check(LeaseId, ValidatorId),
+    /// The newest plant that a worker is to sign.
+    Countersign(WorkerId),
     Plant(ValidatorId),
     Train(StepNumber),
     Replay(StepNumber, ValidatorId),
@@ -69,7 +71,8 @@ impl Simulation {
 
     pub(super) fn send_again(&mut self) {
         let now = self.network.now_ms;
-        let unhurried = |errand: &Errand| matches!(errand, Errand::Plant(_) | Errand::Replay(..));
+        let unhurried =
+            |errand: &Errand| matches!(errand, Errand::Countersign(_) | Errand::Plant(_) | Errand::Replay(..));
         let letters = &mut self.office.letters;
         letters.retain(|errand, letter| !(unhurried(errand) && letter.times >= UNHURRIED_TIMES_MAX));
         let mut due = Vec::new();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use protocol::{
     BeaconPoint, LeaseId, PromptLease, Record, StepNumber, ValidatorId, VerifiedGroup, WeightVersion, WorkerId,
 };
-use rounds::desk::{Desk, DeskError, Heard, Refused, Taken, Timeouts};
+use rounds::desk::{Desk, DeskError, Heard, PlantAsk, PlantOrder, Refused, Taken, Timeouts};
 use rounds::{Action, Batch as BatchOfLeases, Event, FinishCause, Peer, Rounds, RoundsError, Wait};
 
 use super::audit::Audit;
@@ -107,7 +107,7 @@ impl Office {
 }
 
 fn desk(world: &World) -> Desk {
-    Desk::new(world.terms.clone(), world.orchestrator_keys(), TIMEOUTS, Some(world.decoy()))
+    Desk::new(world.terms.clone(), world.orchestrator_keys(), TIMEOUTS)
 }
 
 impl Simulation {
@@ -190,13 +190,7 @@ impl Simulation {
             Action::Draw { lease } => self.later(100, 1_000, Alarm::Drawn(lease)),
             Action::Check { lease, validator } => self.order_check(lease, validator),
             Action::Reveal { lease, validator } => self.order_reveal(lease, validator),
-            Action::Plant { plant, validator } => {
-                let now = self.now();
-                if let Some(bytes) = self.office.desk.plant(now, plant, validator) {
-                    self.witness.planted();
-                    self.post(Errand::Plant(validator), Node::Validator(validator), Packet::Order(bytes.into()));
-                }
-            }
+            Action::Plant { plant, validator } => self.office.desk.want_plant(plant, validator),
             Action::Fine { party, .. } => self.dismiss(party),
             Action::Suspend { .. } | Action::Notice(_) | Action::StartEval { .. } => {}
             Action::TrainBatch(batch) => self.give_batch(batch),
@@ -317,12 +311,33 @@ impl Simulation {
                 return;
             }
         }
+        self.ask_for_plants(now);
         self.send_again();
+    }
+
+    fn ask_for_plants(&mut self, now: u64) {
+        for PlantAsk { worker, request } in self.office.desk.plant_requests(now) {
+            let to = Node::Worker(worker);
+            self.post(Errand::Countersign(worker), to, Packet::PlantRequest(request.into()));
+        }
+    }
+
+    fn take_plant(&mut self, worker: WorkerId, bytes: &Bytes) {
+        let now = self.now();
+        match self.office.desk.countersigned(now, worker, bytes) {
+            Ok(PlantOrder { validator, order, .. }) => {
+                self.office.letters.remove(&Errand::Countersign(worker));
+                self.witness.planted();
+                self.post(Errand::Plant(validator), Node::Validator(validator), Packet::Order(order.into()));
+            }
+            Err(why) => self.note(|| format!("signature of worker {worker} refused: {why}")),
+        }
     }
 
     pub(super) fn office_hears(&mut self, from: Node, packet: Packet) {
         match (from, packet) {
             (Node::Worker(id), Packet::Submission(bytes)) => self.take_submission(id, bytes),
+            (Node::Worker(id), Packet::Countersigned(bytes)) => self.take_plant(id, &bytes),
             (Node::Worker(_), Packet::Failed(lease)) => {
                 let sent_there = |letter: &Letter| letter.to == from; // nobody gives up another's lease
                 if self.office.letters.get(&Errand::Lease(lease)).is_some_and(sent_there) {

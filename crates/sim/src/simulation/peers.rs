@@ -81,6 +81,11 @@ impl Simulation {
                 seat.working.remove(&lease);
                 seat.actor.cancel(lease);
             }
+            // A worker that was restarted has forgotten what it answered, and signs nothing.
+            Packet::PlantRequest(bytes) => match seat.actor.countersign(&bytes) {
+                Ok(bytes) => self.send(node, Node::Orchestrator, Packet::Countersigned(bytes.into())),
+                Err(error) => self.note(|| format!("worker {id} does not sign: {error}")),
+            },
             Packet::Weights(version, weights) => self.worker_gets_weights(id, version, &weights),
             other => self.note(|| format!("{node} wonders about {other:?}")),
         }

@@ -1,8 +1,10 @@
 //! The honest worker: what it answers, and when.
 
 use model::{InferenceModel, WeightDtype};
-use protocol::{Domain, FinishReason, PromptLease, Record, Submission};
-use verify::{Prompts, WorkerActor, prefill, prove};
+use protocol::{
+    Commitment, Domain, FinishReason, Keypair, PlantRequest, PromptLease, ProtocolError, Record, Signed, Submission,
+};
+use verify::{Prompts, VerifyError, WorkerActor, prefill, prove};
 
 use crate::world::{
     BROKEN_ITEM, GROUP_SIZE, Numbers, WIDTH, device, finish, keys, lease, signed, snapshot, terms, worker,
@@ -74,6 +76,39 @@ fn an_answer_is_the_same_bytes_whatever_else_is_going_on() {
         let tokens = submission(answer.bytes.as_ref().unwrap()).rollouts;
         assert_eq!(answer.tokens, tokens.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum::<u64>());
     }
+}
+
+#[test]
+fn a_worker_signs_plants_of_the_orchestrator_on_its_own_answers_only() {
+    let mut worker = worker();
+    worker.weights(1, &snapshot(1)).unwrap();
+    worker.lease(&signed(lease(4, 1))).unwrap();
+    let own = finish(&mut worker).pop().unwrap().bytes.unwrap();
+    let own = submission(&own).commitment.body;
+    let run = terms().id();
+    let request = |commitment: &Commitment, by: &Keypair| {
+        Signed::new(PlantRequest { commitment: commitment.clone() }, &run, by).unwrap().encode().unwrap()
+    };
+    let orchestrator = keys("orchestrator", 0);
+    let plant = Commitment { root: [9; 32], ..own };
+    let signature = worker.countersign(&request(&plant, &orchestrator)).unwrap();
+    assert_eq!(worker.countersign(&request(&plant, &orchestrator)).unwrap(), signature, "again, the same");
+    let signature: Signed<Commitment> = Signed::decode(&signature).unwrap();
+    assert_eq!(signature.verify(&run, &terms().workers[0]).unwrap(), &plant);
+    // A lease that it never answered, another's name, and nobody's word.
+    let unanswered = Commitment { lease: 5, ..plant.clone() };
+    let refused = worker.countersign(&request(&unanswered, &orchestrator)).unwrap_err();
+    assert_eq!(refused, VerifyError::NotAnswered { lease: 5 });
+    let others = Commitment { worker: 1, ..plant.clone() };
+    let refused = worker.countersign(&request(&others, &orchestrator)).unwrap_err();
+    assert_eq!(refused, VerifyError::OtherWorker { expected: 0, given: 1 });
+    for forger in [keys("validator", 0), keys("worker", 0)] {
+        let refused = worker.countersign(&request(&plant, &forger)).unwrap_err();
+        assert!(matches!(refused, VerifyError::Protocol(ProtocolError::WrongSigner { .. })), "{refused}");
+    }
+    let bare = Signed::new(plant, &run, &orchestrator).unwrap().encode().unwrap();
+    let refused = worker.countersign(&bare).unwrap_err();
+    assert!(matches!(refused, VerifyError::Protocol(ProtocolError::WrongKind { .. })), "{refused}");
 }
 
 #[test]
