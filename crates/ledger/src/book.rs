@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{Check, Commitment, Hash, LeaseId, RunId, Signed, ValidatorId, Verdict, WorkerId};
 
-use crate::evidence::{Signers, Vote};
+use crate::evidence::{Signatures, Signers, Vote};
 use crate::settle::{Settled, Settling};
 use crate::tally::Tally;
 use crate::{
@@ -75,11 +75,11 @@ impl Book {
     /// Takes an entry after the first.
     ///
     /// Errors: every [`Fault`] of an entry's content.
-    pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, entry: &Entry, signatures: Signatures) -> Result<(), Fault> {
         match entry {
             Entry::Opened(_) => Err(Fault::OpenedTwice),
             Entry::StakeSeen { party, stake, .. } => self.stake_seen(*party, *stake),
-            Entry::Accepted { commitment, verdicts } => self.accepted(commitment, verdicts),
+            Entry::Accepted { commitment, verdicts } => self.accepted(commitment, verdicts, signatures),
             Entry::Fined { party, check, lease, commitment, verdicts } => {
                 self.fined(*party, *check, *lease, commitment.as_ref(), verdicts)
             }
@@ -128,8 +128,13 @@ impl Book {
         Ok(())
     }
 
-    fn accepted(&mut self, commitment: &Signed<Commitment>, verdicts: &[Signed<Verdict>]) -> Result<(), Fault> {
-        let signers = Signers { terms: &self.terms.run, run: &self.run };
+    fn accepted(
+        &mut self,
+        commitment: &Signed<Commitment>,
+        verdicts: &[Signed<Verdict>],
+        signatures: Signatures,
+    ) -> Result<(), Fault> {
+        let signers = Signers { terms: &self.terms.run, run: &self.run, signatures };
         let credit = signers.credit(commitment, verdicts)?;
         let (lease, root) = (credit.lease, credit.root);
         if !self.credited.insert((lease, root)) {
@@ -220,7 +225,7 @@ impl Book {
             return if rests_on_verdicts(check) { Err(missing("verdicts")) } else { Ok(()) };
         }
         let lease = lease.ok_or_else(|| missing("the lease that the verdicts are on"))?;
-        let signers = Signers { terms: &self.terms.run, run: &self.run };
+        let signers = Signers { terms: &self.terms.run, run: &self.run, signatures: Signatures::Verify };
         match party {
             Party::Worker(worker) => {
                 let commitment = commitment.ok_or_else(|| missing("the worker's commitment"))?;

@@ -47,6 +47,20 @@ pub fn proof(leaves: &[Hash], index: usize) -> Vec<Hash> {
     proof
 }
 
+/// [`proof`] of every leaf, with each level computed once.
+pub fn proofs(leaves: &[Hash]) -> Vec<Vec<Hash>> {
+    let (mut level, mut proofs) = (leaves.to_vec(), vec![Vec::new(); leaves.len()]);
+    let mut indices: Vec<usize> = (0..leaves.len()).collect();
+    while level.len() > 1 {
+        for (proof, index) in proofs.iter_mut().zip(&mut indices) {
+            proof.extend(level.get(*index ^ 1)); // none beside the last of an odd level
+            *index /= 2;
+        }
+        level = above(&level);
+    }
+    proofs
+}
+
 /// Whether `proof` leads from `leaf` to `root`: what the contract asks.
 pub fn verify(root: &Hash, leaf: Hash, proof: &[Hash]) -> bool {
     proof.iter().fold(leaf, |hash, other| node(&hash, other)) == *root
@@ -97,6 +111,8 @@ mod tests {
                 assert!(!verify(&root, other, &proof), "another amount, leaf {index} of {count}");
             }
             assert_eq!(proof(&leaves, leaves.len()), Vec::<Hash>::new());
+            let one_by_one: Vec<_> = (0..leaves.len()).map(|index| proof(&leaves, index)).collect();
+            assert_eq!(proofs(&leaves), one_by_one);
         }
     }
 }

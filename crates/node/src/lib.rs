@@ -6,6 +6,7 @@
 //! `engine`, rules in `rounds`.
 
 pub mod beacon;
+mod claims;
 pub mod cli;
 mod commands;
 pub mod config;

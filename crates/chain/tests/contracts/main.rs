@@ -6,12 +6,14 @@
 
 mod court;
 mod court_model;
+mod emission;
 mod evm;
 mod gas;
 mod gas_rows;
 mod merkle;
 mod mutants;
 mod play;
+mod registry;
 mod rewards;
 mod vault;
 mod world;

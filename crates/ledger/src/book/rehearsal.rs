@@ -6,7 +6,7 @@
 use protocol::{Check, ValidatorId, WorkerId};
 
 use super::Book;
-use crate::evidence::Vote;
+use crate::evidence::{Signatures, Vote};
 use crate::{Amount, Entry, Fault, LedgerTerms, Party, Payout};
 
 /// A verdict as a rehearsal takes it.
@@ -37,7 +37,7 @@ impl Rehearsal {
         let staked: Vec<Party> = book.terms.parties().filter(|party| *party != Party::Treasury).collect();
         for party in staked {
             let stake = book.terms.economy.stake_due(party);
-            book.take(&Entry::StakeSeen { party, stake, block: 0 })?;
+            book.take(&Entry::StakeSeen { party, stake, block: 0 }, Signatures::Verify)?;
         }
         Ok(Self { book, facts: 0 })
     }
@@ -79,7 +79,7 @@ impl Rehearsal {
     /// Errors: `UnknownParty`.
     pub fn plant_answered(&mut self, validator: ValidatorId, caught: bool) -> Result<(), Fault> {
         let plant = self.next();
-        self.book.take(&Entry::PlantAnswered { plant, validator, caught })
+        self.book.take(&Entry::PlantAnswered { plant, validator, caught }, Signatures::Verify)
     }
 
     /// Trains so many steps and closes the epoch. Gives what it pays.
@@ -88,7 +88,7 @@ impl Rehearsal {
     pub fn close(&mut self, steps: u64) -> Result<Vec<Payout>, Fault> {
         for _ in 0..steps {
             let step = self.book.steps + 1;
-            self.book.take(&Entry::Trained { step })?;
+            self.book.take(&Entry::Trained { step }, Signatures::Verify)?;
         }
         let closing = self.book.closing()?;
         let payouts = closing.report.payouts.clone();

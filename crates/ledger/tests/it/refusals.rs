@@ -326,3 +326,29 @@ fn a_verdict_is_counted_once_wherever_it_turns_up_again() {
     assert_eq!(invalid(2, 2).outcome, pen.verdict(0, 100, invalid(2, 2)).body.outcome);
     assert_ne!(invalid(2, 2).outcome, Outcome::Valid);
 }
+
+#[test]
+fn a_writer_may_vouch_for_nested_signatures_but_not_for_signers_and_a_reader_believes_neither() {
+    let mut pen = Pen::small();
+    let Entry::Accepted { commitment, mut verdicts } = pen.group(0, 100, &[valid(0, 1)]) else { unreachable!() };
+    let stranger = Signed::new(commitment.body.clone(), &pen.ledger.run_id(), &keys("worker", 1)).unwrap();
+    let wrong_signer = Entry::Accepted { commitment: stranger, verdicts: verdicts.clone() };
+    let refused = pen.ledger.append_verified(wrong_signer, &orchestrator()).unwrap_err();
+    assert!(matches!(*refused.fault, Fault::Record(ProtocolError::WrongSigner { .. })), "{refused}");
+    verdicts[0].body.tokens += 1;
+    let altered = Entry::Accepted { commitment, verdicts };
+    assert!(pen.clone().ledger.append(altered.clone(), &orchestrator()).is_err());
+    let line = pen.ledger.append_verified(altered, &orchestrator()).unwrap();
+    let seq = pen.lines.len() as u64;
+    pen.lines.push(line);
+    let found = audit(pen.lines.iter().map(String::as_bytes)).unwrap_err();
+    assert_eq!(found.seq, seq);
+    assert!(matches!(*found.fault, Fault::Record(ProtocolError::BadSignature { record: "verdict", .. })), "{found}");
+}
+
+#[test]
+fn nobody_but_the_orchestrator_can_write() {
+    let mut pen = Pen::small();
+    let refused = pen.ledger.append(Entry::Trained { step: 1 }, &keys("worker", 0)).unwrap_err();
+    assert_eq!(*refused.fault, Fault::Forged);
+}

@@ -267,7 +267,7 @@ fn paymaster(
     let (to, orders) = channel::<BankOrder>();
     let bank = Bank::of(ground, &stage.parties, book.ledger());
     let news = news.clone();
-    threads.push(cast::spawn("bank".to_owned(), move || payout::keep(bank, &orders, &news))?);
+    threads.push(cast::spawn(payout::WHO.to_owned(), move || payout::keep(bank, &orders, &news))?);
     let claims = payout::claims_path(stage.dir.path());
     let url = stage.config.chain.shown().url;
     Ok(Paymaster::new(book, to, claims, url, cast::cheats(&stage.config)))

@@ -123,7 +123,7 @@ impl Worker {
             WorkerWay::Lies(lie) => lie.cost_ppm,
             WorkerWay::Withholds => 0,
         };
-        let speed_ppm = if cost_ppm == 0 { speed_ppm } else { speed_ppm * PPM / cost_ppm };
+        let speed_ppm = (speed_ppm * PPM).checked_div(cost_ppm).unwrap_or(speed_ppm);
         let (leases, fined, credit) = (0, None, 0);
         let (is_friend, is_in, unanswered, rests, rest_until) = (false, true, 0, 0, 0);
         Self { way, is_friend, is_in, speed_ppm, cost_ppm, leases, fined, credit, unanswered, rests, rest_until }

@@ -75,6 +75,12 @@ pub struct BalanceArgs {
     /// Everybody who holds ESM, and whether that sums to all there is
     #[arg(long, group = "whose")]
     pub all: bool,
+    /// File with proofs, which tell what was earned [default: that of the run]
+    #[arg(long, value_name = "FILE", conflicts_with = "ledger")]
+    pub claims: Option<PathBuf>,
+    /// A ledger's log, which tells the same
+    #[arg(long, value_name = "LOG|RUN_DIR")]
+    pub ledger: Option<PathBuf>,
     /// Which chain.
     #[command(flatten)]
     pub place: PlaceArgs,

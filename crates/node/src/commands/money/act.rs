@@ -80,7 +80,7 @@ pub(super) fn carry_out(
     if is_told {
         println!("{}\n  by {wallet}, on {}", act.words, place.name);
     }
-    if !send.dry_run && !send.yes && !agreed(&format!("{}, on {}?", act.words, place.name))? {
+    if !send.dry_run && !send.yes && !agreed(&question(act, place, is_told))? {
         eprintln!("nothing was sent");
         return Ok(Ending::Interrupted);
     }
@@ -109,6 +109,15 @@ pub(super) fn carry_out(
         }
     }
     Ok(Ending::Done)
+}
+
+/// What a person is asked, who may not have seen yet what it is about.
+fn question(act: &Act, place: &Place, is_told: bool) -> String {
+    let count = words::some(act.steps.len() as u64, "transaction");
+    match is_told {
+        true => format!("send {count}?"),
+        false => format!("{}, on {}: send {count}?", act.words, place.name),
+    }
 }
 
 /// Asks on the terminal; anything but yes is no.

@@ -27,10 +27,11 @@ pub(super) fn balance(args: &BalanceArgs, context: &Context) -> Result<Ending> {
             None => return Err(wrong_usage("whose? an ACCOUNT, --all, or a wallet")),
         },
     };
-    one(&place, account, context)
+    let sources = Sources { claims: args.claims.as_deref(), ledger: args.ledger.as_deref() };
+    one(&place, account, sources, context)
 }
 
-fn one(place: &Place, account: Address, context: &Context) -> Result<Ending> {
+fn one(place: &Place, account: Address, sources: Sources<'_>, context: &Context) -> Result<Ending> {
     let (contracts, chain) = (&place.contracts, &*place.chain);
     let holds = contracts.balance(chain, account)?;
     let position = contracts.position(chain, account)?;
@@ -38,7 +39,8 @@ fn one(place: &Place, account: Address, context: &Context) -> Result<Ending> {
     let live = contracts.live_root(chain)?;
     let quiet = context.global.quiet || context.global.json;
     let earned = match &live {
-        Some(live) => proofs::find(place, Sources::default(), &live.root, live.epoch, quiet)?
+        Some(live) => proofs::find(place, sources, &live.root, live.epoch, quiet)?
+            .filter(|proofs| proofs.root == live.root)
             .map(|proofs| proofs.claim(account).map_or(0, |claim| claim.lifetime)),
         None => None,
     };
@@ -56,7 +58,7 @@ fn one(place: &Place, account: Address, context: &Context) -> Result<Ending> {
         0 => esm(0),
         leaving => format!("{}, withdrawn from {}", esm(leaving), moment(position.leave_at_s, place.now_s()?)),
     };
-    let unknown = || "not known here: the ledger tells".to_owned();
+    let unknown = || "not known here: --claims or --ledger tells".to_owned();
     let earned = match (earned, live) {
         (Some(earned), Some(live)) => format!("{} by the root of epoch {}", esm(earned), live.epoch),
         (None, None) => "nothing: no root is live".to_owned(),

@@ -9,9 +9,10 @@ use serde_json::json;
 use super::account::{self, Names};
 use super::act::{self, Act, After, Step};
 use super::place::Place;
-use super::proofs::{self, PartyClaim, Sources};
+use super::proofs::{self, Sources};
 use super::words::{esm, moment, some};
 use super::wrong_usage;
+use crate::claims::PartyClaim;
 use crate::cli::{ClaimArgs, Context, Ending};
 
 /// Looks up the proofs, compares them with the live root, and claims.

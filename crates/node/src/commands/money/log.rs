@@ -16,6 +16,10 @@ use serde::Serialize;
 use crate::commands::progress::Progress;
 use crate::run::payout::ledger_path;
 
+/// Characters shown of what a bad entry says that it is.
+const WHAT_CHARS_MAX: usize = 20;
+/// Characters shown of what is wrong with it.
+const FAULT_CHARS_MAX: usize = 500;
 /// Bytes in the unit of the progress line.
 const KIB: u64 = 1024;
 
@@ -72,13 +76,34 @@ pub(super) fn locate(path: &Path) -> PathBuf {
     if path.is_dir() { ledger_path(path) } else { path.to_owned() }
 }
 
-/// Rebuilds a ledger that must be good.
+/// Rebuilds a ledger that must be good. A line that a killed process has not finished was never acted on; it is
+/// left out with a warning.
 pub(super) fn read(path: &Path, quiet: bool) -> Result<Rebuilt> {
-    judge(path, quiet)?.map_err(|bad| anyhow!(bad.in_words()))
+    let (rebuilt, bad) = rebuild(path, quiet)?;
+    match (rebuilt, bad) {
+        (Some(rebuilt), None) => Ok(rebuilt),
+        (Some(rebuilt), Some(bad)) if bad.is_cut_off => {
+            eprintln!("warning: {}", bad.in_words());
+            Ok(rebuilt)
+        }
+        (_, bad) => Err(anyhow!(bad.map_or_else(|| "the log is empty".to_owned(), |bad| bad.in_words()))),
+    }
 }
 
 /// Rebuilds a ledger, or tells its first bad entry. The outer error is that of the file.
 pub(super) fn judge(path: &Path, quiet: bool) -> Result<Result<Rebuilt, Bad>> {
+    Ok(match rebuild(path, quiet)? {
+        (Some(rebuilt), None) => Ok(rebuilt),
+        (_, Some(bad)) => Err(bad),
+        (None, None) => {
+            let fault = "the log is empty".to_owned();
+            Err(Bad { path: locate(path), entry: 0, line: 1, what: None, fault, is_cut_off: false })
+        }
+    })
+}
+
+/// What the entries before the first bad one add up to, and that one.
+fn rebuild(path: &Path, quiet: bool) -> Result<(Option<Rebuilt>, Option<Bad>)> {
     let path = locate(path);
     let named = || format!("cannot read the ledger {}", path.display());
     let file = File::open(&path).with_context(named)?;
@@ -87,14 +112,15 @@ pub(super) fn judge(path: &Path, quiet: bool) -> Result<Result<Rebuilt, Bad>> {
     let mut lines = Lines { reader: BufReader::new(file), bytes: 0, is_whole: true };
     let (mut hashes, mut fines) = (BTreeSet::new(), BTreeMap::new());
     let mut ledger: Option<Ledger> = None;
-    let mut line = Vec::new();
+    let (mut line, mut first_bad) = (Vec::new(), None);
     while lines.next(&mut line).with_context(named)? {
         let judged = match &mut ledger {
             Some(ledger) => ledger.apply(&line),
             None => Ledger::new(&line).map(|first| ledger = Some(first)),
         };
         if let Err(error) = judged {
-            return Ok(Err(bad(&path, &error, &line, !lines.is_whole)));
+            first_bad = Some(bad(&path, &error, &line, !lines.is_whole));
+            break;
         }
         let hash = line_hash(&line);
         hashes.insert(hash);
@@ -103,12 +129,7 @@ pub(super) fn judge(path: &Path, quiet: bool) -> Result<Result<Rebuilt, Bad>> {
         }
         progress.set(lines.bytes / KIB);
     }
-    Ok(match ledger {
-        Some(ledger) => Ok(Rebuilt { path, ledger, hashes, fines }),
-        None => {
-            Err(Bad { path, entry: 0, line: 1, what: None, fault: "the log is empty".to_owned(), is_cut_off: false })
-        }
-    })
+    Ok((ledger.map(|ledger| Rebuilt { path, ledger, hashes, fines }), first_bad))
 }
 
 /// A fine, if the line is one. Looking at the text first spares decoding each line twice.
@@ -120,9 +141,14 @@ fn fine(line: &[u8]) -> Option<Entry> {
 
 fn bad(path: &Path, error: &LedgerError, line: &[u8], is_cut_off: bool) -> Bad {
     let what = serde_json::from_slice::<serde_json::Value>(line).ok();
-    let what = what.and_then(|line| Some(line.get("entry")?.get("what")?.as_str()?.chars().take(20).collect()));
-    let fault = error.fault.to_string();
+    let what = what.and_then(|line| Some(printable(line.get("entry")?.get("what")?.as_str()?, WHAT_CHARS_MAX)));
+    let fault = printable(&error.fault.to_string(), FAULT_CHARS_MAX);
     Bad { path: path.to_owned(), entry: error.seq, line: error.seq + 1, what, fault, is_cut_off }
+}
+
+/// A stranger may have written the log: no control characters, no page of text.
+fn printable(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
 /// The lines of a log, one at a time.

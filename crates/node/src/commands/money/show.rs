@@ -6,9 +6,9 @@ use ledger::{Account, EpochReport, Ledger, Party, PartyReport, Payout, Pool};
 use serde_json::{Value, json};
 
 use super::log;
-use super::proofs::ClaimsFile;
 use super::words::{count, esm, facts, short, some, table};
 use super::wrong_usage;
+use crate::claims::ClaimsFile;
 use crate::cli::{Context, Ending, ShowArgs};
 
 /// Epochs that are listed one by one; of more, the first and the last.

@@ -58,7 +58,7 @@ pub(super) fn short(hash: &B256) -> String {
 /// `1234567` as `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|group| str_of(group)).collect();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(str_of).collect();
     groups.join(",")
 }
 

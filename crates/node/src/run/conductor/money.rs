@@ -11,7 +11,7 @@ use rounds::PlantId;
 use super::Conductor;
 use crate::events::{Event, Outcome, Party};
 use crate::run::messages::News;
-use crate::run::payout::BankNews;
+use crate::run::payout::{BankNews, WHO};
 
 impl Conductor<'_> {
     /// A group passed its checks: its worker and its validators are credited.
@@ -19,7 +19,7 @@ impl Conductor<'_> {
         let (Some(paymaster), Some(submission)) = (&mut self.paymaster, self.desk.submitted(lease)) else {
             return Ok(());
         };
-        paymaster.accepted(&submission.commitment, group.verdicts())?;
+        paymaster.accepted(&submission.commitment, group)?;
         // Whoever called it invalid may be fined after the group has gone.
         match group.verdicts().iter().any(|verdict| verdict.body.outcome != Found::Valid) {
             true => self.hold_evidence(Some(lease)),
@@ -83,7 +83,7 @@ impl Conductor<'_> {
         while self.paymaster.as_ref().is_some_and(|paymaster| paymaster.is_waiting()) {
             match self.news.recv() {
                 Ok(News::Bank(news)) => self.bank_spoke(news)?,
-                Ok(News::Failed { who, error }) if who == "bank" => return Err(error),
+                Ok(News::Failed { who, error }) if who == WHO => return Err(error.context(format!("the {who} failed"))),
                 // What workers still had under way counts no more.
                 Ok(_) => {}
                 Err(_) => bail!("all threads are gone"),

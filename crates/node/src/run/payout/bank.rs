@@ -16,6 +16,9 @@ use crate::events::Party;
 use crate::run::messages::News;
 use crate::run::parties::Parties;
 
+/// What the thread calls itself.
+pub const WHO: &str = "bank";
+
 /// To the chain's thread.
 pub enum BankOrder {
     /// Post the root of a closed epoch.
@@ -94,12 +97,25 @@ impl Bank {
 
 /// Does what is ordered until the conductor hangs up.
 pub fn keep(bank: Bank, orders: &Receiver<BankOrder>, news: &Sender<News>) {
+    let _guard = Guard(news);
     let mut teller = Teller { bank, unposted: None, cases: Vec::new(), news };
     while let Ok(order) = orders.recv() {
         let start = Instant::now();
         let told = teller.obey(order).and_then(|()| teller.tell(BankNews::Done { busy: start.elapsed() }));
         if told.is_err() {
             return; // the conductor is gone
+        }
+    }
+}
+
+/// Tells of a panic: at the end of a run the conductor waits for this thread alone.
+struct Guard<'a>(&'a Sender<News>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = anyhow::anyhow!("the thread panicked");
+            let _ = self.0.send(News::Failed { who: WHO.to_owned(), error }); // if the conductor is gone, nobody waits
         }
     }
 }

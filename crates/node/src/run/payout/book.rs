@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ledger::line::{LINE_BYTES_MAX, Line, line_hash};
-use ledger::{Amount, Entry, Ledger, LedgerTerms, Party};
+use ledger::{Amount, Entry, Ledger, LedgerError, LedgerTerms, Party};
 use protocol::{Hash, Keypair};
 
 use crate::run_dir;
@@ -19,6 +19,9 @@ use crate::run_dir;
 pub fn ledger_path(run: &Path) -> PathBuf {
     run.join("ledger.jsonl")
 }
+
+/// How an entry becomes a line.
+type Judge = fn(&mut Ledger, Entry, &Keypair) -> Result<String, LedgerError>;
 
 /// A ledger and its file.
 pub struct Book {
@@ -73,11 +76,20 @@ impl Book {
 
     /// Judges an entry, signs it, and writes it down.
     pub fn append(&mut self, entry: Entry) -> Result<()> {
+        self.write(entry, Ledger::append)
+    }
+
+    /// The same for an entry whose nested records were verified just now.
+    pub fn append_verified(&mut self, entry: Entry) -> Result<()> {
+        self.write(entry, Ledger::append_verified)
+    }
+
+    fn write(&mut self, entry: Entry, judge: Judge) -> Result<()> {
         let fined = match &entry {
             Entry::Fined { party, .. } => Some(*party),
             _ => None,
         };
-        let line = self.ledger.append(entry, &self.keys)? + "\n";
+        let line = judge(&mut self.ledger, entry, &self.keys)? + "\n";
         self.file.write_all(line.as_bytes()).with_context(|| self.path.display().to_string())?;
         if let Some(party) = fined {
             self.fines.insert(party, self.ledger.head());

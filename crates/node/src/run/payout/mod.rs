@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use chain::{B256, EpochToPost};
 use ledger::{Amount, Entry, Ledger, Party as Payee};
-use protocol::{Check, Commitment, LeaseId, Outcome, RunTerms, Signed, ValidatorId, Verdict};
+use protocol::{Check, Commitment, LeaseId, Outcome, RunTerms, Signed, ValidatorId, Verdict, VerifiedGroup};
 use rounds::PlantId;
 
 use crate::config::RunConfig;
 use crate::events::{EpochClosed, EpochPosted, Event, PaidOut, Party, StakeSlashed};
 use crate::run::parties::Parties;
-pub use bank::{Bank, BankNews, BankOrder, keep};
+pub use bank::{Bank, BankNews, BankOrder, WHO, keep};
 pub use book::{Book, ledger_path};
 pub use cases::Accusation;
 pub use genesis::{Ground, addresses_path, chain_path, check_deterrence, economy, endow, plan};
@@ -123,12 +123,16 @@ impl Paymaster {
         self.book.ledger()
     }
 
-    /// A group passed its checks.
-    pub fn accepted(&mut self, commitment: &Signed<Commitment>, verdicts: &[Signed<Verdict>]) -> Result<()> {
+    /// A group passed its checks: it is a [`VerifiedGroup`], so its signatures are good.
+    pub fn accepted(&mut self, commitment: &Signed<Commitment>, group: &VerifiedGroup) -> Result<()> {
         if self.ledger().has_credited(commitment.body.lease, &commitment.body.root) {
             return Ok(());
         }
-        self.append(Entry::Accepted { commitment: commitment.clone(), verdicts: verdicts.to_vec() })
+        let entry = Entry::Accepted { commitment: commitment.clone(), verdicts: group.verdicts().to_vec() };
+        let start = Instant::now();
+        let appended = self.book.append_verified(entry);
+        self.spent += start.elapsed();
+        appended
     }
 
     /// Keeps the verdicts on a lease in mind for the fines that rest on them.

@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use ledger::{Claim, Ledger, Party as Payee, PartyReport};
-use serde::Serialize;
+use ledger::{Ledger, Party as Payee, PartyReport};
 
+use crate::claims::ClaimsFile;
 use crate::events::{PaidOut, Party, PayoutRow};
-use crate::run_dir;
 
 /// Everybody's row; the decoy, which the orchestrator plays itself, has none.
 pub(super) fn of(ledger: &Ledger, cheats: &BTreeMap<Party, String>, spared: &BTreeMap<Party, String>) -> PaidOut {
@@ -70,34 +69,7 @@ fn why(report: &PartyReport, cheat: Option<&String>, spared: Option<&String>) ->
     Some(format!("{told}: {check}{spared}"))
 }
 
-/// `claims.json`.
-#[derive(Serialize)]
-struct Claims<'a> {
-    chain_id: u64,
-    rewards: String,
-    epoch: Option<u64>,
-    root: String,
-    claims: Vec<PartyClaim<'a>>,
-}
-
-#[derive(Serialize)]
-struct PartyClaim<'a> {
-    party: String,
-    #[serde(flatten)]
-    claim: &'a Claim,
-}
-
 /// Writes the proofs of the last closed epoch, whole or not at all.
 pub(super) fn write_claims(path: &Path, ledger: &Ledger) -> Result<()> {
-    let terms = ledger.terms();
-    let claim = |(party, report): (&Payee, &PartyReport)| Some((party.to_string(), ledger.claim(&report.account)?));
-    let claims: Vec<(String, Claim)> = ledger.parties().iter().filter_map(claim).collect();
-    let text = serde_json::to_string_pretty(&Claims {
-        chain_id: terms.chain_id,
-        rewards: terms.rewards.to_string(),
-        epoch: ledger.epoch().checked_sub(1),
-        root: format!("0x{}", hex::encode(ledger.root())),
-        claims: claims.iter().map(|(party, claim)| PartyClaim { party: party.clone(), claim }).collect(),
-    })?;
-    Ok(run_dir::write_whole(path, (text + "\n").as_bytes())?)
+    ClaimsFile::of(ledger, ledger.epoch().checked_sub(1)).write(path)
 }

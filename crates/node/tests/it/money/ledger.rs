@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{bad, code, copy, essaim, finished, good};
-use crate::support::run;
+use crate::support::{run, stderr};
 
 fn lines(folder: &Path) -> Vec<Vec<u8>> {
     let text = fs::read(folder.join("ledger.jsonl")).unwrap();
@@ -77,8 +77,15 @@ fn a_bad_entry_is_told_in_words() {
     let position = format!("line {}: entry {last} is bad: ", last + 1);
     assert!(text.contains(&position) && text.contains("a process was killed while it wrote"), "{text}");
     assert!(text.contains(&format!("the {last} entries before it are good")), "{text}");
+    // To look at, what stands before it is enough: a run that was killed leaves that.
+    let shown = run(&mut essaim(&["ledger", "show", file.to_str().unwrap(), "--json"]));
+    let (document, warning) = (serde_json::from_slice::<Value>(&shown.stdout).unwrap(), stderr(&shown));
+    assert_eq!(document["entries"], last);
+    assert!(warning.starts_with("warning: ") && warning.contains(&position), "{warning}");
+    cut.remove(3);
+    audit(place.path(), &cut);
     let (code, message) = bad(&["ledger", "show", file.to_str().unwrap()]);
-    assert!(code == 1 && message.contains(&position), "{message}");
+    assert!(code == 1 && message.contains("line 4: entry 3"), "{message}");
     let (code, message) = bad(&["ledger", "audit", place.path().join("none").to_str().unwrap()]);
     assert!(code == 1 && message.contains("cannot read the ledger"), "{message}");
 }
