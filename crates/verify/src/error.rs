@@ -35,12 +35,12 @@ pub enum VerifyError {
         /// The version.
         version: WeightVersion,
     },
-    /// A lease, or a plant to be signed, is for somebody else.
-    #[error("the lease or plant is for worker {given}, this is worker {expected}")]
+    /// A lease, or the lease of a plant to be signed, is for somebody else.
+    #[error("the lease is for worker {given}, this is worker {expected}")]
     OtherWorker {
         /// This worker.
         expected: u32,
-        /// The worker in the record.
+        /// The worker in the lease.
         given: u32,
     },
     /// A plant is to be signed that is made of no answer of this worker's, or of one too long ago.

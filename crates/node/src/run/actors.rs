@@ -90,6 +90,10 @@ impl WorkerThread<'_> {
             WorkerOrder::Lease(bytes) => self.actor.lease(&Signed::<PromptLease>::decode(&bytes)?)?,
             WorkerOrder::Weights { version, snapshot } => self.actor.weights(version, &snapshot)?,
             WorkerOrder::Cancel(lease) => self.actor.cancel(lease),
+            WorkerOrder::Countersign(request) => {
+                let bytes = self.actor.countersign(&request);
+                tell(self.news, News::Countersigned { worker: self.id, bytes })?;
+            }
         }
         Ok(())
     }

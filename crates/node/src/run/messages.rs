@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::ModelSnapshot;
 use protocol::{BeaconPoint, BeaconRound, Hash, LeaseId, ValidatorId, VerifiedGroup, WeightVersion, WorkerId};
 use train::StepMetrics;
-use verify::Answer;
+use verify::{Answer, VerifyError};
 
 use super::payout::BankNews;
 use crate::events::{EvalFinished, EvalStage};
@@ -28,6 +28,8 @@ pub enum WorkerOrder {
     },
     /// Nobody wants the group any more; no news follows.
     Cancel(LeaseId),
+    /// Sign a plant: an encoded `Signed<PlantRequest>`.
+    Countersign(Vec<u8>),
 }
 
 /// To a validator.
@@ -127,6 +129,13 @@ pub enum News {
         worker: WorkerId,
         /// Its bytes, or why there are none.
         answer: Answer,
+    },
+    /// A worker's answer to a request to sign a plant.
+    Countersigned {
+        /// Who.
+        worker: WorkerId,
+        /// An encoded `Signed<Commitment>`, or why there is none.
+        bytes: Result<Vec<u8>, VerifyError>,
     },
     /// A validator's message.
     FromValidator {

@@ -35,7 +35,7 @@ use burn::tensor::Device;
 use model::{ModelConfig, ModelSnapshot, SaveOptions, Tokenizer, Transformer};
 use protocol::RunTerms;
 use rounds::Rounds;
-use rounds::desk::{Decoy, Desk};
+use rounds::desk::Desk;
 use train::Trainer;
 
 use crate::beacon::{self, Beacon};
@@ -274,9 +274,7 @@ fn paymaster(
 }
 
 fn desk(stage: &Stage, terms: &Arc<RunTerms>) -> Desk {
-    let (keys, worker) = stage.parties.decoy();
-    let decoy = Some(Decoy { keys, worker });
-    Desk::new(terms.clone(), stage.parties.orchestrator(), setup::timeouts(&stage.config), decoy)
+    Desk::new(terms.clone(), stage.parties.orchestrator(), setup::timeouts(&stage.config))
 }
 
 fn limits(stage: &Stage) -> Limits {

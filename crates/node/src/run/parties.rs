@@ -58,11 +58,6 @@ impl Parties {
         Keypair::derive(&self.secret, "validator", id)
     }
 
-    /// A worker that the orchestrator plays itself, to plant known-bad groups among the others.
-    pub fn decoy(&self) -> (Keypair, WorkerId) {
-        (self.worker(self.workers), self.workers)
-    }
-
     /// What a party signs messages with.
     pub fn keys(&self, party: Party) -> Keypair {
         match party {
@@ -109,7 +104,7 @@ impl Parties {
         Wallet::derive(&self.secret, "orchestrator", 0)
     }
 
-    /// How many workers there are, without the decoy.
+    /// How many workers there are.
     pub fn worker_count(&self) -> u32 {
         self.workers
     }
@@ -131,8 +126,7 @@ impl Parties {
             run_seed: protocol::run_seed(config.run.seed),
             orchestrator: self.orchestrator().public(),
             trainer: self.trainer().public(),
-            // The decoy's key is the last of them.
-            workers: (0..=self.workers).map(|id| self.worker(id).public()).collect(),
+            workers: (0..self.workers).map(|id| self.worker(id).public()).collect(),
             validators: (0..self.validators).map(|id| self.validator(id).public()).collect(),
             group_size: u32::try_from(config.rollout.group_size)?,
             check_ppm: config::ppm(config.verify.check_fraction),
@@ -176,13 +170,13 @@ mod tests {
             ]
         };
         let all = |parties: &Parties| -> Vec<Wallet> {
-            let workers = (0..=3).map(|id| parties.wallet(Party::Worker(id)));
+            let workers = (0..3).map(|id| parties.wallet(Party::Worker(id)));
             let validators = (0..3).map(|id| parties.wallet(Party::Validator(id)));
             workers.chain(validators).chain(roles(parties)).collect()
         };
         let first = all(&parties());
         assert_eq!(first, all(&parties()));
         let accounts: BTreeSet<_> = first.iter().map(Wallet::address).collect();
-        assert_eq!(accounts.len(), 4 + 3 + 6);
+        assert_eq!(accounts.len(), 3 + 3 + 6);
     }
 }

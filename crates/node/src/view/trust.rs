@@ -91,8 +91,7 @@ impl Trust {
     pub fn on_event(&mut self, event: &Event, step: u64) {
         match event {
             Event::TermsSet(set) => {
-                // The last worker of the terms is the decoy, which the orchestrator plays itself.
-                self.workers = (set.terms.workers.len() as u64).saturating_sub(1);
+                self.workers = set.terms.workers.len() as u64;
                 self.validators = set.terms.validators.len() as u64;
             }
             Event::GroupReceived(group) => self.received(group),

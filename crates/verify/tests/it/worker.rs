@@ -133,7 +133,7 @@ fn a_lease_that_cannot_be_answered_says_why() {
     forged.body.item += 1;
     worker.lease(&forged).unwrap();
     assert!(finish(&mut worker)[0].bytes.as_ref().unwrap_err().contains("signature"));
-    let forged = protocol::Signed::new(lease(1, 3), &terms().id(), &keys("worker", 0)).unwrap();
+    let forged = Signed::new(lease(1, 3), &terms().id(), &keys("worker", 0)).unwrap();
     worker.lease(&forged).unwrap();
     assert!(finish(&mut worker)[0].bytes.is_err(), "somebody else's signature");
 }

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn played() -> (EconomyReport, Vec<Crowd>) {
-        let (crowds, strategies) = (vec![Crowd::local()], vec![Strategy::Int8, Strategy::DecoyKnower]);
+        let (crowds, strategies) = (vec![Crowd::local()], vec![Strategy::Int8, Strategy::PlantKnower]);
         let options = EconomyOptions { crowds, strategies, epochs: 2, ..EconomyOptions::new(1) };
         (economy(&options, &|| ()).unwrap(), options.crowds)
     }
@@ -125,6 +125,6 @@ mod tests {
             assert!(!picture.contains("NaN") && !picture.contains("inf"), "{picture}");
             assert_eq!(picture.matches("<text").count(), picture.matches("</text>").count());
         }
-        assert!(plot::picture(&report).contains(">decoy_knower</text>"));
+        assert!(plot::picture(&report).contains(">plant_knower</text>"));
     }
 }

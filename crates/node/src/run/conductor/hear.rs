@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use protocol::{BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId};
+use rounds::desk::PlantOrder;
 use rounds::{Event as Rule, Peer};
-use verify::Answer;
+use verify::{Answer, VerifyError};
 
 use super::{Conductor, Weights, since};
 use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
@@ -19,6 +20,7 @@ impl Conductor<'_> {
     pub(super) fn hear(&mut self, news: News) -> Result<()> {
         match news {
             News::Answered { worker, answer } => self.answered(worker, answer),
+            News::Countersigned { worker, bytes } => self.countersigned(worker, bytes),
             News::FromValidator { validator, bytes } => self.validator_spoke(validator, &bytes),
             News::Point { question: Question::Draw(lease), point } => {
                 self.shelf.drawn(lease, point);
@@ -75,6 +77,19 @@ impl Conductor<'_> {
                 self.journal.record(Event::GroupRefused { worker, lease, words })?;
                 self.feed(event)
             }
+        }
+    }
+
+    /// Shows a signed plant to its validator. Nobody waits for it, and a worker need not sign: one that was
+    /// started anew does not know what it answered before.
+    fn countersigned(&mut self, worker: WorkerId, bytes: Result<Vec<u8>, VerifyError>) -> Result<()> {
+        let Ok(bytes) = bytes else { return Ok(()) };
+        match self.desk.countersigned(self.progress.now_ms(), worker, &bytes) {
+            Ok(PlantOrder { validator, weight_version, order }) => {
+                self.give_weights(weight_version, validator)?;
+                self.tell_validator(validator, ValidatorOrder::Message(order))
+            }
+            Err(_) => Ok(()), // late, or not what was asked: nobody pays for it
         }
     }
 

@@ -184,6 +184,7 @@ impl Conductor<'_> {
         for rule in self.desk.overdue(self.progress.now_ms()) {
             self.feed(rule)?;
         }
+        self.ask_for_plants()?;
         if self.progress.early.is_some() || self.progress.finished.is_some() {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
+use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Notice};
 
 use super::{Conductor, gone};
@@ -21,7 +22,7 @@ impl Conductor<'_> {
             Action::Draw { lease } => self.draw(lease)?,
             Action::Check { lease, validator } => self.order_check(lease, validator)?,
             Action::Reveal { lease, validator } => self.order_reveal(lease, validator)?,
-            Action::Plant { plant, validator } => self.plant(plant, validator)?,
+            Action::Plant { plant, validator } => self.desk.want_plant(plant, validator),
             Action::Fine { party, lease, check } => self.fine(party, lease, check)?,
             Action::Suspend { party } => self.journal.record(Event::Suspended { party: Party::from(party) })?,
             Action::TrainBatch(batch) => self.order_batch(batch.step, &batch.leases)?,
@@ -81,7 +82,9 @@ impl Conductor<'_> {
         self.shelf.bring(lease, &mut self.desk, self.journal.log())?;
         let draw = self.shelf.draw(lease).with_context(|| format!("lease {lease} is checked before it was drawn"))?;
         let order = self.desk.check_order(self.progress.now_ms(), lease, validator, draw)?;
-        self.give_weights(lease, validator)?;
+        if let Some(version) = self.desk.submitted(lease).map(|submission| submission.lease.body.weight_version) {
+            self.give_weights(version, validator)?;
+        }
         self.tell_validator(validator, ValidatorOrder::Message(order))
     }
 
@@ -92,9 +95,7 @@ impl Conductor<'_> {
 
     /// A validator gets weights with the first group that was made with them. If they are gone, it
     /// will say that it cannot check.
-    fn give_weights(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
-        let Some(submission) = self.desk.submitted(lease) else { return Ok(()) };
-        let version = submission.lease.body.weight_version;
+    pub(super) fn give_weights(&mut self, version: WeightVersion, validator: ValidatorId) -> Result<()> {
         let Some(weights) = self.versions.get(version) else { return Ok(()) };
         if self.progress.given.insert((Party::Validator(validator), version)) {
             self.tell_validator(validator, ValidatorOrder::Weights { version, snapshot: weights.snapshot })?;
@@ -102,12 +103,11 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// Nothing waits for a plant, so one that cannot be made yet is left out.
-    fn plant(&mut self, plant: u64, validator: ValidatorId) -> Result<()> {
-        match self.desk.plant(self.progress.now_ms(), plant, validator) {
-            Some(order) => self.tell_validator(validator, ValidatorOrder::Message(order)),
-            None => Ok(()),
-        }
+    /// Asks workers to sign what is to be planted in their names, as soon as there is something to plant.
+    pub(super) fn ask_for_plants(&mut self) -> Result<()> {
+        let asks = self.desk.plant_requests(self.progress.now_ms());
+        asks.into_iter()
+            .try_for_each(|PlantAsk { worker, request }| self.tell_worker(worker, WorkerOrder::Countersign(request)))
     }
 
     pub(super) fn order_batch(&mut self, step: u64, leases: &[LeaseId]) -> Result<()> {

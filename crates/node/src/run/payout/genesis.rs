@@ -248,8 +248,7 @@ pub(super) fn terms(run: &RunTerms, parties: &Parties, economy: Economy, ground:
         run: run.clone(),
         chain_id: at.chain_id,
         rewards: Account(at.rewards.into()),
-        // The decoy has an account as it has a key; it earns nothing.
-        workers: (0..=parties.worker_count()).map(|id| account(parties.wallet(Party::Worker(id)))).collect(),
+        workers: (0..parties.worker_count()).map(|id| account(parties.wallet(Party::Worker(id)))).collect(),
         validators: (0..parties.validator_count()).map(|id| account(parties.wallet(Party::Validator(id)))).collect(),
         trainer: account(parties.trainer_wallet()),
         treasury: Account(at.treasury.into()),

@@ -11,12 +11,10 @@ use ledger::{Ledger, Party as Payee, PartyReport};
 use crate::claims::ClaimsFile;
 use crate::events::{PaidOut, Party, PayoutRow};
 
-/// Everybody's row; the decoy, which the orchestrator plays itself, has none.
+/// Everybody's row.
 pub(super) fn of(ledger: &Ledger, cheats: &BTreeMap<Party, String>, spared: &BTreeMap<Party, String>) -> PaidOut {
     let terms = ledger.terms();
-    let decoy = Payee::Worker(terms.workers.len().saturating_sub(1) as u32); // counted in 32 bits by the terms
-    let shown = ledger.parties().iter().filter(|(party, _)| **party != decoy);
-    let rows: Vec<PayoutRow> = shown.map(|(who, report)| row(*who, report, cheats, spared)).collect();
+    let rows: Vec<PayoutRow> = ledger.parties().iter().map(|(who, report)| row(*who, report, cheats, spared)).collect();
     PaidOut {
         chain_id: terms.chain_id,
         chain_url: None,

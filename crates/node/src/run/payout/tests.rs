@@ -56,7 +56,7 @@ fn terms(parties: &Parties) -> RunTerms {
         run_seed: [7; 32],
         orchestrator: parties.orchestrator().public(),
         trainer: parties.trainer().public(),
-        workers: (0..=parties.worker_count()).map(|id| parties.worker(id).public()).collect(),
+        workers: (0..parties.worker_count()).map(|id| parties.worker(id).public()).collect(),
         validators: (0..parties.validator_count()).map(|id| parties.validator(id).public()).collect(),
         group_size: 4,
         check_ppm: 1_000_000,
