@@ -58,9 +58,9 @@ pub enum ChainError {
         /// What is wrong with the answer.
         cause: String,
     },
-    /// A transaction was handed over, every answer was lost, and the node cannot be asked.
+    /// A transaction was handed over, and the node does not say what became of it.
     #[error(
-        "it is not known whether {host} took transaction {transaction} (nonce {nonce}); look it up before sending it again: {cause}"
+        "it is not known what became of transaction {transaction} (nonce {nonce}), which was handed to {host}; look it up before sending it again: {cause}"
     )]
     Uncertain {
         /// Host and port, without the path.
@@ -69,7 +69,7 @@ pub enum ChainError {
         transaction: B256,
         /// Its number among its sender's transactions.
         nonce: u64,
-        /// What the last try met.
+        /// What the last question about it met.
         cause: String,
     },
     /// A transaction was handed over and is in no settled block.

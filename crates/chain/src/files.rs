@@ -20,9 +20,13 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path, bytes_max: u64) -> Result<T
 }
 
 /// Writes beside the file and puts the result in its place, so that a kill leaves the old file or the new one.
-pub(crate) fn save(path: &Path, content: &impl Serialize) -> Result<(), ChainError> {
+/// What [`load`] would find too long is refused, and the old file stays.
+pub(crate) fn save(path: &Path, content: &impl Serialize, bytes_max: u64) -> Result<(), ChainError> {
     let mut text = serde_json::to_vec_pretty(content).expect("names, numbers and strings are JSON");
     text.push(b'\n');
+    if text.len() as u64 > bytes_max {
+        return Err(fail(path, format!("{} bytes would be longer than {bytes_max} bytes", text.len())));
+    }
     let beside = path.with_extension("writing");
     let written = File::create(&beside).and_then(|mut file| {
         file.write_all(&text)?;
@@ -33,4 +37,19 @@ pub(crate) fn save(path: &Path, content: &impl Serialize) -> Result<(), ChainErr
 
 fn fail(path: &Path, cause: impl ToString) -> ChainError {
     ChainError::File { path: path.into(), cause: cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written_over_what_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers.json");
+        save(&path, &[1, 2], 20).unwrap();
+        let error = save(&path, &[1_000_000; 5], 20).unwrap_err();
+        assert!(error.to_string().contains("longer than 20 bytes"), "{error}");
+        assert_eq!(load::<[u32; 2]>(&path, 20).unwrap(), [1, 2]);
+    }
 }

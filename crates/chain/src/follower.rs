@@ -104,10 +104,10 @@ impl Follower {
         Err(ChainError::Unsteady { looks: LOOKS_MAX })
     }
 
-    /// Marks news as taken. Errors: `File`; it is then told again after the next start.
+    /// Marks news as taken. Errors: `File`, also if it needs more than 4 MiB; it is then told again.
     pub fn take(&mut self, news: News) -> Result<(), ChainError> {
         if news.place != self.place {
-            files::save(&self.path, &news.place)?;
+            files::save(&self.path, &news.place, FILE_BYTES_MAX)?;
             self.place = news.place;
         }
         Ok(())
@@ -121,12 +121,12 @@ impl Follower {
         let undone =
             self.place.recent[kept..].iter().rev().flat_map(|block| block.logs.iter().rev().cloned()).collect();
         if kept < self.place.recent.len() {
-            place.next = place.recent.last().map_or(place.start, |block| block.number + 1);
+            place.next = place.recent.last().map_or(place.start, |block| block.number.saturating_add(1));
         }
-        let settled = (head.number + 1).checked_sub(self.confirmations);
-        let Some(to) =
-            settled.map(|settled| settled.min(place.next + LOOK_BLOCKS_MAX - 1)).filter(|to| *to >= place.next)
-        else {
+        // Below the largest number, because at least one confirmation is asked for.
+        let settled = head.number.saturating_add(1).checked_sub(self.confirmations);
+        let last = place.next.saturating_add(LOOK_BLOCKS_MAX - 1);
+        let Some(to) = settled.map(|settled| settled.min(last)).filter(|to| *to >= place.next) else {
             return Ok(Some(News { undone, logs: Vec::new(), more: false, place }));
         };
         let addresses = place.contracts.clone();

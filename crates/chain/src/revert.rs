@@ -7,8 +7,17 @@ use std::fmt;
 use alloy_primitives::{Bytes, hex};
 use alloy_sol_types::{Panic, Revert as Message, SolError};
 
-/// Characters of a contract's own words that are shown.
-const TEXT_CHARS_MAX: usize = 200;
+/// Characters of a stranger's words that are shown.
+const SHOWN_CHARS_MAX: usize = 300;
+
+/// Words of a node or a contract as an error may show them: no control characters, no page of text.
+pub(crate) fn shown(text: &str) -> String {
+    let mut start: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        start.push('…');
+    }
+    start
+}
 
 /// What a contract returned with its refusal.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,16 +51,14 @@ impl fmt::Display for Revert {
             return f.write_str("no reason given");
         }
         if let Some(message) = self.decode::<Message>() {
-            // A stranger wrote it: no control characters, no page of text.
-            let shown: String = message.reason.chars().take(TEXT_CHARS_MAX).flat_map(char::escape_debug).collect();
-            return f.write_str(&shown);
+            return f.write_str(&shown(&message.reason));
         }
         if let Some(panic) = self.decode::<Panic>() {
             return write!(f, "{panic}");
         }
         match crate::bindings::error_name(&self.0) {
-            Some(name) => f.write_str(&name),
-            None => f.write_str(&hex::encode_prefixed(&self.0)),
+            Some(name) => f.write_str(&shown(&name)),
+            None => f.write_str(&shown(&hex::encode_prefixed(&self.0))),
         }
     }
 }
@@ -59,5 +66,23 @@ impl fmt::Display for Revert {
 impl fmt::Debug for Revert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Revert({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_a_strangers_words_is_cut() {
+        let long = "x".repeat(5_000);
+        let message = Message::from(long.clone()).abi_encode();
+        let unknown = vec![0xab; 5_000];
+        for reason in [message, unknown] {
+            let shown = Revert::new(reason).to_string();
+            assert_eq!(shown.chars().count(), SHOWN_CHARS_MAX + 1, "{shown}");
+            assert!(shown.ends_with('…'), "{shown}");
+        }
+        assert_eq!(shown("short \u{1b}[31m"), "short \\u{1b}[31m");
     }
 }

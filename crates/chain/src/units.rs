@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Decimals of the token: one ESM is `10^6` of the smallest unit, micro-ESM.
 pub const DECIMALS: u32 = 6;
 /// Micro-ESM in one ESM.
-pub const ONE_ESM: u64 = 1_000_000;
+pub const ONE_ESM: u64 = ledger::ESM;
 
 /// Why a text is no amount.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -95,6 +95,12 @@ mod tests {
             parse("18446744073709.551616").unwrap_err().to_string(),
             "`18446744073709.551616` is more than 18446744073709 ESM"
         );
+    }
+
+    #[test]
+    fn one_esm_is_the_ledgers_and_has_the_tokens_decimals() {
+        assert_eq!(ONE_ESM, ledger::ESM);
+        assert_eq!(ONE_ESM, 10u64.pow(DECIMALS));
     }
 
     proptest! {

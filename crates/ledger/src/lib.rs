@@ -33,7 +33,7 @@ pub mod yuma;
 pub use account::{Account, AccountError, keccak256};
 pub use audit::{AuditReport, EpochReport, PartyReport, audit};
 pub use book::{Rehearsal, RehearsedVote};
-pub use deterrence::{BOUNTY_MAX_PPM, Gap, MEASURED_LIES, MeasuredLie, Sides, Undeterred, VALIDATORS_LEAST, Watch};
+pub use deterrence::{BOUNTY_PPM, Gap, MEASURED_LIES, MeasuredLie, Sides, Undeterred, VALIDATORS_LEAST, Watch};
 pub use economy::{Economy, Pool, Severity, SlashSchedule, Split};
 pub use entry::Entry;
 pub use error::{EconomyError, Fault, LedgerError};

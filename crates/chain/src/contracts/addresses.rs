@@ -44,7 +44,7 @@ impl Addresses {
 
     /// Writes an addresses file, whole or not at all. Errors: `File`.
     pub fn save(&self, path: &Path) -> Result<(), ChainError> {
-        files::save(path, self)
+        files::save(path, self, FILE_BYTES_MAX)
     }
 
     /// Every contract with its name.

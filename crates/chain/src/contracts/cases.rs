@@ -60,6 +60,8 @@ pub struct Case {
     pub challenger: Address,
     /// Whose stake; zero in a case about a root.
     pub accused: Address,
+    /// Number of the vault's slash, which `SlashExecuted` names; 0 in a case about a root.
+    pub slash: u64,
     /// Stake at risk.
     pub amount: u64,
     /// What the challenger put down.
@@ -93,6 +95,7 @@ pub(super) fn read(case: u64, told: &IDisputeCourt::Case) -> Result<Option<Case>
         outcome: outcome(told.outcome),
         challenger: told.challenger,
         accused: told.accused,
+        slash: told.slashId,
         amount: amount("a case's amount", told.amount)?,
         bond: amount("a case's bond", told.bond)?,
         appeal_bond: amount("an appeal's bond", told.appealBond)?,

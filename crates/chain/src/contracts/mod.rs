@@ -91,13 +91,6 @@ impl Contracts {
         call(self.addresses.registry, NodeRegistry::registerCall { peerKey: peer_key, kind, meta, signature })
     }
 
-    /// Puts another key in a key's place; the old one is retired for ever.
-    pub fn rotate_key(&self, old: &PublicKey, new: &PublicKey, signature: &Signature) -> Call {
-        let signature = Bytes::copy_from_slice(&signature.0);
-        let (old_key, new_key) = (B256::from(old.0), B256::from(new.0));
-        call(self.addresses.registry, NodeRegistry::rotateKeyCall { oldKey: old_key, newKey: new_key, signature })
-    }
-
     // ---- vault ----
 
     /// Stakes `amount`, for which the vault must have been approved; see [`Contracts::stake_with_permit`].

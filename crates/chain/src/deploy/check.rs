@@ -86,7 +86,7 @@ fn links(chain: &dyn Chain, at: &Addresses) -> Result<(), ChainError> {
     Ok(())
 }
 
-/// The code is the artifact's. What a constructor fills in is zero in the artifact and is not compared.
+/// The code is the artifact's, but for what constructors fill in.
 fn code(chain: &dyn Chain, at: &Addresses) -> Result<(), ChainError> {
     let artifacts = [
         (at.token, &EssaimToken::DEPLOYED_BYTECODE),
@@ -99,11 +99,61 @@ fn code(chain: &dyn Chain, at: &Addresses) -> Result<(), ChainError> {
         (at.timelock, &EssaimTimelock::DEPLOYED_BYTECODE),
     ];
     for (address, artifact) in artifacts {
-        let code = chain.code(address)?;
-        let same = code.len() == artifact.len();
-        if !same || artifact.iter().zip(&code).any(|(wanted, given)| *wanted != 0 && wanted != given) {
+        if !same_code(artifact, &chain.code(address)?) {
             return Err(inconsistent(format!("the code at {address} is not that of the artifact")));
         }
     }
     Ok(())
+}
+
+/// Whether two codes are the same but for the values that a constructor fills in (Solidity's immutables).
+///
+/// In the artifact each of them is a `PUSH32` of 32 zeros, which the compiler writes for nothing else: it has
+/// shorter ways to zero. Every other byte must be the same, zeros included.
+fn same_code(artifact: &[u8], given: &[u8]) -> bool {
+    const PUSH32: u8 = 0x7f;
+    let mut at = 0;
+    while at < artifact.len() {
+        let is_filled_in = artifact[at] == PUSH32 && artifact.get(at + 1..at + 33) == Some(&[0; 32][..]);
+        if artifact.get(at) != given.get(at) {
+            return false;
+        }
+        at += if is_filled_in { 33 } else { 1 };
+    }
+    artifact.len() == given.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_constructor_fills_in_may_differ() {
+        // PUSH32 (an immutable), PUSH1 0, STOP.
+        let artifact = [&[0x7f][..], &[0; 32], &[0x60, 0x00, 0x00]].concat();
+        let changed = |at: usize| {
+            let mut code = artifact.clone();
+            code[at] = 9;
+            code
+        };
+        for at in 1..=32 {
+            assert!(same_code(&artifact, &changed(at)), "byte {at} is filled in");
+        }
+        for at in [0, 33, 34, 35] {
+            assert!(!same_code(&artifact, &changed(at)), "byte {at}");
+        }
+        assert!(!same_code(&artifact, &artifact[..35]));
+        assert!(!same_code(&artifact, &[&artifact[..], &[0]].concat()));
+    }
+
+    #[test]
+    fn a_zero_of_the_vaults_code_that_no_constructor_fills_in_is_compared() {
+        let artifact = &StakeVault::DEPLOYED_BYTECODE[..];
+        assert!(same_code(artifact, artifact));
+        // PUSH1 0x40 MSTORE ... a function's dispatch holds single zeros: take one that stands alone.
+        let lone = artifact.windows(3).position(|bytes| bytes[1] == 0 && bytes[0] != 0 && bytes[2] != 0).unwrap() + 1;
+        let mut changed = artifact.to_vec();
+        changed[lone] = 1;
+        assert!(!same_code(artifact, &changed));
+    }
 }

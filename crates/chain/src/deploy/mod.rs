@@ -55,8 +55,11 @@ pub fn deploy(chain: &mut dyn Chain, deployer: &Wallet, plan: &DeployPlan) -> Re
     put_up(chain, deployer, plan, &beginning)
 }
 
-/// As [`deploy`], and goes on with a deployment that stopped. `path` is a file of its own that is there while
-/// the deployment is under way.
+/// As [`deploy`], and goes on with a deployment that stopped. `path` is a file of its own, in which it is said
+/// where the deployment began.
+///
+/// The file stays when the deployment is done: **the caller removes it once the addresses are saved**. Until
+/// then a further call sends nothing and gives the same addresses, so a kill in between loses nothing.
 ///
 /// Errors besides: `Inconsistent` if the file is of another plan, deployer or chain, or the deployer has sent
 /// something else meanwhile.
@@ -72,17 +75,14 @@ pub fn deploy_resumable(
         files::load(path, FILE_BYTES_MAX)?
     } else {
         rehearse(chain, deployer, plan)?;
-        files::save(path, &now)?;
+        files::save(path, &now, FILE_BYTES_MAX)?;
         now
     };
     let same = (beginning.chain_id, beginning.deployer, beginning.plan) == (now.chain_id, now.deployer, now.plan);
     if !same {
         return Err(inconsistent(format!("{} is of another plan, deployer or chain", path.display())));
     }
-    let addresses = put_up(chain, deployer, plan, &beginning)?;
-    let removed = std::fs::remove_file(path);
-    removed.map_err(|cause| ChainError::File { path: path.into(), cause: cause.to_string() })?;
-    Ok(addresses)
+    put_up(chain, deployer, plan, &beginning)
 }
 
 impl Beginning {
@@ -92,7 +92,7 @@ impl Beginning {
             chain_id: chain.chain_id(),
             deployer: deployer.address(),
             nonce: chain.nonce(deployer.address())?,
-            block: chain.head()?.number + 1,
+            block: chain.head()?.number.saturating_add(1),
             plan: keccak256(text),
         })
     }
@@ -100,7 +100,7 @@ impl Beginning {
     /// Where the contracts will be, in the order of [`creations`].
     fn addresses(&self) -> Addresses {
         let [timelock, treasury, token, vault, rewards, court, emission, registry] =
-            std::array::from_fn(|index| self.deployer.create(self.nonce + index as u64));
+            std::array::from_fn(|index| self.deployer.create(self.nonce.saturating_add(index as u64)));
         let (chain_id, block) = (self.chain_id, self.block);
         Addresses { chain_id, block, token, registry, vault, rewards, court, treasury, emission, timelock }
     }
@@ -139,7 +139,7 @@ fn create_all(
         if chain.has_code(address)? {
             continue;
         }
-        let (wanted, given) = (beginning.nonce + index, chain.nonce(deployer.address())?);
+        let (wanted, given) = (beginning.nonce.saturating_add(index), chain.nonce(deployer.address())?);
         if given != wanted {
             let what = "the deployer has sent something else meanwhile";
             return Err(inconsistent(format!("{what}: its nonce is {given}, not {wanted}; begin a new deployment")));

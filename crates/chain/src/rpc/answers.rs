@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U64, U128, U256, hex};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::revert::shown;
 use crate::{ChainError, Head, Log, Receipt, Revert};
 
 /// An answer, or a refusal.
@@ -41,7 +42,7 @@ impl RpcError {
                 .iter()
                 .any(|it| message.contains(it)) =>
             {
-                Some(ChainError::Halted { cause: message.chars().take(200).flat_map(char::escape_debug).collect() })
+                Some(ChainError::Halted { cause: shown(&message) })
             }
             None => None,
         }

@@ -245,18 +245,19 @@ impl Chain for RpcChain {
 
 /// Looks again and again, less and less often, until a time is up.
 struct Look {
-    end: Instant,
+    begun: Instant,
+    limit: Duration,
     pause: Duration,
 }
 
 impl Look {
     fn until(seconds: u64) -> Self {
-        Self { end: Instant::now() + Duration::from_secs(seconds), pause: LOOK_FIRST }
+        Self { begun: Instant::now(), limit: Duration::from_secs(seconds), pause: LOOK_FIRST }
     }
 
     /// Pauses; false when the time is up.
     fn again(&mut self) -> bool {
-        let left = self.end.saturating_duration_since(Instant::now());
+        let left = self.limit.saturating_sub(self.begun.elapsed());
         sleep(self.pause.min(left));
         self.pause = (self.pause * 3 / 2).min(LOOK_MAX);
         !left.is_zero()

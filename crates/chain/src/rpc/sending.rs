@@ -22,7 +22,7 @@ const NONCE_PAUSE: Duration = Duration::from_millis(100);
 enum Handed {
     /// It has them, from this time or an earlier one.
     Over,
-    /// Another transaction has the nonce.
+    /// Another transaction has the nonce, and no node can have these bytes.
     NonceTaken(RpcError),
 }
 
@@ -30,7 +30,8 @@ impl RpcChain {
     /// Builds, signs and hands over a transaction.
     ///
     /// The nonce is the account's count with what is queued. If another process took it meanwhile, these
-    /// bytes can never get into a block, so it is safe to build anew.
+    /// bytes can never get into a block, so it is safe to build anew; not so if an answer was lost on the way,
+    /// because the nonce may then be taken by these very bytes.
     pub(super) fn submit_new(&self, wallet: &Wallet, call: &Call) -> Result<Submitted, ChainError> {
         for attempt in 1.. {
             let nonce = self.count(wallet.address(), "pending")?;
@@ -77,20 +78,33 @@ impl RpcChain {
     }
 
     /// Hands signed bytes over, again if the answer is lost: the same bytes are one transaction.
+    ///
+    /// Errors: `Refused` only if every answer arrived and the node has not got it; else `Uncertain`.
     fn hand_over(&self, transaction: B256, nonce: u64, signed: Bytes) -> Result<Handed, ChainError> {
         let method = "eth_sendRawTransaction";
-        match self.transport.ask_fault::<B256>(method, &json!([signed]), Again::Yes) {
+        let submitted = Submitted { transaction, nonce };
+        let uncertain = |error: ChainError| Err(self.uncertain(&submitted, error));
+        let (answer, lost) = self.transport.ask_counting::<B256>(method, &json!([signed]), Again::Yes);
+        match answer {
             Ok(given) if given == transaction => Ok(Handed::Over),
-            Ok(given) => Err(ChainError::BadAnswer { method, cause: format!("{given} for transaction {transaction}") }),
-            // A lost answer, and then the node says that it has it already, in one of many wordings.
-            Err(Fault::Refused(_)) if self.transaction(transaction)?.is_some() => Ok(Handed::Over),
-            Err(Fault::Refused(error)) if nonce_taken(&error) => Ok(Handed::NonceTaken(error)),
-            Err(Fault::Lost(cause)) => {
-                let host = self.transport.host.clone();
-                Err(ChainError::Uncertain { host, transaction, nonce, cause })
-            }
-            Err(fault) => Err(self.transport.error(method, fault)),
+            Ok(given) => uncertain(ChainError::BadAnswer { method, cause: format!("{given} for another transaction") }),
+            Err(Fault::Refused(error)) => match self.transaction(transaction) {
+                // It says that it has it already, in one of many wordings.
+                Ok(Some(_)) => Ok(Handed::Over),
+                // The node that answers now need not be the one whose answer was lost.
+                Ok(None) if lost > 0 => uncertain(self.transport.error(method, Fault::Refused(error))),
+                Ok(None) if nonce_taken(&error) => Ok(Handed::NonceTaken(error)),
+                Ok(None) => Err(self.transport.error(method, Fault::Refused(error))),
+                Err(error) => uncertain(error),
+            },
+            Err(fault) => uncertain(self.transport.error(method, fault)),
         }
+    }
+
+    /// What is said once a transaction was handed over and `error` hides what became of it.
+    fn uncertain(&self, submitted: &Submitted, error: ChainError) -> ChainError {
+        let Submitted { transaction, nonce } = *submitted;
+        ChainError::Uncertain { host: self.transport.host.clone(), transaction, nonce, cause: error.to_string() }
     }
 
     /// What to offer above the base fee, in wei per gas.
@@ -109,7 +123,16 @@ impl RpcChain {
     }
 
     /// Waits for a receipt with enough blocks on top, through reorganisations.
+    ///
+    /// Errors: `Stuck` and `Reverted`, which say what became of it, and `Uncertain` for everything else.
     pub(super) fn wait_settled(&self, submitted: &Submitted) -> Result<Receipt, ChainError> {
+        self.watch(submitted).map_err(|error| match error {
+            ChainError::Stuck { .. } | ChainError::Reverted { .. } => error,
+            other => self.uncertain(submitted, other),
+        })
+    }
+
+    fn watch(&self, submitted: &Submitted) -> Result<Receipt, ChainError> {
         let start = self.head()?.number;
         let mut look = Look::until(self.options.settle_s);
         loop {
@@ -130,7 +153,7 @@ impl RpcChain {
         let block = self.block(number)?;
         let canonical = block.is_some_and(|block| block.hash == receipt.block_hash);
         let head = self.head()?.number;
-        Ok(if canonical { (head + 1).saturating_sub(number) } else { 0 })
+        Ok(if canonical { head.saturating_add(1).saturating_sub(number) } else { 0 })
     }
 
     fn settled(&self, receipt: ReceiptAnswer, submitted: &Submitted) -> Result<Receipt, ChainError> {

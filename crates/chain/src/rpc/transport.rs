@@ -13,6 +13,7 @@ use ureq::http::{StatusCode, Uri};
 
 use super::answers::{Answer, RpcError};
 use crate::ChainError;
+use crate::revert::shown;
 
 /// Largest answer: ten thousand events fit.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -88,11 +89,21 @@ impl Transport {
         params: &Value,
         again: Again,
     ) -> Result<T, Fault> {
+        self.ask_counting(method, params, again).0
+    }
+
+    /// As `ask_fault`, and how many earlier tries got no answer: the node may have done what they asked.
+    pub(super) fn ask_counting<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: &Value,
+        again: Again,
+    ) -> (Result<T, Fault>, u32) {
         let mut pause = PAUSE_FIRST;
-        for attempt in 1.. {
+        for lost in 0.. {
             match self.attempt(method, params) {
-                Err(Fault::Lost(_)) if again == Again::Yes && attempt < self.tries => sleep(pause),
-                done => return done,
+                Err(Fault::Lost(_)) if again == Again::Yes && lost + 1 < self.tries => sleep(pause),
+                done => return (done, lost),
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
@@ -101,14 +112,17 @@ impl Transport {
 
     pub(super) fn error(&self, method: &'static str, fault: Fault) -> ChainError {
         let host = self.host.clone();
+        let unreachable = |attempts, cause: &str| {
+            let cause = shown(cause);
+            ChainError::Unreachable { host: host.clone(), method, attempts, cause }
+        };
         match fault {
-            Fault::Lost(cause) => ChainError::Unreachable { host, method, attempts: self.tries, cause },
-            Fault::Hopeless(cause) => ChainError::Unreachable { host, method, attempts: 1, cause },
+            Fault::Lost(cause) => unreachable(self.tries, &cause),
+            Fault::Hopeless(cause) => unreachable(1, &cause),
             Fault::Refused(RpcError { code, message, .. }) => {
-                let message = message.chars().take(300).flat_map(char::escape_debug).collect();
-                ChainError::Refused { host, method, code, message }
+                ChainError::Refused { host, method, code, message: shown(&message) }
             }
-            Fault::Strange(cause) => ChainError::BadAnswer { method, cause },
+            Fault::Strange(cause) => ChainError::BadAnswer { method, cause: shown(&cause) },
         }
     }
 

@@ -34,7 +34,11 @@ impl Wallet {
             (Some(key), None) => from_hex(&key).map(Some),
             (None, Some(path)) => {
                 let password = password(look(PASSWORD), look(PASSWORD_FILE))?;
-                Self::from_keystore(Path::new(path.as_str()), password.as_bytes()).map(Some)
+                let opened = Self::from_keystore(Path::new(path.as_str()), password.as_bytes());
+                opened.map(Some).map_err(|error| match error {
+                    WalletError::File { cause, .. } => WalletError::NoFile { variable: KEYSTORE, cause },
+                    other => other,
+                })
             }
         }
     }
@@ -65,7 +69,7 @@ fn password(
 /// First line of a password file.
 fn read_password(path: &Path) -> Result<Zeroizing<String>, WalletError> {
     use std::io::Read as _;
-    let fail = |cause| WalletError::File { path: path.into(), cause };
+    let fail = |cause| WalletError::NoFile { variable: PASSWORD_FILE, cause };
     let mut text = Zeroizing::new(String::new());
     std::fs::File::open(path).map_err(fail)?.take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(fail)?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
@@ -120,5 +124,25 @@ mod tests {
         std::fs::write(&password, "correct horse\nsecond line\n").unwrap();
         let variables = [(KEYSTORE, store.to_str().unwrap()), (PASSWORD_FILE, password.to_str().unwrap())];
         assert_eq!(with(&variables).unwrap(), Some(wallet));
+    }
+
+    #[test]
+    fn a_secret_in_a_variable_that_names_a_file_is_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "correct horse").unwrap();
+        let password = password.to_str().unwrap();
+        let long = "correct horse ".repeat(100);
+        let cases = [
+            (KEYSTORE, [(KEYSTORE, SECRET), (PASSWORD_FILE, password)]),
+            (PASSWORD_FILE, [(KEYSTORE, "wallet.json"), (PASSWORD_FILE, "correct horse")]),
+            (PASSWORD_FILE, [(KEYSTORE, "wallet.json"), (PASSWORD_FILE, &long)]),
+        ];
+        for (variable, variables) in cases {
+            let error = with(&variables).unwrap_err();
+            let told = format!("{error} {error:?}");
+            assert!(error.to_string().starts_with(&format!("{variable} must name a file")), "{error}");
+            assert!(!told.contains(&SECRET[..8]) && !told.contains("horse"), "{told}");
+        }
     }
 }

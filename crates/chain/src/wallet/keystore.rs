@@ -17,8 +17,8 @@ use super::{Wallet, WalletError};
 
 /// A keystore is below 1 KiB; other programs may add fields.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
-/// Memory that a file's scrypt may ask for, `128·N·r`: what geth's files ask for, doubled.
-const SCRYPT_BYTES_MAX: u64 = 512 << 20;
+/// Memory that a file's scrypt may ask for, `128·r·(N + p)`: twice what geth's files ask for, and 1 MiB for lanes.
+const SCRYPT_BYTES_MAX: u64 = 513 << 20;
 /// Largest `p` of a file's scrypt.
 const SCRYPT_LANES_MAX: u32 = 16;
 /// Most rounds of a file's PBKDF2: ten times what the format's examples use.
@@ -61,7 +61,7 @@ impl Wallet {
     /// Opens an encrypted key file. Errors: `WrongPassword`, `NotAKeystore` with the part at fault.
     pub fn from_keystore(path: &Path, password: &[u8]) -> Result<Self, WalletError> {
         let fail = |cause: String| WalletError::NotAKeystore { path: path.into(), cause };
-        let store: Keystore = serde_json::from_slice(&read(path)?).map_err(|cause| fail(cause.to_string()))?;
+        let store: Keystore = serde_json::from_slice(&read(path)?).map_err(|cause| fail(place(&cause)))?;
         let sealed = Sealed::check(&store).map_err(fail)?;
         let key = derive(&store.crypto.kdf, password).map_err(fail)?;
         if mac(&key, &sealed.ciphertext) != sealed.mac {
@@ -151,6 +151,15 @@ fn read(path: &Path) -> Result<Vec<u8>, WalletError> {
     Ok(text)
 }
 
+/// Where reading a file ended, and nothing of what is there: it may be a key that is no keystore.
+fn place(cause: &serde_json::Error) -> String {
+    let what = match cause.classify() {
+        serde_json::error::Category::Data => "a part is missing or is none of version 3",
+        _ => "it is no JSON",
+    };
+    format!("{what}, line {}, column {}", cause.line(), cause.column())
+}
+
 fn bytes<const N: usize>(name: &str, text: &str) -> Result<[u8; N], String> {
     hex::decode_to_array(text).map_err(|_| format!("{name} is not {N} bytes in hexadecimal digits"))
 }
@@ -181,12 +190,13 @@ fn derive(kdf: &Kdf, password: &[u8]) -> Result<Zeroizing<[u8; 32]>, String> {
 }
 
 fn scrypt_params(n: u64, r: u32, p: u32) -> Result<scrypt::Params, String> {
-    let memory = n.checked_mul(128).and_then(|bytes| bytes.checked_mul(u64::from(r)));
+    let blocks = n.checked_add(u64::from(p));
+    let memory = blocks.and_then(|blocks| blocks.checked_mul(128)).and_then(|bytes| bytes.checked_mul(u64::from(r)));
     let within = memory.is_some_and(|bytes| bytes <= SCRYPT_BYTES_MAX) && p <= SCRYPT_LANES_MAX;
     let fits = n.is_power_of_two() && n > 1 && within;
     let params = fits.then(|| scrypt::Params::new(n.ilog2() as u8, r, p, 32).ok()).flatten();
     params.ok_or_else(|| {
-        format!("scrypt with n={n}, r={r}, p={p}; at most {SCRYPT_BYTES_MAX} bytes (128·n·r), p={SCRYPT_LANES_MAX}")
+        format!("scrypt with n={n}, r={r}, p={p}; at most {SCRYPT_BYTES_MAX} bytes (128·r·(n+p)), p={SCRYPT_LANES_MAX}")
     })
 }
 

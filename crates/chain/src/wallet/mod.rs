@@ -64,6 +64,14 @@ pub enum WalletError {
         /// The file.
         path: PathBuf,
     },
+    /// A variable that names no file that can be read. Its value is not shown: it may be the secret itself.
+    #[error("{variable} must name a file that can be read: {cause}")]
+    NoFile {
+        /// The variable.
+        variable: &'static str,
+        /// What went wrong.
+        cause: std::io::Error,
+    },
     /// Variables that contradict or miss each other.
     #[error("{0}")]
     Environment(&'static str),

@@ -27,17 +27,25 @@ pub(super) fn registration(registry: Address, owner: Address, number: u64) -> (B
     (B256::from(peer.public().0), Bytes::from(peer.sign(&digest).0.to_vec()))
 }
 
-/// Stake of person `index` by a permit.
-pub(super) fn permit(world: &mut World, index: usize, amount: u128) -> Vault::stakeWithPermitCall {
+/// A permit of person `index` that lets `spender` take `amount`.
+pub(super) fn permit(world: &mut World, index: usize, spender: Address, amount: u128) -> EssaimToken::permitCall {
     let (wallet, deadline) = (person(index), U256::from(world.evm.now + 60));
     let domain = eip712_domain! {
         name: "Essaim", version: "1", chain_id: CHAIN_ID, verifying_contract: world.token,
     };
     let owner = wallet.address();
     let nonce = world.evm.ask(world.token, &EssaimToken::noncesCall { owner });
-    let message = typed::Permit { owner, spender: world.vault, value: U256::from(amount), nonce, deadline };
+    let value = U256::from(amount);
+    let message = typed::Permit { owner, spender, value, nonce, deadline };
     let signature = wallet.sign(&message.eip712_signing_hash(&domain));
     let (v, r, s) = (27 + u8::from(signature.v()), signature.r().into(), signature.s().into());
+    EssaimToken::permitCall { owner, spender, value, deadline, v, r, s }
+}
+
+/// Stake of person `index` by a permit.
+pub(super) fn stake_with_permit(world: &mut World, index: usize, amount: u128) -> Vault::stakeWithPermitCall {
+    let vault = world.vault;
+    let EssaimToken::permitCall { deadline, v, r, s, .. } = permit(world, index, vault, amount);
     Vault::stakeWithPermitCall { amount, deadline, v, r, s }
 }
 

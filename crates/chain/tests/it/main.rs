@@ -4,6 +4,8 @@
 mod anvil;
 mod deploying;
 mod following;
+#[cfg(feature = "rpc")]
+mod handed_over;
 mod journal;
 mod killed;
 mod local;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chain::bindings::StakeVault::StakeVaultEvents;
 use chain::bindings::{DisputeCourt, EpochRewards, NodeRegistry, StakeVault};
 use chain::contracts::{CaseKind, CaseState, Outcome, RootRuling, StakeRuling};
 use chain::units::ONE_ESM;
-use chain::{Addresses, B256, ChainError, Contracts, EpochToPost, Event, Wallet, account, address, settle_epoch};
+use chain::{Addresses, B256, ChainError, Contracts, EpochToPost, Event, U256, Wallet, account, address, settle_epoch};
 use ledger::merkle;
 use protocol::Keypair;
 
@@ -46,7 +47,7 @@ pub(crate) fn the_roles_are_with_contracts_and_the_deployer_has_none(stage: &mut
     let deployer = stage.deployer.clone();
     let mint = chain::Call::to(
         stage.contracts.addresses.token,
-        chain::encode(chain::bindings::EssaimToken::mintCall { to: deployer.address(), amount: chain::U256::from(1) }),
+        chain::encode(chain::bindings::EssaimToken::mintCall { to: deployer.address(), amount: U256::from(1) }),
     );
     assert!(stage.refused(&deployer, mint).to_string().starts_with("AccessControlUnauthorizedAccount"));
     let post = epoch(0, B256::repeat_byte(9), 1);
@@ -98,11 +99,16 @@ pub(crate) fn a_convicted_liar_loses_its_stake_and_every_coin_is_accounted_for(s
     stage.pass(stage.plan.windows.appeal_s + 1);
     let receipt = stage.does(&stranger, stage.contracts.execute_case(case));
     let events: Vec<_> = receipt.logs.iter().filter_map(|log| stage.contracts.event(log).unwrap()).collect();
-    let executed = events
-        .iter()
-        .any(|event| matches!(event, Event::Vault(vault) if format!("{vault:?}").contains("SlashExecuted")));
-    assert!(executed, "{events:?}");
     let told = stage.contracts.case(&*stage.chain, case).unwrap().expect("a case");
+    let executed: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Vault(StakeVaultEvents::SlashExecuted(slash)) => Some(slash.id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(executed, [U256::from(told.slash)], "{events:?}");
+    assert_eq!(told.slash, 1, "the vault counts its slashes from 1");
     assert_eq!((told.state, told.outcome), (CaseState::Closed, Some(Outcome::Convicted)));
     // 50 ESM are lost: 40 % of them to who accused, the rest to the treasury.
     assert_eq!(stage.contracts.stake_of(&*stage.chain, worker.address()).unwrap(), 50 * ONE_ESM);
@@ -119,7 +125,11 @@ pub(crate) fn an_accusation_on_which_nobody_rules_frees_the_stake_and_returns_th
     stage.pass(stage.plan.windows.answer_s + stage.plan.windows.ruling_s + 1);
     stage.does(&stranger, stage.contracts.expire_case(case));
     let told = stage.contracts.case(&*stage.chain, case).unwrap().expect("a case");
-    assert_eq!(told.outcome, Some(Outcome::Expired));
+    assert_eq!((told.outcome, told.slash), (Some(Outcome::Expired), 1));
+    let next = stage.accuse(50 * ONE_ESM);
+    assert_eq!(stage.contracts.case(&*stage.chain, next).unwrap().expect("a case").slash, 2);
+    stage.pass(stage.plan.windows.answer_s + stage.plan.windows.ruling_s + 1);
+    stage.does(&stranger, stage.contracts.expire_case(next));
     assert_eq!(stage.balance(stage.accuser.address()), PURSE);
     assert_eq!(stage.contracts.position(&*stage.chain, stage.worker.address()).unwrap().reserved, 0);
 }
@@ -130,7 +140,7 @@ pub(crate) fn the_committee_signs_what_the_contract_asks_for(stage: &mut Stage) 
     for guilty in [true, false] {
         let ruling = ruling(stage, case, guilty);
         let asked = DisputeCourt::rulingDigestCall {
-            id: chain::U256::from(case),
+            id: U256::from(case),
             guilty,
             reasons: ruling.reasons,
             number: ruling.committee,

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 
 use chain::{Address, Bytes, Chain as _, ChainError, Filter, RpcChain, RpcOptions};
 
-/// A node that knows its chain and answers everything else with `answer`. Gives its address.
-fn node(status: &'static str, answer: &'static str) -> String {
+/// A node that answers each question as `answers` says: with a status and a text, or not at all. Gives its address.
+pub(crate) fn node(mut answers: impl FnMut(&str) -> Option<(String, String)> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -21,18 +21,23 @@ fn node(status: &'static str, answer: &'static str) -> String {
             }
             let mut body = vec![0; length];
             lines.read_exact(&mut body).unwrap();
-            let known = String::from_utf8(body).unwrap().contains("eth_chainId");
-            let (status, answer) = if known { ("200 OK", r#"{"result":"0x7a69"}"#) } else { (status, answer) };
+            let Some((status, answer)) = answers(&String::from_utf8(body).unwrap()) else { continue };
             let length = answer.len();
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-            let _ = stream.write_all((head + answer).as_bytes());
+            let _ = stream.write_all((head + &answer).as_bytes());
         }
     });
     url
 }
 
+/// A chain whose node knows its number and answers everything else with `answer`.
 fn chain(status: &'static str, answer: &'static str) -> RpcChain {
-    let options = RpcOptions { tries: 2, request_s: 5, ..RpcOptions::new(node(status, answer)) };
+    let url = node(move |question| {
+        let known = question.contains("eth_chainId");
+        let (status, answer) = if known { ("200 OK", r#"{"result":"0x7a69"}"#) } else { (status, answer) };
+        Some((status.to_owned(), answer.to_owned()))
+    });
+    let options = RpcOptions { tries: 2, request_s: 5, ..RpcOptions::new(url) };
     RpcChain::connect(options).unwrap()
 }
 
@@ -109,4 +114,15 @@ fn an_event_without_a_block_is_no_event() {
     let pending = r#"{"result":[{"address":"0x0000000000000000000000000000000000000000","topics":[],"data":"0x","blockNumber":null,"blockHash":null,"transactionHash":null,"logIndex":null}]}"#;
     let error = chain("200 OK", pending).logs(&Filter::default()).unwrap_err();
     assert!(matches!(error, ChainError::BadAnswer { .. }), "{error}");
+}
+
+#[test]
+fn a_page_in_an_answer_does_not_become_a_page_in_the_error() {
+    let page: &'static str = format!(r#"{{"result":"{}"}}"#, "page ".repeat(1_000)).leak();
+    let error = chain("200 OK", page).head().unwrap_err();
+    assert!(matches!(error, ChainError::BadAnswer { .. }) && error.to_string().chars().count() < 400, "{error}");
+    let data: &'static str =
+        format!(r#"{{"error":{{"code":3,"message":"","data":"0x{}"}}}}"#, "ab".repeat(2_000)).leak();
+    let error = chain("200 OK", data).view(None, Address::ZERO, Bytes::new()).unwrap_err();
+    assert!(matches!(error, ChainError::Reverted { .. }) && error.to_string().chars().count() < 400, "{error}");
 }

@@ -20,8 +20,6 @@ use crate::chance::Chance;
 
 /// The place of the lot that chooses whom a plant is shown, as in the rules of a run.
 const PLANT_PLACE: u32 = u32::MAX;
-/// Share of slashed stake that an accuser gets at most.
-const BOUNTY_MAX_PPM: u128 = 500_000;
 /// Micro-ESM in an ESM, and millionths in a micro-ESM.
 const MICRO: u128 = 1_000_000;
 
@@ -29,7 +27,6 @@ const MICRO: u128 = 1_000_000;
 pub(super) struct Market<'a> {
     crowd: &'a Crowd,
     parties: Parties,
-    accuses_itself: bool,
     book: Book,
     chance: Chance,
     seed: u64,
@@ -52,8 +49,8 @@ impl<'a> Market<'a> {
         let income = Income::new(parties.workers.len(), parties.validators.len());
         let (worker_costs, validator_costs) = (vec![0; parties.workers.len()], vec![0; parties.validators.len()]);
         let chance = Chance::new(seed, strategy.as_str());
-        let (accuses_itself, groups) = (cast.accuses_itself, 0);
-        Ok(Self { crowd, parties, accuses_itself, book, chance, seed, groups, income, worker_costs, validator_costs })
+        let groups = 0;
+        Ok(Self { crowd, parties, book, chance, seed, groups, income, worker_costs, validator_costs })
     }
 
     /// Plays so many epochs. Once all friends are fined they earn and lose nothing more, so the rest is not played.
@@ -193,8 +190,7 @@ impl<'a> Market<'a> {
         self.parties.fine_worker(worker, check);
         let economy = &self.crowd.economy;
         let loss = slashed(economy.stake_worker, economy.slash.ppm(check));
-        let bounty = if is_friend && self.accuses_itself { loss * BOUNTY_MAX_PPM / MICRO } else { 0 };
-        self.income.fined(epoch, worker as usize, is_friend, lies, loss - bounty);
+        self.income.fined(epoch, worker as usize, is_friend, lies, loss - bounty(loss, is_friend));
     }
 
     fn fine_validator(&mut self, epoch: u64, validator: u32, check: Check) -> Result<(), EconomyError> {
@@ -206,7 +202,7 @@ impl<'a> Market<'a> {
         let economy = &self.crowd.economy;
         let loss = slashed(economy.stake_validator, economy.slash.ppm(check));
         let place = self.parties.workers.len() + validator as usize;
-        self.income.fined(epoch, place, is_friend, is_friend, loss);
+        self.income.fined(epoch, place, is_friend, is_friend, loss - bounty(loss, is_friend));
         self.book.validator_fined(validator, check)
     }
 
@@ -228,6 +224,11 @@ impl<'a> Market<'a> {
         self.income.close(&payouts, &costs);
         Ok(())
     }
+}
+
+/// What comes back of a slash: a liar is accused by a friend of its own, an honest party by somebody else.
+fn bounty(loss: u128, is_friend: bool) -> u128 {
+    if is_friend { loss * u128::from(ledger::BOUNTY_PPM) / MICRO } else { 0 }
 }
 
 fn slashed(stake: u64, ppm: impl Into<u64>) -> u128 {

@@ -1,8 +1,8 @@
 //! What a party may do instead of being honest.
 //!
 //! Promise: each strategy is as profitable as its idea allows: whoever saves work makes that much more of
-//! it, rings are as large as a minority can be, slashed stake comes back by half as bounty where a friend
-//! can be the accuser.
+//! it, rings are as large as a minority can be, and whoever is slashed was accused by a friend, who gets the
+//! bounty.
 
 use protocol::Check;
 
@@ -119,8 +119,6 @@ pub(super) struct Cast {
     /// The first so many validators.
     pub(super) validators: u32,
     pub(super) validator: ValidatorWay,
-    /// Whether a friend accuses them, and gets the bounty.
-    pub(super) accuses_itself: bool,
 }
 
 /// Fresh identities of one party at most: each brings a stake.
@@ -224,7 +222,6 @@ impl Strategy {
             names: 1,
             validators: 0,
             validator: ValidatorWay::Honest,
-            accuses_itself: false,
         };
         let worker = |lie| Cast { workers: 1, worker: WorkerWay::Lies(lie), ..honest };
         let validator = |way| Cast { validators: 1, validator: way, ..honest };
@@ -256,9 +253,7 @@ impl Strategy {
                 validator: ValidatorWay::Doubts { spares_friends: true },
                 ..honest
             },
-            Self::FaultFarm => {
-                Cast { reserve: RESERVE, validators: ring.max(1), accuses_itself: true, ..worker(CHEAPEST) }
-            }
+            Self::FaultFarm => Cast { reserve: RESERVE, validators: ring.max(1), ..worker(CHEAPEST) },
             Self::Majority => covered(validators / 2 + 1),
             Self::PlantKnower => Cast { workers: 1, validators: 1, validator: ValidatorWay::Covers, ..honest },
         }

@@ -50,6 +50,15 @@ fn shipped_presets_pass_the_inequalities_with_the_crowds_that_are_simulated() {
 }
 
 #[test]
+fn a_friend_gets_the_bounty_of_every_liar() {
+    let report = played(vec![Crowd::local()], &[Strategy::Int8, Strategy::Lazy, Strategy::FaultFarm], 5);
+    let lost: Vec<i128> = report.rows.iter().map(|row| row.lost[0]).collect();
+    // Three quarters of a fifth of 750 ESM, of a half of 1,500 ESM, and of a twentieth of 750 ESM a time.
+    assert_eq!(lost[..2], [112_500_000, 562_500_000], "{report}");
+    assert!(lost[2] > 0 && lost[2] % 28_125_000 == 0, "{report}");
+}
+
+#[test]
 fn most_of_the_validators_are_deterred_by_nothing() {
     let report = played(vec![Crowd::local()], &Strategy::BEYOND, 20);
     assert!(report.rows.iter().all(EconomyRow::pays), "{report}");

@@ -70,6 +70,8 @@ fn a_file_cannot_ask_for_more_than_the_limits() {
         (SCRYPT.replace("262144", "262143"), "n=262143"),
         (SCRYPT.replace("\"r\": 8", "\"r\": 4294967295"), "r=4294967295"),
         (SCRYPT.replace("\"p\": 1", "\"p\": 17"), "p=17"),
+        // 512 MiB in its blocks, and as much again for each of its lanes.
+        (SCRYPT.replace("262144", "2").replace("\"r\": 8, \"p\": 1", "\"r\": 2097152, \"p\": 16"), "p=16; at most"),
         (SCRYPT.replace("\"dklen\": 32", "\"dklen\": 64"), "64 bytes"),
         (PBKDF2.replace("262144", "4294967295"), "4294967295 rounds"),
         (PBKDF2.replace("262144", "0"), "0 rounds"),
@@ -77,9 +79,10 @@ fn a_file_cannot_ask_for_more_than_the_limits() {
         (PBKDF2.replace("aes-128-ctr", "aes-128-cbc"), "aes-128-cbc"),
         (PBKDF2.replace("\"version\": 3", "\"version\": 1"), "version 1"),
         (PBKDF2.replace("aa46\"", "\""), "ciphertext is not 32 bytes"),
-        (PBKDF2.replace("pbkdf2", "argon2"), "argon2"),
+        (PBKDF2.replace("pbkdf2", "argon2"), "none of version 3, line 9"),
         (" ".repeat(20_000), "16384 bytes"),
-        ("{}".into(), "missing field"),
+        ("{}".into(), "a part is missing or is none of version 3, line 1, column 2"),
+        ("{".into(), "it is no JSON, line 1, column 1"),
     ];
     for (text, named) in cases {
         let (_folder, path) = file(&text);
@@ -105,4 +108,15 @@ fn no_error_repeats_the_password() {
     let (_folder, path) = file(SCRYPT);
     let error = Wallet::from_keystore(&path, b"hunter2hunter2").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_key_in_place_of_a_keystore_is_not_repeated() {
+    let key = hex::encode(SECRET);
+    for text in [format!("\"{key}\""), format!("{{ \"version\": \"{key}\" }}"), key.clone()] {
+        let (_folder, path) = file(&text);
+        let error = Wallet::from_keystore(&path, b"testpassword").unwrap_err();
+        assert!(matches!(error, WalletError::NotAKeystore { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains(&key[..8]), "{error}");
+    }
 }

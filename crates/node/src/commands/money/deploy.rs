@@ -4,6 +4,7 @@
 //! only once every role has been asked back from the chain; an addresses file is never written over another.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::{Address, Addresses, Chain, DeployPlan, Genesis, LocalChain, Parties as Roles, U256, Wallet, Windows};
@@ -34,11 +35,9 @@ pub(super) fn deploy(args: &DeployArgs, context: &Context) -> Result<Ending> {
     })?;
     let mut chain = reach(&args.chain)?;
     let plan = plan(args, deployer.address(), chain.chain_id())?;
-    ensure!(
-        args.dry_run || !args.out.exists(),
-        "{} exists; contracts that it names would be forgotten: --out names another file",
-        args.out.display()
-    );
+    if !args.dry_run {
+        is_free(&args.out)?;
+    }
     let gas = rehearse(&chain, &deployer, &plan)?;
     let cost_wei = U256::from(gas) * U256::from(chain.gas_price_wei()?);
     let has_wei = chain.balance_wei(deployer.address())?;
@@ -64,12 +63,22 @@ pub(super) fn deploy(args: &DeployArgs, context: &Context) -> Result<Ending> {
         return Ok(Ending::Interrupted);
     }
     let addresses = chain::deploy(&mut chain, &deployer, &plan).map_err(|error| refusal::explain(error, None))?;
-    addresses.save(&args.out)?;
+    // What is deployed must not be forgotten, whatever happens to the file.
+    addresses.save(&args.out).with_context(|| format!("deployed, but not written down: {}", json!(addresses)))?;
     match context.global.json {
         true => println!("{}", json!({ "dry_run": false, "addresses": addresses, "file": args.out, "plan": plan })),
         false => print!("{}", done(&addresses, args)),
     }
     Ok(Ending::Done)
+}
+
+/// Whether the addresses can be written there without hiding others.
+fn is_free(out: &Path) -> Result<()> {
+    let path = out.display();
+    ensure!(!out.exists(), "{path} exists; contracts that it names would be forgotten: --out names another file");
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "{path}: there is no folder {}", folder.display());
+    Ok(())
 }
 
 /// What is to be deployed: from a file, for a run's parties, or as the options say.

@@ -122,6 +122,6 @@ mod tests {
     fn numbers_stand_right_and_words_left() {
         assert_eq!([0, 12, 1_234, 1_234_567].map(count), ["0", "12", "1,234", "1,234,567"]);
         let text = table(&["who", "#earned"], &[vec!["worker 0".into(), "1".into()], vec!["é".into(), "12".into()]]);
-        assert_eq!(text, "  who        earned\n  worker 0        1\n  é              12\n");
+        assert_eq!(text, "  who       earned\n  worker 0       1\n  é             12\n");
     }
 }

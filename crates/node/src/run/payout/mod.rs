@@ -155,15 +155,16 @@ impl Paymaster {
             return Ok(None);
         }
         let known = lease.and_then(|lease| self.evidence.get(&lease)).cloned().unwrap_or_default();
-        let is_shown = match party {
-            Party::Worker(_) => shows_lie(&known.verdicts, check),
-            Party::Validator(_) => check == Check::VerdictDisagrees,
+        let shown = match party {
+            Party::Worker(_) => self.convicted_of(&known.verdicts, check),
+            Party::Validator(_) => (check == Check::VerdictDisagrees).then_some(check),
         };
-        let (commitment, verdicts) = match (is_shown, party) {
-            (false, _) => (None, Vec::new()),
-            (true, Party::Worker(_)) => (known.commitment, known.verdicts),
-            (true, Party::Validator(_)) => (None, known.verdicts),
+        let (commitment, verdicts) = match (shown, party) {
+            (None, _) => (None, Vec::new()),
+            (Some(_), Party::Worker(_)) => (known.commitment, known.verdicts),
+            (Some(_), Party::Validator(_)) => (None, known.verdicts),
         };
+        let check = shown.unwrap_or(check);
         let entry = Entry::Fined { party: party.into(), check, lease, commitment, verdicts };
         match self.append(entry) {
             Ok(()) => self.accuse(party).map(|()| None),
@@ -317,6 +318,23 @@ impl Paymaster {
         fined.filter_map(unpaid).collect()
     }
 
+    /// What verdicts convict the worker of, if more accuse it than clear it, those of fined validators aside: the
+    /// check of the fine if one of them names it, else the first that is named, since the rules fine for the
+    /// clearest fault that the numbers show. A fine for bytes that the desk could not take may name a lease that
+    /// nobody finds fault with.
+    fn convicted_of(&self, verdicts: &[Signed<Verdict>], fined_for: Check) -> Option<Check> {
+        let heard = |verdict: &&Signed<Verdict>| !self.ledger().is_barred(Payee::Validator(verdict.body.validator));
+        let outcomes: Vec<Outcome> = verdicts.iter().filter(heard).map(|verdict| verdict.body.outcome).collect();
+        let accused = |outcome: &Outcome| match outcome {
+            Outcome::Invalid(reason) => Some(reason.check),
+            _ => None,
+        };
+        let named: Vec<Check> = outcomes.iter().filter_map(accused).collect();
+        let cleared = outcomes.iter().filter(|outcome| **outcome == Outcome::Valid).count();
+        let check = if named.contains(&fined_for) { Some(fined_for) } else { named.first().copied() };
+        check.filter(|_| named.len() > cleared)
+    }
+
     fn has_fined(&self, party: Party) -> bool {
         self.ledger().parties().get(&party.into()).is_some_and(|report| !report.fines.is_empty())
     }
@@ -325,14 +343,6 @@ impl Paymaster {
         self.waiting += 1;
         self.bank.send(order).map_err(|_| anyhow!("the chain's thread ended unexpectedly"))
     }
-}
-
-/// Whether verdicts accuse the worker of failing this check. A fine for bytes that the desk could not take may
-/// name a lease on which verdicts are about something else.
-fn shows_lie(verdicts: &[Signed<Verdict>], check: Check) -> bool {
-    let accuses =
-        |verdict: &Signed<Verdict>| matches!(verdict.body.outcome, Outcome::Invalid(reason) if reason.check == check);
-    verdicts.iter().any(accuses)
 }
 
 fn warning(message: String) -> Event {

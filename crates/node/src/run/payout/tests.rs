@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, channel};
 
-use protocol::{BeaconTerms, DtypeTerm, SamplingTerms};
+use protocol::{BeaconPoint, BeaconTerms, DtypeTerm, RejectReason, SamplingTerms};
 
 use super::*;
 use crate::config;
@@ -201,6 +201,43 @@ fn a_fined_validator_does_not_rule_and_without_a_majority_nobody_loses_stake() {
     let why = |id: u32| table.rows.iter().find(|row| row.who == Payee::Validator(id)).unwrap().why.clone();
     assert_eq!(why(0).unwrap(), "not told to lie: plant_missed");
     assert!(why(1).unwrap().contains("keeps its stake"));
+}
+
+/// A worker's word on lease 5, and what validators say of it.
+fn judged(place: &Place, worker: u32, outcomes: &[Outcome]) -> (Signed<Commitment>, Vec<Signed<Verdict>>) {
+    let (run, root) = (place.terms.id(), [8; 32]);
+    let commitment = Commitment { lease: 5, worker, rollout_count: 4, root };
+    let verdict = |(validator, outcome): (u32, &Outcome)| {
+        let draw = BeaconPoint { round: 9, randomness: [4; 32] };
+        let (checked, outcome) = (Vec::new(), *outcome);
+        let verdict = Verdict { lease: 5, root, validator, draw, tokens: 12, checked, outcome };
+        Signed::new(verdict, &run, &place.parties.validator(validator)).unwrap()
+    };
+    let commitment = Signed::new(commitment, &run, &place.parties.worker(worker)).unwrap();
+    (commitment, (0..).zip(outcomes).map(verdict).collect())
+}
+
+#[test]
+fn a_fine_rests_on_verdicts_that_convict_whatever_check_they_name_and_on_no_others() {
+    let place = Place::new();
+    let (mut paymaster, _orders, _) = place.open(place.begin());
+    let (check, limit, given) = (Check::ActivationMantissa, 10, 11);
+    let lie = Outcome::Invalid(RejectReason { check, sample_index: Some(0), position: None, limit, given });
+    // The clearest of what the numbers of both verdicts show is the fingerprint.
+    let (commitment, verdicts) = judged(&place, 1, &[lie, lie]);
+    paymaster.hold_evidence(5, Some(&commitment), &verdicts);
+    assert_eq!(paymaster.fined(Party::Worker(1), Some(5), Check::Fingerprint).unwrap(), None);
+    // A second, forged message about a lease on which all is well.
+    let (commitment, verdicts) = judged(&place, 2, &[Outcome::Valid, Outcome::Valid]);
+    paymaster.hold_evidence(5, Some(&commitment), &verdicts);
+    assert_eq!(paymaster.fined(Party::Worker(2), Some(5), Check::Signature).unwrap(), None);
+    // The ledger believes no accusation without verdicts: then nobody pays.
+    let refused = paymaster.fined(Party::Worker(0), None, Check::Fingerprint).unwrap();
+    assert!(matches!(refused, Some(Event::Warning { message }) if message.contains("worker 0 keeps its stake")));
+    let fines = |id: u32| paymaster.ledger().parties()[&Payee::Worker(id)].fines.clone();
+    assert_eq!((fines(1), fines(2)), (vec![Check::ActivationMantissa], vec![Check::Signature]));
+    drop(paymaster);
+    assert_eq!(place.entries("fined"), 2);
 }
 
 #[test]
