@@ -1,6 +1,7 @@
 """Audits the log of a ledger without our code: audit_ledger.py LOG
 
-Checks the chain of lines, every signature, every payout and every Merkle root, and prints what each epoch paid.
+Checks the chain of lines, every signature, the verdicts under every credit and fine, every payout and every Merkle
+root, and prints what each epoch paid.
 Needs Python packages `blake3` and `cryptography`. It is the reference for crates/ledger/tests/it/golden.rs and a
 second reading of docs/ledger.md. Dividends are computed by stake alone, which is what Yuma gives as long as all
 validators have agreed since the first epoch; where they have not, use `essaim ledger audit`.
@@ -13,7 +14,12 @@ from fractions import Fraction
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-PPM = 1_000_000
+# In the order in which a record numbers them.
+CHECKS = (
+    "malformed signature lease limits prompt weight_version samples_missing vocabulary finish duplicate reward proof_format "
+    "activation_exponent activation_mantissa activation_sign activation_spread fingerprint token_margin logprob withheld "
+    "seal_mismatch plant_missed verdict_disagrees update_replay"
+).split()
 MASK = (1 << 64) - 1
 
 
@@ -101,13 +107,17 @@ def verdict(run: bytes, terms: dict, text: str) -> dict:
     lease, hash_, validator = record.number(), record.take(32), record.number()
     record.number(), record.take(32)  # the draw
     tokens, checked = record.number(), record.number()
+    found = set()  # the checks for which it has a number
     for _ in range(checked):
-        for _ in range(10):
-            record.number()
+        _, exponent, mean, median, sign, fingerprint, margin, _, largest, average = [record.number() for _ in range(10)]
+        above = lambda number: number and number % 2 == 0  # signed numbers are doubled, negative ones odd
+        shown = [exponent, mean or median, sign, None, fingerprint, above(margin), above(largest) or above(average)]
+        found |= {check for check, number in zip(CHECKS[12:], shown) if number}
         record.take(4 * record.number())
     outcome = record.number()  # 0 valid, 1 invalid, 2 unchecked
+    accuses = found | {CHECKS[record.number()]} if outcome == 1 else set()
     check_record(run, "essaim 2026 verdict v1", record, terms["validator_keys"][validator])
-    return dict(lease=lease, root=hash_, validator=validator, tokens=tokens, checked=checked, outcome=outcome)
+    return dict(lease=lease, root=hash_, validator=validator, tokens=tokens, checked=checked, outcome=outcome, accuses=accuses)
 
 
 def commitment(run: bytes, terms: dict, text: str) -> dict:
@@ -130,6 +140,7 @@ class Book:
     def __init__(self, terms: dict):
         self.terms, self.economy = terms, terms["economy"]
         self.stakes, self.barred, self.lifetimes, self.epochs = {}, set(), {}, 0
+        self.credited, self.missed = set(), set()
         self.open_epoch()
 
     def open_epoch(self) -> None:
@@ -166,12 +177,29 @@ class Book:
             "treasury": [("treasury", Fraction(1))],
         }[pool]
 
+    def convict(self, entry: dict, votes: list, answer: dict | None) -> None:
+        """What a fine's verdicts must show; whether it needs any is not looked at."""
+        party, check = entry["party"], entry["check"]
+        assert check != "plant_missed" or party in self.missed, "it missed no planted lie"
+        if not votes:
+            return
+        heard = [vote for vote in votes if f"validator {vote['validator']}" not in self.barred]
+        outcomes = [vote["outcome"] for vote in heard]
+        if party.startswith("worker"):
+            assert f"worker {answer['worker']}" == party and answer["lease"] == entry["lease"], "another's answer"
+            assert outcomes.count(1) > outcomes.count(0), "not convicted"
+            assert any(check in vote["accuses"] for vote in heard), f"no verdict accuses it of {check}"
+        else:
+            assert check == "verdict_disagrees", "its evidence is about something else"
+            own = next(vote["outcome"] for vote in votes if f"validator {vote['validator']}" == party)
+            assert own < 2 and outcomes.count(1 - own) > outcomes.count(own), "not convicted"
+
     def close(self, entry: dict) -> None:
         economy, epoch = self.economy, self.epochs
         budget = economy["budget_first"] >> epoch // economy["halving_epochs"]
         budget = budget * min(self.steps, economy["epoch_steps"]) // economy["epoch_steps"]
         assert (entry["epoch"], entry["budget"]) == (epoch, budget), "another budget is due"
-        pools = ["workers", "checks", "dividends", "trainer", "treasury"]
+        pools = ["workers", "checks", "dividends", "trainer", "treasury"] if self.steps else []
         amounts = largest_remainder(budget, [Fraction(economy["split"][pool + "_ppm"]) for pool in pools])
         for pool, amount in zip(pools, amounts):
             claims = [(int(self.account(who), 16), who, units) for who, units in self.claims(pool) if units]
@@ -186,25 +214,35 @@ class Book:
         assert (entry["lifetime_total"], entry["payees"]) == (sum(paid.values()), len(paid))
         print(f"epoch {epoch}: root {entry['root']}, {sum(paid.values())} paid in all")
         self.epochs += 1
-        self.open_epoch()
+        if self.steps:
+            self.open_epoch()
 
 
 def take(book: Book, run: bytes, entry: dict) -> None:
     what = entry["what"]
     votes = [verdict(run, book.terms, text) for text in entry.get("verdicts", [])]
+    is_answer = what == "accepted" or votes and entry["party"].startswith("worker")
+    answer = commitment(run, book.terms, entry["commitment"]) if is_answer else None
+    if votes:
+        about = answer or dict(lease=entry["lease"], root=votes[0]["root"])
+        assert all((vote["lease"], vote["root"]) == (about["lease"], about["root"]) for vote in votes), "another answer"
+        assert len({vote["validator"] for vote in votes}) == len(votes), "a validator's second verdict"
     if what == "accepted":
-        answer = commitment(run, book.terms, entry["commitment"])
-        assert all((vote["lease"], vote["root"]) == (answer["lease"], answer["root"]) for vote in votes)
+        assert answer["lease"] not in book.credited, "that lease was credited before"
+        book.credited.add(answer["lease"])
         assert [vote["outcome"] for vote in votes].count(0) > [vote["outcome"] for vote in votes].count(1)
         tokens = min(vote["tokens"] for vote in votes if vote["outcome"] == 0)
         book.tokens[answer["worker"]] = book.tokens.get(answer["worker"], 0) + tokens
         book.take_votes(votes, 0)
     elif what == "fined":
+        book.convict(entry, votes, answer)
         if entry["party"].startswith("worker"):
             book.take_votes(votes, 1)
         if entry["check"] != "withheld":
             book.barred.add(entry["party"])
-    elif what == "plant_answered" and entry["caught"]:
+    elif what == "plant_answered" and not entry["caught"]:
+        book.missed.add(f"validator {entry['validator']}")
+    elif what == "plant_answered":
         number = entry["validator"]
         book.points[number] = book.points.get(number, 0) + book.economy["fault_points"]
     elif what == "stake_seen":

@@ -164,6 +164,16 @@ pub enum ChainError {
         /// What is missing or different.
         cause: String,
     },
+    /// A vault gives accusers more of what is slashed than stakes are reckoned with.
+    #[error(
+        "a bounty of {given} ppm: whoever lies can be accused by a friend and have that back, and stakes are reckoned to deter with {limit} ppm at most"
+    )]
+    BountyTooHigh {
+        /// The most, in millionths.
+        limit: u32,
+        /// The bounty.
+        given: u32,
+    },
     /// Its time has not come.
     #[error("{what}: not before second {ready_at_s}, and it is {now_s}; that is in {} s", ready_at_s.saturating_sub(*now_s))]
     NotYet {

@@ -1,7 +1,12 @@
 //! Rebuilds every number from the log alone.
 //!
-//! Promise: a log that passes was written in this order by the run's orchestrator, and each payout in it follows
-//! from signed records by the rules. It takes no other file, and trusts no number that it can compute.
+//! Promise: a log that passes was written in this order by the run's orchestrator, and each payout follows from its
+//! entries by the rules. It takes no other file, and trusts no number that it can compute. Tokens, checks, and fines
+//! with verdicts follow from records that workers and validators signed.
+//! The orchestrator's word alone: fines without verdicts (`withheld`, `malformed`, `signature`, `limits`,
+//! `samples_missing`, `vocabulary`, `proof_format`, `prompt`, `weight_version`, `lease`, `duplicate`,
+//! `seal_mismatch`, `update_replay`), answers to plants, steps trained, what it read from the chain (stakes, posts,
+//! slashes), whose a lease was, which draw was due, and that nothing was left out. Reasons: `docs/ledger.md`.
 
 use std::collections::BTreeMap;
 

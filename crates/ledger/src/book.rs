@@ -22,7 +22,8 @@ pub use rehearsal::{Rehearsal, RehearsedVote};
 pub(crate) struct Book {
     pub(crate) terms: LedgerTerms,
     pub(crate) run: RunId,
-    credited: BTreeSet<(LeaseId, Hash)>,
+    /// Leases on which a group was credited.
+    credited: BTreeSet<LeaseId>,
     /// Verdicts that were counted; each is counted once, wherever it turns up again.
     counted: BTreeSet<(LeaseId, Hash, ValidatorId)>,
     plants: BTreeSet<(u64, ValidatorId)>,
@@ -91,8 +92,20 @@ impl Book {
         }
     }
 
-    pub(crate) fn has_credited(&self, lease: LeaseId, root: &Hash) -> bool {
-        self.credited.contains(&(lease, *root))
+    pub(crate) fn has_credited(&self, lease: LeaseId) -> bool {
+        self.credited.contains(&lease)
+    }
+
+    /// See [`crate::Ledger::convicts`].
+    pub(crate) fn convicts(
+        &self,
+        worker: WorkerId,
+        check: Check,
+        commitment: &Signed<Commitment>,
+        verdicts: &[Signed<Verdict>],
+    ) -> bool {
+        let signers = Signers { terms: &self.terms.run, run: &self.run, signatures: Signatures::Verified };
+        signers.workers_lie(worker, commitment.body.lease, check, commitment, verdicts, &self.barred).is_ok()
     }
 
     pub(crate) fn has_plant_answer(&self, plant: u64, validator: ValidatorId) -> bool {
@@ -137,8 +150,8 @@ impl Book {
         let signers = Signers { terms: &self.terms.run, run: &self.run, signatures };
         let credit = signers.credit(commitment, verdicts)?;
         let (lease, root) = (credit.lease, credit.root);
-        if !self.credited.insert((lease, root)) {
-            return Err(Fault::CreditedTwice { lease, root });
+        if !self.credited.insert(lease) {
+            return Err(Fault::CreditedTwice { lease });
         }
         self.credit(credit.worker, credit.tokens);
         self.count(lease, root, credit.worker, &credit.votes, true);
@@ -217,6 +230,11 @@ impl Book {
         verdicts: &[Signed<Verdict>],
     ) -> Result<(), Fault> {
         let missing = |lacks| Fault::EvidenceMissing { party, check, lacks };
+        // Verdicts on a worker's answer show of a validator only how it judged.
+        let is_elsewhere = matches!(party, Party::Validator(_)) && check != Check::VerdictDisagrees;
+        if is_elsewhere && !verdicts.is_empty() {
+            return Err(Fault::EvidenceElsewhere { party, check });
+        }
         if check == Check::PlantMissed {
             let missed = self.parties.get(&party).is_some_and(|report| report.plants_missed > 0);
             return if missed { Ok(()) } else { Err(missing("a plant that it missed")) };
@@ -229,7 +247,7 @@ impl Book {
         match party {
             Party::Worker(worker) => {
                 let commitment = commitment.ok_or_else(|| missing("the worker's commitment"))?;
-                let finding = signers.workers_lie(worker, lease, commitment, verdicts, &self.barred)?;
+                let finding = signers.workers_lie(worker, lease, check, commitment, verdicts, &self.barred)?;
                 self.count(lease, finding.root, worker, &finding.votes, false);
             }
             // Its votes are counted with the group that they are on.
@@ -262,9 +280,10 @@ impl Book {
         Ok(())
     }
 
-    /// The epoch that is open, as it would be closed now.
+    /// The epoch that is open, as it would be closed now. Without a step it pays nothing, and what was done in it
+    /// is left for the next.
     ///
-    /// Errors: `NothingTrained`, `Overflow`, `Yuma`.
+    /// Errors: `Overflow`, `Yuma`.
     pub(crate) fn closing(&self) -> Result<Closing, Fault> {
         let stake = |id| self.parties.get(&Party::Validator(id)).map_or(0, |report| report.stake);
         let stakes: Vec<Amount> = (0..self.terms.validators.len() as ValidatorId).map(stake).collect();
@@ -324,7 +343,10 @@ impl Book {
         for &Payout { party, amount, .. } in &report.payouts {
             self.party(party).earned += amount; // part of a lifetime, which does not overflow
         }
-        (self.lifetimes, self.bonds, self.tally) = (lifetimes, bonds, Tally::default());
+        (self.lifetimes, self.bonds) = (lifetimes, bonds);
+        if report.steps > 0 {
+            self.tally = Tally::default();
+        }
         self.epochs.push(report);
     }
 

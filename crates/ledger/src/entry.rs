@@ -14,11 +14,12 @@ use crate::{Amount, LedgerTerms, Party, hex};
 pub enum Entry {
     /// The terms. The first entry, and no other.
     Opened(Box<LedgerTerms>),
-    /// A party's stake was seen on the chain.
+    /// A party's stake was seen on the chain; it counts as that until the next such entry. A run looks once, when
+    /// it begins.
     StakeSeen {
         /// Whose.
         party: Party,
-        /// Free stake in the vault: what is not leaving and not reserved.
+        /// Active stake in the vault: what is not leaving. A slash that is open there has not lowered it.
         stake: Amount,
         /// The block at which it was seen.
         block: u64,

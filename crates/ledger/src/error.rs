@@ -67,15 +67,18 @@ pub enum Fault {
     /// The party is not in the terms, or has no stake and cannot be fined.
     #[error("the run has no {party} with a stake")]
     UnknownParty { party: Party },
-    /// The same group is credited a second time.
-    #[error("lease {lease} with root {} was credited before", hex::encode(.root))]
-    CreditedTwice { lease: LeaseId, root: Hash },
+    /// A second group is credited on a lease, the same or another.
+    #[error("lease {lease} was credited before")]
+    CreditedTwice { lease: LeaseId },
     /// A liar is fined once.
     #[error("{party} was fined before")]
     FinedTwice { party: Party },
     /// A fine without what it needs: verdicts on the lease, one's own verdict, or a missed plant.
     #[error("{party} is fined for {check} without the evidence for it: {lacks}")]
     EvidenceMissing { party: Party, check: Check, lacks: &'static str },
+    /// Verdicts that show something else than what the party is fined for.
+    #[error("{party} is fined for {check}, and no verdict that counts accuses it of that")]
+    EvidenceElsewhere { party: Party, check: Check },
     /// Evidence that does not show it.
     #[error("{party} is fined, {against} verdicts speak against it and {in_favour} for it")]
     NotConvicted { party: Party, against: usize, in_favour: usize },
@@ -88,9 +91,6 @@ pub enum Fault {
     /// Epochs are closed one after the other.
     #[error("epoch {given} is closed, expected epoch {expected}")]
     EpochOrder { expected: u64, given: u64 },
-    /// An epoch in which no step was trained pays nothing and cannot be closed.
-    #[error("no step was trained in epoch {epoch}")]
-    NothingTrained { epoch: u64 },
     /// The entry claims another result than the one that follows from the log.
     #[error("epoch {epoch} has {field} {expected}, given is {given}")]
     WrongEpoch { epoch: u64, field: &'static str, expected: String, given: String },

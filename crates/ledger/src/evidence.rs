@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use protocol::{
-    Check, Commitment, Hash, LeaseId, Outcome, ProtocolError, PublicKey, RunId, RunTerms, Signable, Signed,
-    ValidatorId, Verdict, WorkerId,
+    Check, CheckedRollout, Commitment, Hash, LeaseId, Outcome, ProtocolError, PublicKey, RunId, RunTerms, Signable,
+    Signed, ValidatorId, Verdict, WorkerId,
 };
 
 use crate::{Fault, Party};
@@ -75,14 +75,15 @@ impl Signers<'_> {
         Ok(Credit { lease, root, worker, tokens: tokens.unwrap_or(0), votes }) // one at least is valid
     }
 
-    /// A worker's lie: its own word, and more verdicts against it than for it, those of `barred` validators
-    /// aside.
+    /// A worker's lie: its own word, and more verdicts against it than for it, one of which accuses it of
+    /// the check that it is fined for; those of `barred` validators aside.
     ///
-    /// Errors: `Record`, `NotConvicted`.
+    /// Errors: `Record`, `NotConvicted`, `EvidenceElsewhere`.
     pub(crate) fn workers_lie(
         &self,
         worker: WorkerId,
         lease: LeaseId,
+        check: Check,
         commitment: &Signed<Commitment>,
         verdicts: &[Signed<Verdict>],
         barred: &BTreeSet<Party>,
@@ -95,7 +96,12 @@ impl Signers<'_> {
             return Err(ProtocolError::ForeignWorker { expected: worker, given: own.worker }.into());
         }
         let votes = self.votes(lease, &own.root, verdicts)?;
-        convict(Party::Worker(worker), false, &votes, barred)?;
+        let party = Party::Worker(worker);
+        convict(party, false, &votes, barred)?;
+        let heard = |verdict: &&Signed<Verdict>| !barred.contains(&Party::Validator(verdict.body.validator));
+        if !verdicts.iter().filter(heard).any(|verdict| accuses(&verdict.body, check)) {
+            return Err(Fault::EvidenceElsewhere { party, check });
+        }
         Ok(Finding { root: own.root, votes })
     }
 
@@ -154,6 +160,27 @@ impl Signers<'_> {
             Ok(Vote { validator, checked: body.checked.len() as u64, valid })
         };
         verdicts.iter().map(vote).collect()
+    }
+}
+
+/// Whether a verdict accuses the worker of failing this check: it calls the answer invalid, and names the check or
+/// has a number for it. A verdict names what it found first; the rules charge what its numbers show most clearly.
+fn accuses(verdict: &Verdict, check: Check) -> bool {
+    let Outcome::Invalid(reason) = verdict.outcome else { return false };
+    reason.check == check || verdict.checked.iter().any(|checked| is_measured(check, checked))
+}
+
+/// Whether a recomputed rollout differs in what the check measures. How much is too much is known to the rules
+/// (`rounds::desk`), not here: the ledger asks only that a fine and its evidence are about the same.
+fn is_measured(check: Check, checked: &CheckedRollout) -> bool {
+    match check {
+        Check::ActivationExponent => checked.exponent_mismatches > 0,
+        Check::ActivationMantissa => checked.mantissa_mean_milli > 0 || checked.mantissa_median_milli > 0,
+        Check::ActivationSign => checked.sign_mismatches > 0,
+        Check::Fingerprint => checked.fingerprint_error_ppm > 0,
+        Check::TokenMargin => checked.margin_max_micro > 0,
+        Check::Logprob => checked.logprob_error_max_micro > 0 || checked.logprob_error_mean_micro > 0,
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Hash, Keypair, LeaseId, RunId, StepNumber, ValidatorId};
+use protocol::{Check, Commitment, Hash, Keypair, LeaseId, RunId, Signed, StepNumber, ValidatorId, Verdict, WorkerId};
 use serde::Serialize;
 
 use crate::book::Book;
@@ -111,9 +111,12 @@ impl Ledger {
         Ok(text)
     }
 
-    /// The entry that closes the epoch that is open; [`Self::append`] it.
+    /// The entry that closes the epoch that is open; [`Self::append`] it. It may be closed whenever one likes:
+    /// before its steps are trained it pays their share, and without a step nothing. Then lifetimes, and so the
+    /// root, stay as they were, and what was done is left for the next epoch: the number is new, and a root that
+    /// was dropped on the chain can be posted under it.
     ///
-    /// Errors: `NothingTrained`, `Overflow`, `Yuma`.
+    /// Errors: `Overflow`, `Yuma`.
     pub fn close(&self) -> Result<Entry, LedgerError> {
         let closing = self.book.closing().map_err(|fault| LedgerError::new(self.entries, fault))?;
         Ok(closing.entry())
@@ -200,9 +203,22 @@ impl Ledger {
         self.book.posted_newest()
     }
 
-    /// Whether this group was credited before, as after a run was resumed.
-    pub fn has_credited(&self, lease: LeaseId, root: &Hash) -> bool {
-        self.book.has_credited(lease, root)
+    /// Whether a group was credited on this lease before, as after a run was resumed.
+    pub fn has_credited(&self, lease: LeaseId) -> bool {
+        self.book.has_credited(lease)
+    }
+
+    /// Whether these verdicts on a worker's answer convict it of failing this check, signatures aside: a writer
+    /// asks before it puts them into a fine. One that rests on its own word, about bytes that came for the same
+    /// lease, is refused with verdicts that say something else.
+    pub fn convicts(
+        &self,
+        worker: WorkerId,
+        check: Check,
+        commitment: &Signed<Commitment>,
+        verdicts: &[Signed<Verdict>],
+    ) -> bool {
+        self.book.convicts(worker, check, commitment, verdicts)
     }
 
     /// Whether this validator's answer to this plant is in the log.

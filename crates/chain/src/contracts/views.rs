@@ -7,7 +7,7 @@ use protocol::PublicKey;
 use super::Contracts;
 use super::cases::{Case, read};
 use crate::bindings::{DisputeCourt, EmissionSchedule, EpochRewards, EssaimToken, NodeRegistry, StakeVault};
-use crate::{Chain, ChainError};
+use crate::{Chain, ChainError, deploy};
 
 /// Stake of one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -169,6 +169,19 @@ impl Contracts {
     /// Everything about a case, if there is one.
     pub fn case(&self, chain: &dyn Chain, case: u64) -> Result<Option<Case>, ChainError> {
         read(case, &ask(chain, self.addresses.court, DisputeCourt::caseOfCall { id: U256::from(case) })?)
+    }
+
+    /// Share of taken stake that goes to the accuser, in millionths.
+    pub fn bounty_ppm(&self, chain: &dyn Chain) -> Result<u32, ChainError> {
+        ask(chain, self.addresses.vault, StakeVault::bountyPpmCall {})
+    }
+
+    /// Whether stakes in this vault deter what they are reckoned to deter: whoever lies can be accused by a friend,
+    /// who gets the bounty, and the reckoning leaves room for [`ledger::BOUNTY_PPM`].
+    ///
+    /// Errors: `BountyTooHigh`.
+    pub fn check_bounty(&self, chain: &dyn Chain) -> Result<(), ChainError> {
+        deploy::bounty(self.bounty_ppm(chain)?)
     }
 
     /// Bond that an accusation over `at_risk` costs.

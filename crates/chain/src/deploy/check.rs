@@ -9,10 +9,10 @@ use super::{DeployPlan, inconsistent};
 use crate::bindings::{
     DisputeCourt, EmissionSchedule, EpochRewards, EssaimTimelock, EssaimToken, NodeRegistry, StakeVault, Treasury,
 };
-use crate::contracts::{Addresses, ask};
+use crate::contracts::{Addresses, Contracts, ask};
 use crate::{Chain, ChainError};
 
-/// What no contract can refuse, because none sees all of it.
+/// What no contract can refuse, because none sees all of it, or none knows what stakes are reckoned with.
 pub(super) fn sound(deployer: Address, plan: &DeployPlan) -> Result<(), ChainError> {
     let (parties, windows) = (&plan.parties, &plan.windows);
     let mut keys = [&parties.council[..], &parties.committee, &[parties.guardian, parties.poster]].concat();
@@ -31,6 +31,15 @@ pub(super) fn sound(deployer: Address, plan: &DeployPlan) -> Result<(), ChainErr
         let (ruling, hold) = (windows.root_ruling_s, windows.hold_s);
         return Err(inconsistent(format!("a root can be held {hold} s, and its ruling takes {ruling} s")));
     }
+    bounty(plan.bounty_ppm)
+}
+
+/// Whether a slash costs enough even if a friend of the slashed gets the bounty. Errors: `BountyTooHigh`.
+pub(crate) fn bounty(given: u32) -> Result<(), ChainError> {
+    let limit = ledger::BOUNTY_PPM;
+    if given > limit {
+        return Err(ChainError::BountyTooHigh { limit, given });
+    }
     Ok(())
 }
 
@@ -39,6 +48,7 @@ pub(super) fn as_planned(chain: &dyn Chain, plan: &DeployPlan, at: &Addresses) -
     at.check(chain)?;
     code(chain, at)?;
     links(chain, at)?;
+    Contracts { addresses: *at }.check_bounty(chain)?;
     same_holders(&roles::planned(plan, at), &roles::told(chain, at)?)?;
     let (committee, threshold) =
         (ask(chain, at.court, DisputeCourt::committeeCall {})?, ask(chain, at.court, DisputeCourt::thresholdCall {})?);

@@ -24,6 +24,7 @@ use crate::contracts::Addresses;
 use crate::{Call, Chain, ChainError, Genesis, LocalChain, Submitted, Wallet, files};
 use roles::{ADMIN, Role};
 
+pub(crate) use check::bounty;
 pub use plan::{DeployPlan, Parties, Windows};
 
 /// Contracts of a deployment.

@@ -106,7 +106,7 @@ pub struct DeployPlan {
     pub budget_first: u64,
     /// Epochs after which the budget is halved.
     pub halving_epochs: u64,
-    /// Share of taken stake for who accused, in millionths; at most half.
+    /// Share of taken stake for who accused, in millionths; at most [`ledger::BOUNTY_PPM`].
     pub bounty_ppm: u32,
     /// Smallest bond of an accusation.
     pub bond_least: u64,
@@ -138,7 +138,7 @@ impl DeployPlan {
             genesis,
             budget_first,
             halving_epochs,
-            bounty_ppm: 400_000,
+            bounty_ppm: ledger::BOUNTY_PPM,
             bond_least: ONE_ESM,
             bond_ppm: 100_000,
             bond_root: 10 * ONE_ESM,

@@ -1,5 +1,6 @@
 //! What a deployment promises, and plans that are refused.
 
+use alloy_sol_types::SolConstructor as _;
 use chain::bindings::{DisputeCourt, EpochRewards, EssaimTimelock, EssaimToken, StakeVault, Treasury};
 use chain::units::ONE_ESM;
 use chain::{Address, B256, Call, Chain as _, ChainError, DeployPlan, Genesis, LocalChain, U256, Wallet, Windows};
@@ -28,7 +29,7 @@ fn a_plan_that_cannot_work_is_refused_before_anything_is_sent() {
         (|plan| plan.windows.cooldown_s = 40, "CooldownTooShort { limit: 40, given: 40 }"),
         (|plan| plan.windows.appeal_s = plan.windows.slash_s - 1, "WindowBounds"),
         (|plan| plan.parties.threshold = 1, "Threshold { least: 2, most: 3, given: 1 }"),
-        (|plan| plan.bounty_ppm = 500_001, "BountyTooLarge"),
+        (|plan| plan.bounty_ppm = ledger::BOUNTY_PPM + 1, "a bounty of 250001 ppm"),
         (|plan| plan.cap -= 1, "ScheduleAboveCap"),
     ];
     for (change, named) in cases {
@@ -36,6 +37,29 @@ fn a_plan_that_cannot_work_is_refused_before_anything_is_sent() {
         assert!(error.contains(named), "{error} should name {named}");
         assert_eq!(blocks, 0, "{error}");
     }
+}
+
+#[test]
+fn shipped_plans_pay_the_bounty_that_stakes_are_reckoned_with_and_a_vault_that_pays_more_is_named() {
+    let mut stage = Stage::local();
+    for plan in [DeployPlan::development, DeployPlan::live].map(|preset| preset(plan().parties, 0, 100 * ONE_ESM, 1)) {
+        assert_eq!(plan.bounty_ppm, ledger::BOUNTY_PPM);
+    }
+    assert_eq!(stage.contracts.bounty_ppm(&*stage.chain).unwrap(), ledger::BOUNTY_PPM);
+    stage.contracts.check_bounty(&*stage.chain).unwrap();
+    // Somebody else's vault, with all that the contract allows.
+    let generous = StakeVault::constructorCall {
+        token_: stage.contracts.addresses.token,
+        treasury_: stage.contracts.addresses.treasury,
+        windows: StakeVault::Windows { cooldown: 60, detection: 30, slash: 10 },
+        bountyPpm_: 500_000,
+        admin: stage.stranger.address(),
+    };
+    let code = [&StakeVault::BYTECODE[..], &generous.abi_encode()].concat();
+    let receipt = stage.does(&stage.stranger.clone(), Call::create(code));
+    stage.contracts.addresses.vault = receipt.contract.expect("it was created");
+    let refused = stage.contracts.check_bounty(&*stage.chain).unwrap_err();
+    assert!(matches!(refused, ChainError::BountyTooHigh { limit: 250_000, given: 500_000 }), "{refused}");
 }
 
 /// A wire that breaks before or after a transaction.

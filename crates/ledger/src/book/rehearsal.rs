@@ -84,7 +84,7 @@ impl Rehearsal {
 
     /// Trains so many steps and closes the epoch. Gives what it pays.
     ///
-    /// Errors: `NothingTrained`, `Overflow`, `Yuma`.
+    /// Errors: `Overflow`, `Yuma`.
     pub fn close(&mut self, steps: u64) -> Result<Vec<Payout>, Fault> {
         for _ in 0..steps {
             let step = self.book.steps + 1;

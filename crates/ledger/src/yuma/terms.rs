@@ -2,6 +2,7 @@
 //!
 //! Promise: whatever passes [`YumaTerms::check`] can be computed with.
 
+use protocol::constants::PPM_ONE;
 use serde::{Deserialize, Serialize};
 
 use super::error::YumaError;
@@ -61,14 +62,12 @@ impl Default for YumaTerms {
     }
 }
 
-const PPM: u32 = 1_000_000;
-
 impl YumaTerms {
     /// Refuses a moving average above one, and bounds of the liquid alpha the wrong way round.
     pub fn check(&self) -> Result<(), YumaError> {
-        if self.bonds_moving_average_ppm > PPM {
+        if self.bonds_moving_average_ppm > PPM_ONE {
             let given = self.bonds_moving_average_ppm;
-            return Err(YumaError::MovingAverage { limit: PPM, given });
+            return Err(YumaError::MovingAverage { limit: PPM_ONE, given });
         }
         match self.liquid_alpha {
             Some(LiquidAlpha { low, high, .. }) if low > high => Err(YumaError::AlphaBounds { low, high }),
@@ -78,7 +77,7 @@ impl YumaTerms {
 
     /// Speed of the bonds without the liquid alpha: `1 − bonds_moving_average`, the latter rounded down.
     pub fn alpha(&self) -> Fixed {
-        let kept = Fixed::from_ratio(u64::from(self.bonds_moving_average_ppm), u128::from(PPM));
+        let kept = Fixed::from_ratio(u64::from(self.bonds_moving_average_ppm), u128::from(PPM_ONE));
         Fixed::ONE.minus(kept)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use ledger::{Account, ESM, Entry, Party, Payout, audit};
 use protocol::Check;
 
-use super::world::{Pen, Says, invalid, terms, unchecked, valid};
+use super::world::{Pen, Says, fails, terms, unchecked, valid};
 
 /// Rows of the tables of a case, by the first word of their header. Everything else is prose.
 fn rows<'a>(text: &'a str, header: &str) -> Vec<Vec<&'a str>> {
@@ -44,17 +44,18 @@ fn number(text: &str) -> u64 {
 }
 
 /// `validator 0 valid 4`: it recomputed four rollouts and found nothing.
-fn says(text: &str) -> Says {
+fn says(text: &str, found: Check) -> Says {
     match text.split(' ').collect::<Vec<_>>()[..] {
         ["validator", id, "valid", checked] => valid(number(id) as u32, number(checked) as u32),
-        ["validator", id, "invalid", checked] => invalid(number(id) as u32, number(checked) as u32),
+        ["validator", id, "invalid", checked] => fails(found, number(id) as u32, number(checked) as u32),
         ["validator", id, "unchecked"] => unchecked(number(id) as u32),
         _ => panic!("{text:?}: write `validator 0 valid 4`, `validator 1 invalid 4` or `validator 2 unchecked`"),
     }
 }
 
-fn verdicts(list: &[&str]) -> Vec<Says> {
-    list.iter().filter(|text| !text.is_empty()).map(|text| says(text)).collect()
+/// What validators say; whoever says `invalid` has found that the check `found` fails.
+fn verdicts(list: &[&str], found: Check) -> Vec<Says> {
+    list.iter().filter(|text| !text.is_empty()).map(|text| says(text, found)).collect()
 }
 
 fn check(word: &str) -> Check {
@@ -119,7 +120,7 @@ fn act(pen: &mut Pen, row: &[&str], plant: &mut u64) {
         }
         ("answers", _) => {
             let Party::Worker(worker) = party(who) else { panic!("only workers answer") };
-            pen.accept(worker, number(list[0]), &verdicts(&list[1..]));
+            pen.accept(worker, number(list[0]), &verdicts(&list[1..], Check::Fingerprint));
         }
         ("finds a planted lie" | "misses a planted lie", _) => {
             let Party::Validator(validator) = party(who) else { panic!("only validators are shown plants") };
@@ -131,7 +132,8 @@ fn act(pen: &mut Pen, row: &[&str], plant: &mut u64) {
 }
 
 fn fine(pen: &mut Pen, party: Party, check: Check, list: &[&str]) {
-    let says = verdicts(list);
+    let found = if matches!(party, Party::Worker(_)) { check } else { Check::Fingerprint };
+    let says = verdicts(list, found);
     match party {
         Party::Worker(worker) => {
             let entry = pen.workers_fine(worker, check, &says);

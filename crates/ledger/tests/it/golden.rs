@@ -5,7 +5,7 @@
 use ledger::{Entry, Ledger, Party, audit, keccak256};
 use protocol::Check;
 
-use super::world::{Pen, account, invalid, terms, valid};
+use super::world::{Pen, account, fails, terms, valid};
 
 const LOG: &str = include_str!("../../golden/ledger.jsonl");
 
@@ -13,13 +13,14 @@ const ROOTS: [&str; 2] = [
     "95a599bb799df99fc0f4c3c1a40165249d12d4120b25eaf74305f46b941897d3",
     "26aad33d61b4b4cb6b039c23efaed96c0658c16f1df4a106ff069931151ad2d0",
 ];
-const HEAD: &str = "d5b8809e1709c1c9977c9f2d112bc9532326991af8151e4d806d12b5131cadb6";
+const HEAD: &str = "be430fd64075f4970942f7bb6e1315ede56101ebd4069a71df1f631c07ae35ea";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Three workers and two validators of equal stake; one liar, one planted lie, one slash, and a short last epoch.
+/// Three workers and two validators of equal stake; one liar, one planted lie, one slash, a short epoch and
+/// an empty one.
 fn golden() -> Pen {
     let mut pen = Pen::new(terms(3, 2));
     (0..2).for_each(|id| pen.stake(Party::Validator(id), 7_000_001));
@@ -29,7 +30,7 @@ fn golden() -> Pen {
     pen.accept(2, 999, &[valid(1, 3)]);
     pen.train(1);
     pen.write(Entry::PlantAnswered { plant: 0, validator: 1, caught: true });
-    let fine = pen.workers_fine(2, Check::TokenMargin, &[invalid(0, 1), invalid(1, 1)]);
+    let fine = pen.workers_fine(2, Check::TokenMargin, &[0, 1].map(|id| fails(Check::TokenMargin, id, 1)));
     pen.write(fine);
     pen.train(1);
     pen.close();
@@ -38,6 +39,7 @@ fn golden() -> Pen {
     pen.accept(1, 50, &[valid(0, 4)]);
     pen.accept(0, 25, &[valid(1, 2)]);
     pen.train(1);
+    pen.close();
     pen.close();
     pen
 }
@@ -62,6 +64,7 @@ fn the_golden_log_adds_up_as_another_program_says() {
     let report = audit(LOG.lines()).unwrap();
     assert_eq!(hex(&report.head), HEAD);
     assert_eq!([&report.epochs[0].root, &report.epochs[1].root].map(|root| hex(root)), ROOTS);
+    assert_eq!((&report.epochs[2].root, report.epochs[2].budget), (&report.epochs[1].root, 0));
     let ledger = Ledger::replay(LOG.lines()).unwrap();
     let earned = |party| ledger.lifetime(&account(party));
     let validators = [Party::Validator(0), Party::Validator(1)].map(earned);

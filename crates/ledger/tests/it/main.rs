@@ -2,6 +2,7 @@
 
 mod cases;
 mod economy;
+mod evidence;
 mod golden;
 mod properties;
 mod refusals;

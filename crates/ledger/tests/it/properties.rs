@@ -57,7 +57,7 @@ fn play(pen: &mut Pen, act: &Act, plant: &mut u64) {
     let entry = match *act {
         Act::Stake(id, stake) => Entry::StakeSeen { party: Party::Validator(id), stake, block: 1 },
         Act::Group(id, tokens, votes) => pen.group(id, tokens, &says(votes)),
-        Act::Fine(id, votes) => pen.workers_fine(id, Check::TokenMargin, &says(votes)),
+        Act::Fine(id, votes) => pen.workers_fine(id, Check::Fingerprint, &says(votes)),
         Act::FineValidator(id) => {
             let (party, check) = (Party::Validator(id), Check::PlantMissed);
             Entry::Fined { party, check, lease: None, commitment: None, verdicts: vec![] }

@@ -36,9 +36,9 @@ fn a_rehearsal_pays_what_the_signed_log_pays() {
         }
         if epoch == 0 {
             let says = [invalid(0, 2), invalid(2, 1), valid(1, 2)];
-            let fine = pen.workers_fine(3, Check::TokenMargin, &says);
+            let fine = pen.workers_fine(3, Check::Fingerprint, &says);
             pen.write(fine);
-            rehearsal.lie_found(3, Check::TokenMargin, &heard(&says)).unwrap();
+            rehearsal.lie_found(3, Check::Fingerprint, &heard(&says)).unwrap();
         } else {
             pen.plain_fine(Party::Validator(1), Check::SealMismatch);
             rehearsal.validator_lied(1, Check::SealMismatch).unwrap();
@@ -59,5 +59,5 @@ fn a_rehearsal_knows_its_parties_and_fines_each_once() {
     assert!(rehearsal.accepted(0, 5, &vote(2)).is_err());
     rehearsal.validator_lied(0, Check::SealMismatch).unwrap();
     assert!(rehearsal.validator_lied(0, Check::SealMismatch).is_err());
-    assert!(rehearsal.close(0).is_err(), "nothing trained");
+    assert_eq!(rehearsal.close(0).unwrap(), [], "nothing trained");
 }

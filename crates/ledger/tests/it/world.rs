@@ -96,7 +96,11 @@ pub(crate) fn valid(validator: ValidatorId, checked: u32) -> Says {
 }
 
 pub(crate) fn invalid(validator: ValidatorId, checked: u32) -> Says {
-    let check = Check::Fingerprint;
+    fails(Check::Fingerprint, validator, checked)
+}
+
+/// It calls the answer invalid for failing this check.
+pub(crate) fn fails(check: Check, validator: ValidatorId, checked: u32) -> Says {
     let reason = RejectReason { check, sample_index: Some(0), position: None, limit: 4_000, given: 30_000 };
     Says { validator, outcome: Outcome::Invalid(reason), checked }
 }

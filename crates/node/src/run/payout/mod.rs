@@ -125,7 +125,7 @@ impl Paymaster {
 
     /// A group passed its checks: it is a [`VerifiedGroup`], so its signatures are good.
     pub fn accepted(&mut self, commitment: &Signed<Commitment>, group: &VerifiedGroup) -> Result<()> {
-        if self.ledger().has_credited(commitment.body.lease, &commitment.body.root) {
+        if self.ledger().has_credited(commitment.body.lease) {
             return Ok(());
         }
         let entry = Entry::Accepted { commitment: commitment.clone(), verdicts: group.verdicts().to_vec() };
