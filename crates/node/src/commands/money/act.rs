@@ -5,8 +5,8 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use anyhow::{Context as _, Result};
-use chain::{Call, Receipt, Wallet};
+use anyhow::Result;
+use chain::{Call, ChainError, Receipt, Wallet};
 use serde_json::{Map, Value, json};
 
 use super::place::{Access, Place};
@@ -91,7 +91,10 @@ pub(super) fn carry_out(
             true => estimate(place, wallet, step, index),
             false => perform(place, wallet, step),
         };
-        let done = done.with_context(|| position(act, index, send.dry_run))?;
+        let done = done.map_err(|error| {
+            let words = position(act, index, send.dry_run, &error);
+            refusal::explain(error, place.now_s().ok()).context(words)
+        })?;
         if is_told {
             println!("{}", line(&done, index, price_wei, send.dry_run));
         }
@@ -134,34 +137,38 @@ pub(super) fn agreed(question: &str) -> Result<bool> {
 }
 
 /// Sends a step, on the chain or on a copy of it.
-fn perform(place: &mut Place, wallet: &Wallet, step: &Step) -> Result<Told> {
-    match place.chain.send(wallet, step.call.clone()) {
-        Ok(receipt) => Ok(Told { words: step.words.clone(), gas: Some(receipt.gas_used), receipt: Some(receipt) }),
-        Err(error) => Err(refusal::explain(error, place.now_s().ok())),
-    }
+fn perform(place: &mut Place, wallet: &Wallet, step: &Step) -> Result<Told, ChainError> {
+    let receipt = place.chain.send(wallet, step.call.clone())?;
+    Ok(Told { words: step.words.clone(), gas: Some(receipt.gas_used), receipt: Some(receipt) })
 }
 
 /// What a step would take; one that rests on another cannot be tried before that is sent.
-fn estimate(place: &Place, wallet: &Wallet, step: &Step, index: usize) -> Result<Told> {
+fn estimate(place: &Place, wallet: &Wallet, step: &Step, index: usize) -> Result<Told, ChainError> {
     let gas = match index {
-        0 => Some(
-            place
-                .chain
-                .estimate(wallet.address(), &step.call)
-                .map_err(|error| refusal::explain(error, place.now_s().ok()))?,
-        ),
+        0 => Some(place.chain.estimate(wallet.address(), &step.call)?),
         _ => None,
     };
     Ok(Told { words: step.words.clone(), gas, receipt: None })
 }
 
-/// Where in the act it went wrong.
-fn position(act: &Act, index: usize, is_dry: bool) -> String {
+/// Where in the act it went wrong, and what is known of the step's transaction.
+fn position(act: &Act, index: usize, is_dry: bool, error: &ChainError) -> String {
     let what = &act.steps[index].words;
-    match (is_dry, index) {
-        (true, _) => format!("this would be refused: {what}"),
-        (false, 0) => format!("nothing was sent: {what}"),
-        (false, _) => format!("step {} of {} was not sent, those before it were: {what}", index + 1, act.steps.len()),
+    let step = format!("step {} of {}", index + 1, act.steps.len());
+    let before = if index == 0 { "" } else { "; the steps before it were done" };
+    match error {
+        ChainError::Reverted { .. } | ChainError::Halted { .. } | ChainError::NoGas { .. } if is_dry => {
+            format!("this would be refused: {what}")
+        }
+        _ if is_dry => format!("this could not be tried: {what}"),
+        ChainError::Reverted { transaction: Some(hash), .. } => {
+            format!("{step} was sent and refused ({what}): its gas is spent, in transaction {hash}{before}")
+        }
+        ChainError::Stuck { .. } | ChainError::Uncertain { .. } => {
+            format!("it is not known whether {step} was done ({what}){before}")
+        }
+        _ if index == 0 => format!("nothing was sent: {what}"),
+        _ => format!("{step} was not sent ({what}){before}"),
     }
 }
 
@@ -203,4 +210,35 @@ fn document(place: &Place, wallet: &Wallet, act: &Act, told: &[Told], is_dry: bo
     let more: Map<String, Value> = more.flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     document.as_object_mut().expect("an object was just made").extend(more);
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::{B256, Revert, StuckCause};
+
+    use super::*;
+
+    #[test]
+    fn what_was_handed_over_is_never_told_as_not_sent() {
+        let step = |words: &str| Step::new(words, Call::to(chain::Address::ZERO, Vec::new()));
+        let steps = vec![step("approve"), step("stake")];
+        let act = Act { words: "stake".into(), steps, facts: Value::Null };
+        let (transaction, nonce) = (B256::repeat_byte(7), 3);
+        let stuck = ChainError::Stuck { transaction, nonce, seconds: 300, cause: StuckCause::Queued };
+        let uncertain =
+            ChainError::Uncertain { host: "host".into(), transaction, nonce, cause: "the line is dead".into() };
+        for error in [stuck, uncertain] {
+            let words = position(&act, 1, false, &error);
+            assert_eq!(words, "it is not known whether step 2 of 2 was done (stake); the steps before it were done");
+        }
+        let failed = |transaction| ChainError::Reverted { reason: Revert::new(chain::Bytes::new()), transaction };
+        let words = position(&act, 0, false, &failed(Some(transaction)));
+        assert!(words.starts_with("step 1 of 2 was sent and refused (approve)"), "{words}");
+        assert!(words.contains(&transaction.to_string()), "{words}");
+        assert_eq!(position(&act, 0, false, &failed(None)), "nothing was sent: approve");
+        assert_eq!(position(&act, 0, true, &failed(None)), "this would be refused: approve");
+        let busy = ChainError::Busy { account: chain::Address::ZERO, waiting: 1, seconds: 300 };
+        assert_eq!(position(&act, 1, false, &busy), "step 2 of 2 was not sent (stake); the steps before it were done");
+        assert_eq!(position(&act, 0, true, &busy), "this could not be tried: approve");
+    }
 }
