@@ -35,12 +35,24 @@ impl Stop {
     /// # Errors
     /// If the system refuses the handler, or one is set already.
     pub fn on_signals(&self) -> Result<(), ctrlc::Error> {
+        self.on_signals_then(|| eprintln!("stopping after this step; press Ctrl-C again to end at once"))
+    }
+
+    /// The same where the stop is at once, and nothing has to be said.
+    ///
+    /// # Errors
+    /// As [`Self::on_signals`].
+    pub fn on_signals_quietly(&self) -> Result<(), ctrlc::Error> {
+        self.on_signals_then(|| {})
+    }
+
+    fn on_signals_then(&self, tell: fn()) -> Result<(), ctrlc::Error> {
         let stop = self.clone();
         ctrlc::set_handler(move || {
             if stop.request() {
                 std::process::exit(i32::from(EXIT_INTERRUPTED));
             }
-            eprintln!("stopping after this step; press Ctrl-C again to end at once");
+            tell();
         })
     }
 }

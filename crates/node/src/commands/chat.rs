@@ -8,7 +8,7 @@
 use super::completer::{Completer, PromptError, before_stop};
 use super::generate::word;
 use crate::cli::{ChatArgs, Context, Ending};
-use crate::signal::{EXIT_INTERRUPTED, Stop};
+use crate::signal::Stop;
 use anyhow::{Context as _, Result, bail, ensure};
 use engine::{Completion, Engine, Request, Sampling};
 use model::{InferenceModel, Message};
@@ -40,7 +40,7 @@ pub(crate) fn chat(args: &ChatArgs, context: &Context) -> Result<Ending> {
     let (completer, model) = Completer::open(&args.model, context.global.device.as_deref(), &args.sampling)?;
     let mut talk = Talk::new(args, context, completer, model)?;
     let interactive = std::io::stdin().is_terminal();
-    end_on_signals(&context.stop)?;
+    context.stop.on_signals_quietly()?;
     let lines = lines();
     loop {
         if interactive && !context.global.quiet {
@@ -65,16 +65,6 @@ pub(crate) fn chat(args: &ChatArgs, context: &Context) -> Result<Ending> {
         eprintln!();
     }
     Ok(if context.stop.is_requested() { Ending::Interrupted } else { Ending::Done })
-}
-
-/// The first Ctrl-C asks for an end, the second does not wait for it.
-fn end_on_signals(stop: &Stop) -> Result<()> {
-    let stop = stop.clone();
-    Ok(ctrlc::set_handler(move || {
-        if stop.request() {
-            std::process::exit(i32::from(EXIT_INTERRUPTED));
-        }
-    })?)
 }
 
 /// Standard input on a thread of its own, because a signal does not end a read.

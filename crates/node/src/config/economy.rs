@@ -12,6 +12,8 @@ use super::{Fault, RunConfig};
 
 /// Most steps of one epoch: more than any run has.
 const EPOCH_STEPS_MAX: u64 = 10_000_000;
+/// Most blocks that are waited for: two epochs of Ethereum, after which a block is final.
+pub const CONFIRMATIONS_MAX: u64 = 64;
 
 /// `[economy]`: what work is worth, and what a lie costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +59,13 @@ pub struct ChainSection {
     /// The chain behind `url` is for trying things out (anvil, hardhat): the run moves its clock past every window, so that all is settled when it ends.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub development: bool,
+    /// Blocks that make a transaction settled, its own included. Absent: 1 on a development chain (31337, 1337), else 3; more where a chain replaces blocks and much is at stake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmations: Option<u64>,
 }
 
 impl ChainSection {
-    /// As it may be shown: of the address only scheme and host, since a provider's key may be in the rest.
+    /// As others may see it: of the address only scheme and host, since a provider's key may be in the rest.
     pub fn shown(&self) -> Self {
         let host = |url: &String| {
             let (scheme, rest) = url.split_once("://")?;
@@ -69,6 +74,22 @@ impl ChainSection {
         };
         Self { url: self.url.as_ref().and_then(host), ..self.clone() }
     }
+
+    /// As it is printed: the whole address without a name and a password in it.
+    pub fn printed(&self) -> Self {
+        Self { url: self.url.as_deref().map(without_password), ..self.clone() }
+    }
+}
+
+/// An address without the `user:password@` that may stand before its host.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 /// Checks the sections of this file.
@@ -77,10 +98,18 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
         within("economy.epoch_steps", steps, 1..=EPOCH_STEPS_MAX)?;
     }
     let chain = &config.chain;
+    if let Some(confirmations) = chain.confirmations {
+        within("chain.confirmations", confirmations, 1..=CONFIRMATIONS_MAX)?;
+        if chain.url.is_none() {
+            return Err(Fault::range("chain.confirmations", confirmations, "none unless chain.url is given"));
+        }
+    }
     match (&chain.url, &chain.addresses) {
         (Some(url), _) if !(url.starts_with("http://") || url.starts_with("https://")) => {
-            Err(Fault::range("chain.url", format!("{url:?}"), "an address with http:// or https://"))
+            let printed = format!("{:?}", without_password(url));
+            Err(Fault::range("chain.url", printed, "an address with http:// or https://"))
         }
+
         (Some(_), None) => Err(Fault::range("chain.addresses", "none", "a file, since chain.url is given")),
         (None, None) if chain.development => {
             Err(Fault::range("chain.development", true, "false unless chain.url is given"))
@@ -97,6 +126,25 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_kept_whole_in_the_settings_and_printed_without_its_password() {
+        let whole = "https://user:pass@eth.example/v2/key?x=a@b";
+        let sets = [format!("chain.url={whole}"), "chain.addresses=a.json".to_owned()].to_vec();
+        let config = super::super::resolve(&super::super::Sources { sets, ..Default::default() }).unwrap();
+        let text = config.to_toml().unwrap();
+        assert!(text.contains(whole), "{text}");
+        let layer = |text: &str| {
+            let mut layers = super::super::Layers::default();
+            layers.add_text("config.toml", text).unwrap();
+            super::super::from_layers(&layers).unwrap()
+        };
+        assert_eq!(layer(&text), config, "a resumed run reaches the same address");
+        assert_eq!(config.chain.printed().url.as_deref(), Some("https://eth.example/v2/key?x=a@b"));
+        for (url, printed) in [("https://u:p@h", "https://h"), ("http://h:1/a", "http://h:1/a"), ("u:p@h/x", "h/x")] {
+            assert_eq!(without_password(url), printed);
+        }
+    }
 
     #[test]
     fn what_is_shown_of_an_address_holds_no_key() {

@@ -14,7 +14,7 @@ mod merge;
 mod sections;
 mod trust;
 
-pub use economy::{ChainSection, EconomyPreset, EconomySection};
+pub use economy::{CONFIRMATIONS_MAX, ChainSection, EconomyPreset, EconomySection};
 pub use error::{ConfigError, Fault, FaultKind, nearest};
 pub use merge::Layers;
 pub use sections::*;

@@ -99,6 +99,9 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
         ("chain.url='http://127.0.0.1:8545'", "`chain.addresses` is out of range"),
         ("chain.development=true", "false unless chain.url is given"),
         ("chain={url='127.0.0.1:8545', addresses='a.json'}", "an address with http:// or https://"),
+        ("chain={url='ws://user:pass@host/a', addresses='a.json'}", "given \"ws://host/a\""),
+        ("chain={url='http://h', addresses='a.json', confirmations=0}", "limit at least 1 and at most 64, given 0"),
+        ("chain.confirmations=2", "none unless chain.url is given"),
         ("stop.steps='many'", "`stop.steps` should be u64, given string \"many\""),
     ] {
         let message = resolve_text(SMALL, &[set]).expect_err(set);

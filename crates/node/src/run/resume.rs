@@ -115,7 +115,7 @@ fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &Even
     }
     let beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), Some(round))?;
     let money = match stage.config.economy.enabled {
-        true => payout::resume(&stage.config, stage.dir.path(), &stage.parties, &terms)?,
+        true => Some(payout::resume(&stage.config, stage.dir.path(), &stage.parties, &terms)?),
         false => None,
     };
     Ok(Ready { rounds, terms, trainer, beacon, versions, shelf, tally, money, logged, extended })

@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 
+use ledger::ESM;
 use serde::Serialize;
 
 use super::{count, duration};
 use crate::events::{EpochClosed, PaidOut, Payee, PayoutRow, StakeSlashed};
 use crate::view::RunView;
 
-/// Micro-ESM in one ESM.
-const MICRO: u64 = 1_000_000;
 /// Rows printed of the table; the others are summed up in one line. The report and `summary.json` have all.
 const ROWS_PRINTED: usize = 40;
 
@@ -135,7 +134,7 @@ pub(crate) fn esm(micro: u64) -> String {
 }
 
 fn number(micro: u64) -> String {
-    let (whole, cents) = (micro / MICRO, micro % MICRO / 10_000);
+    let (whole, cents) = (micro / ESM, micro % ESM / 10_000);
     if whole == 0 && cents == 0 && micro > 0 {
         return "<0.01".to_owned();
     }
@@ -163,7 +162,7 @@ mod tests {
         let of = |micro: u64| esm(micro);
         assert_eq!((of(0), of(1), of(10_000)), ("0.00 ESM".into(), "<0.01 ESM".into(), "0.01 ESM".into()));
         assert_eq!((of(999_999_999), of(1_234_567_890_000)), ("999.99 ESM".into(), "1,234,567.89 ESM".into()));
-        assert_eq!((of(u64::MAX), of(1_000 * MICRO)), ("18,446,744,073,709.55 ESM".into(), "1,000.00 ESM".into()));
+        assert_eq!((of(u64::MAX), of(1_000 * ESM)), ("18,446,744,073,709.55 ESM".into(), "1,000.00 ESM".into()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{LEDGER_EXAMPLES, PlaceArgs, SendArgs, SignerArgs, amount, seconds};
+use crate::config::CONFIRMATIONS_MAX;
 
 /// `essaim ledger …`.
 #[derive(Debug, Subcommand)]
@@ -60,6 +61,9 @@ pub enum ChainCommand {
     Wallet(WalletArgs),
     /// Show contracts, windows, committee, time
     Show(ChainShowArgs),
+    /// Tell what the contracts did, event by event, and what a reorganisation of the chain undid
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events(EventsArgs),
     /// Hand ESM to another account
     Transfer(TransferArgs),
     /// Let time pass on the chain of a run's folder, or on a development chain
@@ -76,6 +80,15 @@ Examples:
 With --run the roles go to that run's parties, whose keys follow from its seed, so it is for development
 chains only; the wallet receives the first ESM, and `essaim run` with `[chain] url` pays stakes and gas from it.
 --dry-run --json prints the whole plan, and --plan reads the part `plan` of it.";
+
+const EVENTS_EXAMPLES: &str = "\
+Examples:
+  essaim chain events --chain runs/liars
+  essaim chain events --chain URL --from 1200 --json             one event a line
+  essaim chain events --chain URL --cursor seen.json --follow    go on where the last call ended
+
+An event is told once it has its confirmations. If the chain replaces its block later, it is told as undone, as long
+as the call goes on or --cursor remembers it.";
 
 /// How long people have to look and object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -124,6 +137,9 @@ pub struct DeployArgs {
     /// How long people have to look and object [default: development with --run, else live]
     #[arg(long, value_enum)]
     pub windows: Option<WindowsWord>,
+    /// Blocks that make a transaction settled, its own included [default: 1 on a development chain, 3 on others]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CONFIRMATIONS_MAX))]
+    pub confirmations: Option<u64>,
     /// Say what would be deployed and what gas it would take; send nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -186,6 +202,23 @@ pub struct WalletArgs {
 /// `essaim chain show`.
 #[derive(Debug, Clone, Args)]
 pub struct ChainShowArgs {
+    /// Which chain.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `essaim chain events`.
+#[derive(Debug, Clone, Args)]
+pub struct EventsArgs {
+    /// First block [default: that of the first contract]
+    #[arg(long, value_name = "BLOCK")]
+    pub from: Option<u64>,
+    /// Remember in this file what was told, and go on from there; --from counts only if there is none yet
+    #[arg(long, value_name = "FILE")]
+    pub cursor: Option<PathBuf>,
+    /// Wait for more until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
     /// Which chain.
     #[command(flatten)]
     pub place: PlaceArgs,

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use chain::units;
 use clap::{Args, Subcommand};
 
+use crate::config::CONFIRMATIONS_MAX;
+
 pub use acts::*;
 pub use books::*;
 
@@ -25,6 +27,8 @@ Examples:
   essaim chain new-wallet me.json              a new key in an encrypted file
   essaim chain deploy --chain http://127.0.0.1:8545 --wallet me.json --run my.toml
   essaim chain show --chain runs/liars         contracts, windows, committee
+  essaim chain events --chain runs/liars       what the contracts did, the oldest first
+  essaim chain events --follow --cursor seen.json --chain URL      from where the last call ended, and on
   essaim chain advance 60s --chain runs/liars  let time pass on the chain of a run's folder";
 
 const STAKE_EXAMPLES: &str = "\
@@ -119,6 +123,10 @@ pub struct PlaceArgs {
     /// File with the contracts' addresses [default: that of the run, else ./addresses.json]
     #[arg(long, value_name = "FILE")]
     pub addresses: Option<PathBuf>,
+    /// Blocks that make a transaction or an event settled, its own included [default: that of the run's settings,
+    /// else 1 on a development chain and 3 on others]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CONFIRMATIONS_MAX))]
+    pub confirmations: Option<u64>,
 }
 
 /// Whose wallet.

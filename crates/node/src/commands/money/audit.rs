@@ -73,7 +73,7 @@ pub(super) fn posted(place: &Place) -> Result<Vec<PostedRoot>> {
 pub(super) fn audit(args: &AuditArgs, context: &Context) -> Result<Ending> {
     let place = match &args.chain {
         Some(chain) => {
-            let place = PlaceArgs { chain: chain.clone(), addresses: args.addresses.clone() };
+            let place = PlaceArgs { chain: chain.clone(), addresses: args.addresses.clone(), confirmations: None };
             Some(Place::open(&place, Access::Look)?)
         }
         None => None,

@@ -32,7 +32,7 @@ pub(super) fn new_wallet(args: &NewWalletArgs, context: &Context) -> Result<Endi
 pub(super) fn wallet(args: &WalletArgs, context: &Context) -> Result<Ending> {
     let place = match &args.chain {
         Some(chain) => {
-            let args = PlaceArgs { chain: chain.clone(), addresses: args.addresses.clone() };
+            let args = PlaceArgs { chain: chain.clone(), addresses: args.addresses.clone(), confirmations: None };
             Some(Place::open(&args, Access::Look)?)
         }
         None => None,

@@ -1,10 +1,11 @@
 //! `essaim chain deploy`: all contracts on a chain, by one command.
 //!
 //! Promise: the whole plan is rehearsed on a chain in memory before a question is asked; the addresses are written
-//! only once every role has been asked back from the chain; an addresses file is never written over another.
+//! only once every role has been asked back from the chain; an addresses file is never written over another; a
+//! deployment that stopped half-way is gone on with, and none is paid for twice.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::{Address, Addresses, Chain, DeployPlan, Genesis, LocalChain, Parties as Roles, U256, Wallet, Windows};
@@ -12,13 +13,13 @@ use ledger::{Economy, presets};
 use serde_json::json;
 
 use super::account::address;
-use super::place::{is_development, is_url, reach};
+use super::place::is_url;
 use super::words::{count, esm, facts, span, table};
 use super::{act, refusal, signer, wrong_usage};
 use crate::cli::{Context, DeployArgs, Ending, PresetWord, RolesArgs, WindowsWord};
 use crate::config::{self, Sources};
 use crate::run::parties::Parties;
-use crate::run::payout;
+use crate::run::payout::{self, is_development, reach};
 
 /// ESM at the start, if nothing else is said.
 const GENESIS: u64 = 1_000_000 * ledger::ESM;
@@ -33,23 +34,24 @@ pub(super) fn deploy(args: &DeployArgs, context: &Context) -> Result<Ending> {
     let deployer = signer::named(&args.signer, None)?.ok_or_else(|| {
         wrong_usage("who deploys? --wallet KEYSTORE, or ESSAIM_KEYSTORE or ESSAIM_KEY in the environment")
     })?;
-    let mut chain = reach(&args.chain)?;
+    let (mut chain, _) = reach(&args.chain, args.confirmations, is_development)?;
     let plan = plan(args, deployer.address(), chain.chain_id())?;
     if !args.dry_run {
         is_free(&args.out)?;
     }
     let gas = rehearse(&chain, &deployer, &plan)?;
-    let cost_wei = U256::from(gas) * U256::from(chain.gas_price_wei()?);
-    let has_wei = chain.balance_wei(deployer.address())?;
-    ensure!(
-        has_wei >= cost_wei,
-        "{deployer} holds {has_wei} wei, and about {cost_wei} wei are needed for {} gas",
-        count(gas)
-    );
+    let under_way = under_way(&args.out);
+    let is_begun = under_way.exists();
+    if !is_begun {
+        can_pay(&chain, &deployer, gas)?;
+    }
     let is_told = !context.global.json && !context.global.quiet;
     let place = format!("chain {} at {}", chain.chain_id(), chain.name());
     if is_told {
         println!("deploy on {place}, by {deployer}\n{}", text(&plan, gas));
+        if is_begun {
+            println!("  a deployment was begun before ({}): this goes on with it", under_way.display());
+        }
     }
     if args.dry_run {
         match context.global.json {
@@ -62,14 +64,40 @@ pub(super) fn deploy(args: &DeployArgs, context: &Context) -> Result<Ending> {
         eprintln!("nothing was sent");
         return Ok(Ending::Interrupted);
     }
-    let addresses = chain::deploy(&mut chain, &deployer, &plan).map_err(|error| refusal::explain(error, None))?;
+    let addresses = chain::deploy_resumable(&mut chain, &deployer, &plan, &under_way).map_err(|error| {
+        let words = match under_way.exists() {
+            true => format!("the same command goes on with it; to begin anew, remove {}", under_way.display()),
+            false => "nothing was sent".to_owned(),
+        };
+        refusal::explain(error, None).context(words)
+    })?;
     // What is deployed must not be forgotten, whatever happens to the file.
     addresses.save(&args.out).with_context(|| format!("deployed, but not written down: {}", json!(addresses)))?;
+    fs::remove_file(&under_way).with_context(|| format!("deployed; remove {}", under_way.display()))?;
     match context.global.json {
         true => println!("{}", json!({ "dry_run": false, "addresses": addresses, "file": args.out, "plan": plan })),
         false => print!("{}", done(&addresses, args)),
     }
     Ok(Ending::Done)
+}
+
+/// Where it is noted that a deployment is under way.
+fn under_way(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".deploying");
+    name.into()
+}
+
+/// Whether the deployer's coin is enough, by the price of now.
+fn can_pay(chain: &dyn Chain, deployer: &Wallet, gas: u64) -> Result<()> {
+    let cost_wei = U256::from(gas) * U256::from(chain.gas_price_wei()?);
+    let has_wei = chain.balance_wei(deployer.address())?;
+    ensure!(
+        has_wei >= cost_wei,
+        "{deployer} holds {has_wei} wei, and about {cost_wei} wei are needed for {} gas",
+        count(gas)
+    );
+    Ok(())
 }
 
 /// Whether the addresses can be written there without hiding others.

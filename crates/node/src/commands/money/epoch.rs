@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::bindings::EpochRewards;
-use chain::{B256, ChainError, EpochToPost, Wallet, settle_epoch};
+use chain::{B256, ChainError, EpochToPost, Settled, Wallet, settle_epoch};
 use ledger::keccak256;
+use protocol::Keypair;
 use serde_json::json;
 
 use super::act::{self, Act, After, Step};
@@ -16,6 +17,8 @@ use super::stake::enough;
 use super::words::{count, esm, facts, moment, short, some, table};
 use super::wrong_usage;
 use crate::cli::{ChallengeArgs, Context, Ending, EpochPostArgs, EpochShowArgs, EpochVoidArgs, SendArgs};
+use crate::run::payout::Book;
+use crate::run_dir::{RunDir, RunDirError};
 
 /// Roots that are listed.
 const ROOTS_SHOWN: usize = 40;
@@ -80,11 +83,13 @@ fn row(root: &PostedRoot) -> Vec<String> {
     ]
 }
 
-/// Posts the root of a closed epoch. What is there already is not posted again.
+/// Posts the root of a closed epoch. What is there already is not posted again. If the root of the last one was
+/// dropped, what it would have paid goes under a new number: the ledger of the run's folder closes an empty epoch.
 pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
     let (mut place, wallet) = act::open(&args.send)?;
     let quiet = context.global.quiet || context.global.json;
-    let rebuilt = ledger(&place, args.ledger.as_deref(), quiet)?
+    let mut send = args.send.clone();
+    let mut rebuilt = ledger(&place, args.ledger.as_deref(), quiet)?
         .ok_or_else(|| wrong_usage("which ledger? --ledger LOG, or --chain with the folder of a run"))?;
     let (terms, at) = (rebuilt.ledger.terms(), &place.contracts.addresses);
     ensure!(
@@ -95,9 +100,22 @@ pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
         at.rewards,
         at.chain_id
     );
-    let post = to_post(&rebuilt, args)?;
+    let mut post = to_post(&rebuilt, args)?;
     if place.contracts.next_epoch(&*place.chain)? > post.epoch {
-        return posted_before(&mut place, &wallet, &post, &args.send, context);
+        // Nothing is sent for an epoch that the chain has passed.
+        let settled = settle_epoch(&mut *place.chain, &place.contracts, &wallet, &post)?;
+        let keys = match settled.voided && args.epoch.is_none() {
+            true => orchestrator(&place, &rebuilt)?,
+            false => None,
+        };
+        let Some(keys) = keys else { return Ok(posted_before(&post, &settled, send.dry_run, context)) };
+        is_poster(&place, &wallet)?;
+        if !close_empty(&place, &mut rebuilt, &keys, &send)? {
+            eprintln!("nothing was closed or sent");
+            return Ok(Ending::Interrupted);
+        }
+        send.yes = true; // agreed to just now
+        post = to_post(&rebuilt, args)?;
     }
     let words =
         format!("post epoch {} with root {}, {} in all", post.epoch, short(&post.root), esm(post.lifetime_total));
@@ -113,7 +131,46 @@ pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
     steps.push(Step::new("post the root".to_owned(), place.contracts.post_root(&post)));
     let facts = json!({ "epoch": post.epoch, "root": post.root, "lifetime_total": post.lifetime_total, "file_hash": post.file_hash });
     let act = Act { words, steps, facts };
-    act::carry_out(&mut place, &wallet, &act, &args.send, context, &pending)
+    act::carry_out(&mut place, &wallet, &act, &send, context, &pending)
+}
+
+/// The key that writes the ledger, if it is that of the run's folder and the key follows from the run's seed.
+fn orchestrator(place: &Place, rebuilt: &Rebuilt) -> Result<Option<Keypair>> {
+    if place.ledger().as_ref() != Some(&rebuilt.path) {
+        return Ok(None);
+    }
+    let keys = place.parties()?.map(|parties| parties.orchestrator());
+    Ok(keys.filter(|keys| keys.public() == rebuilt.ledger.terms().run.orchestrator))
+}
+
+/// Closes the epoch that is open, after a question; false if the answer is no. A dry run writes nothing.
+fn close_empty(place: &Place, rebuilt: &mut Rebuilt, keys: &Keypair, send: &SendArgs) -> Result<bool> {
+    let ledger = &mut rebuilt.ledger;
+    let (dropped, open) = (ledger.epoch().saturating_sub(1), ledger.epoch());
+    if send.dry_run {
+        let entry = ledger.close()?;
+        ledger.append(entry, keys)?;
+        return Ok(true);
+    }
+    let path = rebuilt.path.display();
+    let question = format!(
+        "the root of epoch {dropped} was dropped: close epoch {open} with {} in {path}, and post on {} what {dropped} \
+         would have paid?",
+        some(ledger.steps_open(), "step"),
+        place.name
+    );
+    if !send.yes && !act::agreed(&question)? {
+        return Ok(false);
+    }
+    // A copy of a run's folder need not have its events; then no run can be going on in it.
+    let _owner = match place.run.as_deref().map(RunDir::open).transpose() {
+        Err(RunDirError::NoRun { .. }) => None,
+        owner => owner.context("a run that goes on closes its epochs itself")?,
+    };
+    let mut book = Book::open(&rebuilt.path, keys.clone())?;
+    book.append(book.ledger().close()?)?;
+    *ledger = book.ledger().clone();
+    Ok(true)
 }
 
 fn is_poster(place: &Place, wallet: &Wallet) -> Result<()> {
@@ -123,29 +180,27 @@ fn is_poster(place: &Place, wallet: &Wallet) -> Result<()> {
     Ok(())
 }
 
-/// Another try of the same has posted it; or another root is there, which is an error.
-fn posted_before(
-    place: &mut Place,
-    wallet: &Wallet,
-    post: &EpochToPost,
-    send: &SendArgs,
-    context: &Context,
-) -> Result<Ending> {
-    // Nothing is sent for an epoch that the chain has passed.
-    let settled = settle_epoch(&mut *place.chain, &place.contracts, wallet, post)?;
+/// Another try of the same has posted it.
+fn posted_before(post: &EpochToPost, settled: &Settled, is_dry: bool, context: &Context) -> Ending {
     let EpochToPost { epoch, root, .. } = post;
-    let fate = if settled.voided { ", and was dropped since" } else { "" };
+    let fate = match settled.voided {
+        true => {
+            ", and was dropped since; the next epoch that the ledger closes carries it (with the folder of the run, \
+             this command without --epoch closes one)"
+        }
+        false => "; nothing to do",
+    };
     match context.global.json {
         true => println!(
             "{}",
             json!({
-                "act": "nothing", "dry_run": send.dry_run, "steps": [], "epoch": epoch, "root": root,
+                "act": "nothing", "dry_run": is_dry, "steps": [], "epoch": epoch, "root": root,
                 "block": settled.block, "transaction": settled.transaction, "voided": settled.voided,
             })
         ),
-        false => println!("epoch {epoch} was posted before, in block {}{fate}; nothing to do", settled.block),
+        false => println!("epoch {epoch} was posted before, in block {}{fate}", settled.block),
     }
-    Ok(Ending::Done)
+    Ending::Done
 }
 
 fn to_post(rebuilt: &Rebuilt, args: &EpochPostArgs) -> Result<EpochToPost> {
@@ -174,8 +229,10 @@ pub(super) fn void(args: &EpochVoidArgs, context: &Context) -> Result<Ending> {
     let (mut place, wallet) = act::open(&args.send)?;
     let epoch = args.epoch;
     let root = waiting(&place, epoch)?;
-    let words =
-        format!("drop the root {} of epoch {epoch}; the next root carries what it would have paid", short(&root));
+    let words = format!(
+        "drop the root {} of epoch {epoch}; the next root, of this run's next epoch or of `essaim epoch post`, carries what it would have paid",
+        short(&root)
+    );
     let steps = vec![Step::new("drop it", place.contracts.void_pending(epoch))];
     let act = Act { words, steps, facts: json!({ "epoch": epoch, "root": root }) };
     act::carry_out(&mut place, &wallet, &act, &args.send, context, &|_| Ok(After::default()))

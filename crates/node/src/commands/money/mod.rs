@@ -12,6 +12,8 @@ mod chains;
 mod claim;
 mod deploy;
 mod epoch;
+mod event;
+mod events;
 mod log;
 mod place;
 mod proofs;
@@ -43,6 +45,7 @@ pub(crate) fn dispatch(command: MoneyCommand, context: &Context) -> anyhow::Resu
         MoneyCommand::Chain(ChainCommand::NewWallet(args)) => chains::new_wallet(&args, context),
         MoneyCommand::Chain(ChainCommand::Wallet(args)) => chains::wallet(&args, context),
         MoneyCommand::Chain(ChainCommand::Show(args)) => chains::show(&args, context),
+        MoneyCommand::Chain(ChainCommand::Events(args)) => events::events(&args, context),
         MoneyCommand::Chain(ChainCommand::Transfer(args)) => stake::transfer(&args, context),
         MoneyCommand::Chain(ChainCommand::Advance(args)) => chains::advance(&args, context),
         MoneyCommand::Stake(args) => stake::stake(&args, context),

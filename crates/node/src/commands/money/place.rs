@@ -6,17 +6,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use chain::{Addresses, Chain, ChainError, Contracts, Genesis, JournalError, LocalChain, RpcChain, RpcOptions};
+use chain::{Addresses, Chain, ChainError, Contracts, Genesis, JournalError, LocalChain};
 
 use super::wrong_usage;
 use crate::cli::PlaceArgs;
 use crate::config::{self, RunConfig, Sources};
 use crate::run::parties::Parties;
-use crate::run::payout::{addresses_path, chain_path, ledger_path};
+use crate::run::payout::{addresses_path, chain_path, is_development, ledger_path, reach};
 use crate::run_dir;
 
-/// The numbers of chains whose coin is worth nothing: anvil's and hardhat's, and geth's `--dev`.
-const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
 /// Where `chain deploy` writes addresses.
 const ADDRESSES: &str = "addresses.json";
 
@@ -43,6 +41,8 @@ pub(super) struct Place {
     pub(super) run: Option<PathBuf>,
     /// Whether it is a chain in a file, or a copy of it, on which all steps can be tried one after the other.
     pub(super) is_local: bool,
+    /// Blocks that make a transaction settled here, its own included.
+    pub(super) confirmations: u64,
 }
 
 impl Place {
@@ -50,7 +50,7 @@ impl Place {
     pub(super) fn open(args: &PlaceArgs, access: Access) -> Result<Self> {
         if is_url(&args.chain) {
             let addresses = args.addresses.clone().unwrap_or_else(|| ADDRESSES.into());
-            return Self::behind(&args.chain, &addresses, None);
+            return Self::behind(&args.chain, &addresses, args.confirmations, None);
         }
         let folder = Path::new(&args.chain);
         if !folder.is_dir() {
@@ -69,7 +69,8 @@ impl Place {
         };
         let addresses = args.addresses.clone().or_else(|| own_addresses(folder, &config));
         let addresses = addresses.context("the run names no file with the contracts' addresses; --addresses does")?;
-        Self::behind(url, &addresses, Some(folder))
+        let confirmations = args.confirmations.or(config.chain.confirmations);
+        Self::behind(url, &addresses, confirmations, Some(folder))
     }
 
     fn within(folder: &Path, journal: &Path, addresses: Option<&Path>, access: Access) -> Result<Self> {
@@ -87,15 +88,29 @@ impl Place {
         let file = addresses.map_or_else(|| addresses_path(folder), Path::to_owned);
         let contracts = Contracts::connect(&chain, Addresses::load(&file)?)?;
         let name = format!("the chain of {}", folder.display());
-        Ok(Self { chain: Box::new(chain), contracts, name, run: Some(folder.to_owned()), is_local: true })
+        Ok(Self {
+            chain: Box::new(chain),
+            contracts,
+            name,
+            run: Some(folder.to_owned()),
+            is_local: true,
+            confirmations: 1,
+        })
     }
 
-    fn behind(url: &str, addresses: &Path, run: Option<&Path>) -> Result<Self> {
+    fn behind(url: &str, addresses: &Path, confirmations: Option<u64>, run: Option<&Path>) -> Result<Self> {
         let addresses = Addresses::load(addresses)?;
-        let chain = reach(url)?;
+        let (chain, confirmations) = reach(url, confirmations, is_development)?;
         let contracts = Contracts::connect(&chain, addresses)?;
         let name = format!("chain {} at {}", chain.chain_id(), chain.name());
-        Ok(Self { chain: Box::new(chain), contracts, name, run: run.map(Path::to_owned), is_local: false })
+        Ok(Self {
+            chain: Box::new(chain),
+            contracts,
+            name,
+            run: run.map(Path::to_owned),
+            is_local: false,
+            confirmations,
+        })
     }
 
     /// Time of the newest block, in seconds since 1970.
@@ -122,24 +137,6 @@ impl Place {
 /// Whether a word is the address of a chain and not a folder.
 pub(super) fn is_url(word: &str) -> bool {
     word.starts_with("http://") || word.starts_with("https://")
-}
-
-/// Whether money is worth nothing on a chain of this number.
-pub(super) fn is_development(chain_id: u64) -> bool {
-    DEVELOPMENT_CHAINS.contains(&chain_id)
-}
-
-/// Reaches a chain behind an address; if it is for development, its clock can be moved.
-pub(super) fn reach(url: &str) -> Result<RpcChain> {
-    let chain = RpcChain::connect(RpcOptions::new(url))?;
-    let chain_id = chain.chain_id();
-    match is_development(chain_id) {
-        true => {
-            let options = RpcOptions { chain_id: Some(chain_id), development: true, ..RpcOptions::new(url) };
-            Ok(RpcChain::connect(options)?)
-        }
-        false => Ok(chain),
-    }
 }
 
 /// The settings that a run was started with.

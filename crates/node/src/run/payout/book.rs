@@ -27,6 +27,8 @@ type Judge = fn(&mut Ledger, Entry, &Keypair) -> Result<String, LedgerError>;
 pub struct Book {
     ledger: Ledger,
     file: File,
+    /// Bytes of the lines that are whole.
+    bytes: u64,
     path: PathBuf,
     keys: Keypair,
     /// Hash of the line that fines each party.
@@ -44,7 +46,7 @@ impl Book {
         }
         run_dir::write_whole(path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path).with_context(|| path.display().to_string())?;
-        Ok(Self { ledger, file, path: path.to_owned(), keys, fines: BTreeMap::new() })
+        Ok(Self { ledger, file, bytes: text.len() as u64, path: path.to_owned(), keys, fines: BTreeMap::new() })
     }
 
     /// Takes up a ledger that another process left.
@@ -71,10 +73,13 @@ impl Book {
         }
         let Some(ledger) = ledger else { bail!("{}: the ledger has no first line", path.display()) };
         file.set_len(whole).with_context(named)?; // what a kill cut off
-        Ok(Self { ledger, file, path: path.to_owned(), keys, fines })
+        Ok(Self { ledger, file, bytes: whole, path: path.to_owned(), keys, fines })
     }
 
     /// Judges an entry, signs it, and writes it down.
+    ///
+    /// Errors: `LedgerError` for an entry that is refused, and then nothing has changed; whatever the system says,
+    /// and then this book is not to be used any more: its file ends with the line before.
     pub fn append(&mut self, entry: Entry) -> Result<()> {
         self.write(entry, Ledger::append)
     }
@@ -90,7 +95,10 @@ impl Book {
             _ => None,
         };
         let line = judge(&mut self.ledger, entry, &self.keys)? + "\n";
-        self.file.write_all(line.as_bytes()).with_context(|| self.path.display().to_string())?;
+        let bytes = self.bytes;
+        let written = whole_or_not(&mut self.file, line.as_bytes(), |file| file.set_len(bytes));
+        written.with_context(|| self.path.display().to_string())?;
+        self.bytes += line.len() as u64;
         if let Some(party) = fined {
             self.fines.insert(party, self.ledger.head());
         }
@@ -108,6 +116,18 @@ impl Book {
     }
 }
 
+/// Writes a line; one that is cut off is taken back, so that no other line is glued to it.
+fn whole_or_not<F: Write>(
+    file: &mut F,
+    line: &[u8],
+    take_back: impl FnOnce(&mut F) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    file.write_all(line).inspect_err(|_| {
+        // If this fails too, the half line is dropped when the file is opened again; the first error is the one to tell.
+        let _ = take_back(file);
+    })
+}
+
 /// The next whole line without its line feed; false at the end, or at a line without one. A line that is too
 /// long is cut where the ledger refuses it.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
@@ -116,4 +136,50 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<b
     reader.by_ref().take(limit).read_until(b'\n', line)?;
     let is_whole = line.pop_if(|byte| *byte == b'\n').is_some();
     Ok(is_whole || line.len() > LINE_BYTES_MAX)
+}
+
+#[cfg(test)]
+impl Book {
+    /// The same book on a disk that takes nothing any more.
+    pub(super) fn on_a_full_disk(mut self) -> Self {
+        self.file = OpenOptions::new().read(true).open(&self.path).unwrap();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// A disk with room for so many bytes.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.1.saturating_sub(self.0.len()).min(bytes.len()) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                room => self.0.write(&bytes[..room]),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn half_a_line_on_a_full_disk_is_taken_back() {
+        let mut disk = Disk(b"first\n".to_vec(), 10);
+        let failed = whole_or_not(&mut disk, b"second\n", |disk| {
+            assert_eq!(disk.0, b"first\nseco");
+            disk.0.truncate(6);
+            Ok(())
+        });
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.0, b"first\n");
+        whole_or_not(&mut disk, b"2\n", |_| panic!("it was written")).unwrap();
+        assert_eq!(disk.0, b"first\n2\n");
+    }
 }

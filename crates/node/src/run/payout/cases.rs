@@ -6,7 +6,7 @@
 
 use chain::bindings::StakeVault::StakeVaultEvents;
 use chain::contracts::{Case, CaseState, Outcome, StakeRuling};
-use chain::{Address, B256, Chain, ChainError, Contracts, Event, Filter, Receipt, Wallet};
+use chain::{Address, B256, Chain, ChainError, Contracts, Event, Filter, Receipt, U256, Wallet};
 
 use crate::events::Party;
 
@@ -59,6 +59,7 @@ pub(super) struct Court<'a> {
 impl Court<'_> {
     /// Takes a case as far as it goes now.
     pub(super) fn pursue(&self, chain: &mut dyn Chain, accusation: &Accusation) -> Result<Standing, ChainError> {
+        chain.idle(self.challenger.address())?; // what a killed try may have left under way
         for _ in 0..STEPS_MAX {
             let Some(case) = self.find(chain, accusation)? else {
                 match self.open(chain, accusation)? {
@@ -194,10 +195,10 @@ impl Court<'_> {
         Ok(Standing::Nothing { why: format!("case {} ended and took nothing", case.case) })
     }
 
-    /// What was taken from the accused, if the event says so. A party is fined once.
+    /// What this case took, if the event says so. Others may have taken stake from the same account.
     fn executed(&self, log: &chain::Log, case: &Case) -> Result<Option<u64>, ChainError> {
         match self.contracts.event(log)? {
-            Some(Event::Vault(StakeVaultEvents::SlashExecuted(slash))) if slash.account == case.accused => {
+            Some(Event::Vault(StakeVaultEvents::SlashExecuted(slash))) if slash.id == U256::from(case.slash) => {
                 let too_large = |_| ChainError::Decode { what: "SlashExecuted", cause: "above 64 bits".to_owned() };
                 u64::try_from(slash.taken).map(Some).map_err(too_large)
             }

@@ -6,15 +6,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chain::contracts::registration_digest;
 use chain::{
-    Address, Addresses, B256, Call, Chain, Contracts, DeployPlan, Genesis, LocalChain, NodeKind, RpcChain, RpcOptions,
-    U256, Wallet, Windows, deploy,
+    Address, Addresses, B256, Call, Chain, Contracts, DeployPlan, Genesis, LocalChain, NodeKind, U256, Wallet, Windows,
+    deploy, units,
 };
 use ledger::{Account, Amount, Economy, LedgerTerms, Party as Payee, Undeterred, Watch, presets};
 use protocol::{Keypair, RunTerms};
 
+use super::remote;
 use crate::config::{EconomyPreset, RunConfig, ppm};
 use crate::events::Party;
 use crate::run::parties::Parties;
@@ -115,14 +116,38 @@ fn bonds(parties: &Parties, economy: &Economy) -> Amount {
 
 /// The chain of a new run, with every stake in: one behind an address if the run file names it, else its own.
 pub(super) fn found(config: &RunConfig, run: &Path, parties: &Parties, economy: &Economy) -> Result<Ground> {
-    match remote(config)? {
-        Some(mut ground) => {
-            let holder = payer(parties)?;
-            endow(&mut ground, &holder, parties, economy)?;
-            Ok(ground)
-        }
-        None => own(run, parties, economy),
+    let Some((url, file)) = named(config) else { return own(run, parties, economy) };
+    let mut ground = reach(config, url, file)?;
+    fits(&ground, economy)?;
+    // The run's own copy: a relative path leads nowhere from another working directory.
+    ground.contracts.addresses.save(&addresses_path(run))?;
+    let holder = payer(parties)?;
+    endow(&mut ground, &holder, parties, economy)?;
+    Ok(ground)
+}
+
+/// Whether contracts that are there already pay what the economy says, and have paid nothing for another ledger.
+fn fits(ground: &Ground, economy: &Economy) -> Result<()> {
+    let Ground { chain, contracts } = ground;
+    contracts.check_bounty(&**chain)?; // `check_deterrence` counts on it
+    let next = contracts.next_epoch(&**chain)?;
+    ensure!(
+        next == 0,
+        "epochs before {next} were posted to these contracts by another ledger: a new run needs contracts of its \
+         own (`essaim chain deploy`)"
+    );
+    let halving = economy.halving_epochs;
+    for epoch in [0, halving.saturating_sub(1), halving] {
+        let (given, wanted) = (contracts.budget(&**chain, epoch)?, economy.budget(epoch));
+        ensure!(
+            given == wanted,
+            "the contracts mint {} for epoch {epoch}, and the run's economy pays {}: deploy with --run, or with the \
+             preset and economy.epoch_steps of the run",
+            units::format(given),
+            units::format(wanted)
+        );
     }
+    Ok(())
 }
 
 /// Who pays stakes and gas on a chain behind an address: the wallet that the environment names, or the run's own.
@@ -131,13 +156,15 @@ fn payer(parties: &Parties) -> Result<Wallet> {
     Ok(named.unwrap_or_else(|| parties.holder_wallet()))
 }
 
-/// The chain that the run file names, if it names one.
-fn remote(config: &RunConfig) -> Result<Option<Ground>> {
-    let (Some(url), Some(addresses)) = (&config.chain.url, &config.chain.addresses) else { return Ok(None) };
-    let options = RpcOptions { development: config.chain.development, ..RpcOptions::new(url.as_str()) };
-    let chain = RpcChain::connect(options)?;
+/// The address of the chain that the run file names, and the file with the contracts', if it names them.
+fn named(config: &RunConfig) -> Option<(&str, &Path)> {
+    Some((config.chain.url.as_deref()?, config.chain.addresses.as_deref()?))
+}
+
+fn reach(config: &RunConfig, url: &str, addresses: &Path) -> Result<Ground> {
+    let (chain, _) = remote::reach(url, config.chain.confirmations, |_| config.chain.development)?;
     let contracts = Contracts::connect(&chain, Addresses::load(addresses)?)?;
-    Ok(Some(Ground { chain: Box::new(chain), contracts }))
+    Ok(Ground { chain: Box::new(chain), contracts })
 }
 
 /// Makes a chain in the run's folder. Nothing of it can be seen there before all stakes are in.
@@ -160,21 +187,25 @@ fn own(run: &Path, parties: &Parties, economy: &Economy) -> Result<Ground> {
 
 /// The chain of a run, as an earlier process left it.
 pub(super) fn reopen(config: &RunConfig, run: &Path) -> Result<Ground> {
-    if let Some(ground) = remote(config)? {
-        return Ok(ground);
+    let own = addresses_path(run);
+    if let Some((url, file)) = named(config) {
+        return reach(config, url, if own.is_file() { &own } else { file });
     }
     let chain = LocalChain::open(&chain_path(run), Genesis::default())?;
-    let contracts = Contracts::connect(&chain, Addresses::load(&addresses_path(run))?)?;
+    let contracts = Contracts::connect(&chain, Addresses::load(&own)?)?;
     Ok(Ground { chain: Box::new(chain), contracts })
 }
 
-/// Sees to it that every party is registered with its peer key and has the stake that is due, and that the
-/// orchestrator can pay for bonds. `holder` pays. What is done already is not done again.
+/// Sees to it that every party is registered with its peer key and has the stake that is due, that the orchestrator
+/// can pay for bonds, and everybody for gas. `holder` pays. What is done already, or is under way since an earlier
+/// process was killed, is not done again.
 pub fn endow(ground: &mut Ground, holder: &Wallet, parties: &Parties, economy: &Economy) -> Result<()> {
     let Ground { chain, contracts } = ground;
     let chain = &mut **chain;
     let orchestrator = parties.orchestrator_wallet().address();
+    chain.idle(holder.address())?;
     gas_money(chain, holder, orchestrator, GAS_OF_A_RUN)?;
+    gas_money(chain, holder, parties.trainer_wallet().address(), GAS_OF_A_PARTY)?;
     let (bonds, has) = (bonds(parties, economy), contracts.balance(chain, orchestrator)?);
     if has < bonds && holder.address() != orchestrator {
         chain.send(holder, contracts.transfer(orchestrator, bonds - has)).context("money for bonds")?;
@@ -215,6 +246,7 @@ fn register(
     party: Party,
     keys: &Keypair,
 ) -> Result<()> {
+    chain.idle(wallet.address())?;
     if contracts.node(chain, &keys.public())?.is_some() {
         return Ok(());
     }
@@ -256,7 +288,8 @@ pub(super) fn terms(run: &RunTerms, parties: &Parties, economy: Economy, ground:
     }
 }
 
-/// The stakes that are in the vault now, with the block at which that was seen.
+/// What every party has active in the vault now, with the block at which that was seen. What is leaving does not
+/// count; a slash that is open has not lowered it yet.
 pub(super) fn stakes_seen(ground: &Ground, parties: &Parties, economy: &Economy) -> Result<Vec<(Payee, Amount, u64)>> {
     let chain = &*ground.chain;
     let block = chain.head()?.number;
@@ -287,6 +320,26 @@ mod tests {
         let alone = check_deterrence(&config(&["economy.preset=team", open[2]])).unwrap_err().to_string();
         assert!(alone.contains("it takes 3 to outvote one, given 1"), "{alone}");
         assert_eq!(check_deterrence(&config(&[])), Ok(()), "local");
+    }
+
+    #[test]
+    fn contracts_that_mint_something_else_or_have_paid_before_do_not_fit() {
+        let (config, folder) = (config(&[]), tempfile::tempdir().unwrap());
+        let (parties, worth) = (Parties::of(&config), economy(&config));
+        let mut ground = own(folder.path(), &parties, &worth).unwrap();
+        fits(&ground, &worth).unwrap();
+        let more = Economy { budget_first: worth.budget_first + 1, ..worth.clone() };
+        let message = fits(&ground, &more).unwrap_err().to_string();
+        assert!(message.contains("for epoch 0") && message.contains("pays 100.000001 ESM"), "{message}");
+        for halving_epochs in [worth.halving_epochs - 1, worth.halving_epochs + 1] {
+            assert!(fits(&ground, &Economy { halving_epochs, ..worth.clone() }).is_err(), "{halving_epochs}");
+        }
+        let (uri, root) = (String::new(), B256::repeat_byte(1));
+        let post = chain::EpochToPost { epoch: 0, root, lifetime_total: 0, file_hash: root, uri };
+        let Ground { chain, contracts } = &mut ground;
+        chain::settle_epoch(&mut **chain, contracts, &parties.orchestrator_wallet(), &post).unwrap();
+        let message = fits(&ground, &worth).unwrap_err().to_string();
+        assert!(message.contains("epochs before 1 were posted"), "{message}");
     }
 
     #[test]

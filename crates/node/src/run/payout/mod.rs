@@ -9,6 +9,7 @@ mod bank;
 mod book;
 mod cases;
 mod genesis;
+mod remote;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use chain::{B256, EpochToPost};
-use ledger::{Amount, Entry, Ledger, Party as Payee};
+use ledger::{Amount, Entry, Ledger, LedgerError, Party as Payee};
 use protocol::{Check, Commitment, LeaseId, Outcome, RunTerms, Signed, ValidatorId, Verdict, VerifiedGroup};
 use rounds::PlantId;
 
@@ -31,6 +32,7 @@ pub use bank::{Bank, BankNews, BankOrder, WHO, keep};
 pub use book::{Book, ledger_path};
 pub use cases::Accusation;
 pub use genesis::{Ground, addresses_path, chain_path, check_deterrence, economy, endow, plan};
+pub use remote::{is_development, reach};
 
 /// Where the proofs of a run are.
 pub fn claims_path(run: &Path) -> PathBuf {
@@ -47,12 +49,17 @@ pub fn begin(config: &RunConfig, run: &Path, parties: &Parties, terms: &RunTerms
     Ok((book, ground))
 }
 
-/// The ledger and the chain that an earlier process left; none if it kept none.
-pub fn resume(config: &RunConfig, run: &Path, parties: &Parties, terms: &RunTerms) -> Result<Option<(Book, Ground)>> {
+/// The ledger and the chain that an earlier process left.
+///
+/// Errors: there is no ledger; the settings of the run were changed; whatever is wrong with the ledger or the chain.
+pub fn resume(config: &RunConfig, run: &Path, parties: &Parties, terms: &RunTerms) -> Result<(Book, Ground)> {
     let path = ledger_path(run);
-    if !path.exists() {
-        return Ok(None);
-    }
+    ensure!(
+        path.exists(),
+        "{} is missing, and this run is to be paid: bring the file back, or go on without a ledger with \
+         --set economy.enabled=false",
+        path.display()
+    );
     let book = Book::open(&path, parties.orchestrator())?;
     let ground = genesis::reopen(config, run).context("opening the run's chain")?;
     let wanted = genesis::terms(terms, parties, economy(config), &ground);
@@ -61,7 +68,7 @@ pub fn resume(config: &RunConfig, run: &Path, parties: &Parties, terms: &RunTerm
         "the settings of {} were changed: what work is worth is settled when a run begins",
         run.display()
     );
-    Ok(Some((book, ground)))
+    Ok((book, ground))
 }
 
 /// Leases whose verdicts are kept in mind for fines that are still to come.
@@ -168,8 +175,14 @@ impl Paymaster {
         let entry = Entry::Fined { party: party.into(), check, lease, commitment, verdicts };
         match self.append(entry) {
             Ok(()) => self.accuse(party).map(|()| None),
-            // What the ledger does not believe costs nothing; the rules have banned the party all the same.
-            Err(error) => Ok(Some(warning(format!("{party} keeps its stake: the ledger refuses the fine: {error:#}")))),
+            // What the ledger does not believe costs nothing; the rules have banned the party all the same. A line
+            // that could not be written is another matter: nothing may follow from it.
+            Err(error) => match error.downcast::<LedgerError>() {
+                Ok(error) => {
+                    Ok(Some(warning(format!("{party} keeps its stake: the ledger refuses the fine: {error}"))))
+                }
+                Err(error) => Err(error),
+            },
         }
     }
 

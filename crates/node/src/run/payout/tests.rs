@@ -4,9 +4,12 @@ use std::sync::mpsc::{Receiver, channel};
 
 use protocol::{BeaconPoint, BeaconTerms, DtypeTerm, RejectReason, SamplingTerms};
 
+use super::cases::{Court, Standing};
 use super::*;
 use crate::config;
 use crate::run::messages::News;
+
+mod under_way;
 
 /// A run folder with a ledger and a chain, and no training.
 struct Place {
@@ -30,7 +33,7 @@ impl Place {
     }
 
     fn resume(&self) -> (Book, Ground) {
-        resume(&self.config, self.dir.path(), &self.parties, &self.terms).unwrap().unwrap()
+        resume(&self.config, self.dir.path(), &self.parties, &self.terms).unwrap()
     }
 
     /// A paymaster, what it orders, and the bank that would do it.
@@ -182,6 +185,52 @@ fn a_kill_between_the_slash_and_its_record_takes_stake_once() {
     let account = place.parties.wallet(Party::Worker(1)).address();
     assert_eq!(contracts.stake_of(&*ground.chain, account).unwrap(), stake - loss);
     assert_eq!(contracts.case_count(&*ground.chain).unwrap(), 1);
+}
+
+#[test]
+fn stake_that_another_case_took_later_is_not_told_as_that_of_a_fine() {
+    let place = Place::new();
+    let (mut paymaster, orders, bank) = place.open(place.begin());
+    paymaster.fined(Party::Worker(1), None, Check::Malformed).unwrap();
+    settle(&mut paymaster, orders, bank, false);
+    drop(paymaster);
+
+    let (book, mut ground) = place.resume();
+    let (contracts, challenger) = (ground.contracts, place.parties.orchestrator_wallet());
+    let members: Vec<_> = (0..3).map(|id| place.parties.wallet(Party::Validator(id))).collect();
+    let court = Court { contracts: &contracts, challenger: &challenger, members: members.iter().collect() };
+    let accused = place.parties.wallet(Party::Worker(1)).address();
+    let (amount, evidence) = (7 * ledger::ESM, B256::repeat_byte(7));
+    let other = Accusation { party: Party::Worker(1), accused, amount, evidence };
+    let standing = court.pursue(&mut *ground.chain, &other).unwrap();
+    assert!(matches!(standing, Standing::Taken { amount: taken, .. } if taken == amount), "{standing:?}");
+
+    let (mut paymaster, orders, bank) = place.open((book, ground));
+    paymaster.catch_up().unwrap();
+    let events = settle(&mut paymaster, orders, bank, true);
+    let economy = &paymaster.ledger().terms().economy;
+    let loss = economy.slash.amount(Check::Malformed, economy.stake_worker);
+    assert!(matches!(&events[..], [Event::StakeSlashed(slashed)] if slashed.amount == loss), "{events:?}");
+}
+
+#[test]
+fn a_line_that_cannot_be_written_ends_the_run_and_is_no_refused_fine() {
+    let place = Place::new();
+    let (book, ground) = place.begin();
+    let (mut paymaster, orders, _) = place.open((book.on_a_full_disk(), ground));
+    let failed = paymaster.fined(Party::Worker(1), None, Check::Malformed).unwrap_err();
+    assert!(format!("{failed:#}").contains("ledger.jsonl"), "{failed:#}");
+    assert!(orders.try_recv().is_err(), "nothing follows from what is not written");
+}
+
+#[test]
+fn a_run_that_is_paid_does_not_go_on_without_its_ledger() {
+    let place = Place::new();
+    drop(place.begin());
+    std::fs::remove_file(ledger_path(place.dir.path())).unwrap();
+    let refused = resume(&place.config, place.dir.path(), &place.parties, &place.terms).err().unwrap();
+    let message = refused.to_string();
+    assert!(message.contains("ledger.jsonl is missing") && message.contains("economy.enabled=false"), "{message}");
 }
 
 #[test]
