@@ -13,8 +13,8 @@ mod tests;
 mod trust;
 
 use crate::machine::Machine;
-use serde::{Deserialize, Serialize};
 pub use money::{EpochClosed, EpochPosted, PaidOut, Payee, PayoutRow, StakeSlashed};
+use serde::{Deserialize, Serialize};
 pub use trust::{Fined, GroupReceived, Party, TermsSet, VerdictGiven};
 
 /// One thing that happened.

@@ -9,10 +9,10 @@ mod verification;
 use crate::events::{EvalFinished, EvalStage, Outcome, PhaseSeconds};
 use crate::machine::Machine;
 use crate::view::RunView;
-use serde::Serialize;
-use std::collections::BTreeMap;
 pub use payout::Payout;
 pub(crate) use payout::{esm, some_esm};
+use serde::Serialize;
+use std::collections::BTreeMap;
 pub(crate) use verification::percent;
 pub use verification::{CaughtLiar, Groups, Liar, Rested, Seconds, Verification};
 

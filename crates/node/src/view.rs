@@ -10,8 +10,8 @@ mod trust;
 use crate::events::{
     DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
-use std::collections::BTreeMap;
 pub use money::Money;
+use std::collections::BTreeMap;
 pub use trust::{Caught, HandedIn, Trust};
 
 /// Rollout texts kept of one step.

@@ -24,7 +24,18 @@ mod tests {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "essaim", &mut script);
             let script = String::from_utf8(script).unwrap();
-            for word in ["run", "generate", "verify", "sim", "export", "completions", "dry-run", "ledger", "unstake", "withdraw"] {
+            for word in [
+                "run",
+                "generate",
+                "verify",
+                "sim",
+                "export",
+                "completions",
+                "dry-run",
+                "ledger",
+                "unstake",
+                "withdraw",
+            ] {
                 assert!(script.contains(word), "{shell} lacks {word}");
             }
         }
