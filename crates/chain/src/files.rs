@@ -1,8 +1,8 @@
 //! Small JSON files, whole or not there.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -19,20 +19,33 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path, bytes_max: u64) -> Result<T
     serde_json::from_slice(&text).map_err(|cause| fail(path, cause))
 }
 
-/// Writes beside the file and puts the result in its place, so that a kill leaves the old file or the new one.
-/// What [`load`] would find too long is refused, and the old file stays.
+/// Writes a file so that a reader, or who comes after a kill, finds the old content or the new, never a part.
+///
+/// The bytes go to `path` + `.part`, which is renamed once it is whole and flushed.
+/// Errors: whatever the system says; the part is removed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = File::create(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    });
+    written.inspect_err(|_| {
+        // The part is useless either way; the first error is the one to tell.
+        let _ = fs::remove_file(&part);
+    })
+}
+
+/// Writes a file as [`write_whole`] does. What [`load`] would find too long is refused, and the old file stays.
 pub(crate) fn save(path: &Path, content: &impl Serialize, bytes_max: u64) -> Result<(), ChainError> {
     let mut text = serde_json::to_vec_pretty(content).expect("names, numbers and strings are JSON");
     text.push(b'\n');
     if text.len() as u64 > bytes_max {
         return Err(fail(path, format!("{} bytes would be longer than {bytes_max} bytes", text.len())));
     }
-    let beside = path.with_extension("writing");
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&beside, path)).map_err(|cause| fail(path, cause))
+    write_whole(path, &text).map_err(|cause| fail(path, cause))
 }
 
 fn fail(path: &Path, cause: impl ToString) -> ChainError {

@@ -25,6 +25,7 @@ pub use backend::{Call, Chain, Filter, Head, Log, Receipt, Submitted};
 pub use contracts::{Addresses, Contracts, EpochToPost, Event, NodeKind, account, address, encode};
 pub use deploy::{DeployPlan, Parties, Windows, deploy, deploy_resumable};
 pub use error::{ChainError, StuckCause};
+pub use files::write_whole;
 pub use follower::{Follower, News, REMEMBERED_BLOCKS};
 pub use local::{Genesis, JournalError, LocalChain};
 pub use revert::Revert;

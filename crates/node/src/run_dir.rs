@@ -166,25 +166,11 @@ pub fn report_path(run: &Path) -> PathBuf {
     run.join("report.html")
 }
 
-/// Writes a file so that a reader finds the old content or the new, never a part.
+/// Writes a file so that a reader finds the old content or the new, never a part; see [`chain::write_whole`].
 ///
-/// The bytes go to `path` + `.part`, which is renamed once it is whole and flushed.
-/// Errors: whatever the system says, with the file named; the part is removed.
+/// Errors: whatever the system says, with the file named.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = (|| {
-        let mut file = File::create(&part)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    })();
-    written.map_err(|source| {
-        // The part is useless either way; the first error is the one to tell.
-        let _ = fs::remove_file(&part);
-        io_error(path, source)
-    })
+    chain::write_whole(path, bytes).map_err(|source| io_error(path, source))
 }
 
 fn io_error(path: &Path, source: io::Error) -> RunDirError {

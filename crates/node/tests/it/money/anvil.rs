@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use chain::{Chain as _, RpcChain, RpcOptions};
+use serde_json::{Value, json};
 
 use super::{ESM, adds_up, bad, code, essaim, good, good_with, settings};
 use crate::resume::essaim as start;
@@ -15,6 +16,9 @@ use crate::support::{run, stderr};
 const RICH: (&str, &str) = ("ESSAIM_KEY", "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
 /// The second.
 const OTHER: (&str, &str) = ("ESSAIM_KEY", "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d");
+
+/// The file beside the addresses that holds them until they are whole.
+const BESIDE: &str = "addresses.json.part";
 
 /// An anvil of our own, stopped when dropped.
 struct Anvil {
@@ -37,6 +41,24 @@ impl Anvil {
         let url = format!("http://127.0.0.1:{}", listening.expect("anvil says where it listens").trim());
         std::thread::spawn(move || lines.for_each(drop)); // or the pipe fills and anvil stops
         Some(Self { process, url })
+    }
+}
+
+impl Anvil {
+    fn connect(&self) -> RpcChain {
+        RpcChain::connect(RpcOptions::new(self.url.as_str())).unwrap()
+    }
+
+    /// Height of the newest block.
+    fn blocks(&self) -> u64 {
+        self.connect().head().unwrap().number
+    }
+
+    /// A question that only an anvil answers.
+    fn ask(&self, method: &str, params: Value) -> Value {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut answer = ureq::post(&self.url).send_json(body).unwrap();
+        answer.body_mut().read_json().unwrap()
     }
 }
 
@@ -80,13 +102,26 @@ impl Paid {
         assert!(tried["gas"].as_u64().unwrap() > 10_000_000 && !Path::new(&addresses).exists(), "{tried}");
         let refused = run(essaim(&deploy).env(RICH.0, RICH.1));
         assert!(code(&refused) == 2 && stderr(&refused).contains("--yes"), "{}", stderr(&refused));
-        good_with(&[&deploy[..], &["--yes"]].concat(), &[RICH]);
+        // All is deployed, and the addresses cannot be written down: the same command goes on, and pays nothing twice.
+        let beside = place.path().join(BESIDE);
+        fs::create_dir(&beside).unwrap();
+        let lost = run(essaim(&[&deploy[..], &["--yes"]].concat()).env(RICH.0, RICH.1));
+        assert!(code(&lost) == 1 && stderr(&lost).contains("not written down"), "{}", stderr(&lost));
+        fs::remove_dir(&beside).unwrap();
+        let blocks = anvil.blocks();
+        let done = good_with(&[&deploy[..], &["--yes"]].concat(), &[RICH]);
+        assert_eq!(anvil.blocks(), blocks, "nothing was sent");
+        assert!(stderr(&lost).contains(done["addresses"]["vault"].as_str().unwrap()), "{}", stderr(&lost));
+        assert!(!place.path().join("addresses.json.deploying").exists());
         let again = run(essaim(&[&deploy[..], &["--yes"]].concat()).env(RICH.0, RICH.1));
         assert!(code(&again) == 1 && stderr(&again).contains("would be forgotten"), "{}", stderr(&again));
         let folder = place.path().join("run");
         let status = start(&["--out", folder.to_str().unwrap()], &sets).env(RICH.0, RICH.1).status().unwrap();
         assert!(status.success());
-        Some(Self { anvil, _place: place, folder, addresses })
+        // The run has its own copy of the addresses, so its folder does without the file.
+        let moved = place.path().join("elsewhere.json").to_str().unwrap().to_owned();
+        fs::rename(&addresses, &moved).unwrap();
+        Some(Self { anvil, _place: place, folder, addresses: moved })
     }
 
     /// Which chain, as words.
@@ -131,7 +166,11 @@ fn a_run_is_paid_through_a_real_node_and_every_coin_is_accounted_for() {
     let cases = paid.ask(&["slash", "list"]);
     assert_eq!((&cases["cases"][0]["outcome"], cases["cases"].as_array().unwrap().len()), (&"convicted".into(), 1));
     assert_eq!(good(&["balance", "worker:1", "--chain", &folder])["active"].as_u64(), Some(375 * ESM));
+    let coin = good(&["chain", "wallet", "--chain", &folder, "--as", "trainer"])["coin_wei"].clone();
+    assert_ne!(coin, "0", "the trainer can pay for the gas of its claim");
     claims(&paid, &folder);
+    assert_eq!(paid.sum(), supply);
+    reorganised(&paid);
     assert_eq!(paid.sum(), supply);
     a_case(&paid);
     assert_eq!(paid.sum(), supply);
@@ -157,6 +196,27 @@ fn claims(paid: &Paid, folder: &str) {
     let file = paid.folder.join("claims.json");
     let all = paid.act(OTHER, &["claim", "--all", "--claims", file.to_str().unwrap()]);
     assert_eq!(all["paid"].as_u64().unwrap() + lifetime, 200 * ESM, "{all}");
+}
+
+/// A payment that the chain takes back is told as undone, and told again where it is now.
+fn reorganised(paid: &Paid) {
+    let cursor = paid.folder.join("seen.json");
+    let events = || {
+        let words = ["chain", "events", "--json", "--cursor", cursor.to_str().unwrap()];
+        let output = run(&mut essaim(&[&words[..], &paid.chain()].concat()));
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    assert!(events().iter().any(|event| event["event"] == "RootPosted"));
+    let before = paid.anvil.ask("evm_snapshot", json!([]))["result"].clone();
+    paid.party("worker:2", &["chain", "transfer", "worker:0", "1"]);
+    let [told] = &events()[..] else { panic!("one transfer was told") };
+    assert_eq!((&told["event"], &told["undone"]), (&"Transfer".into(), &false.into()));
+    paid.anvil.ask("evm_revert", json!([before]));
+    paid.anvil.ask("evm_mine", json!([]));
+    let [undone] = &events()[..] else { panic!("one transfer was undone") };
+    assert_eq!((&undone["transaction"], &undone["undone"]), (&told["transaction"], &true.into()));
 }
 
 /// Somebody outside the run accuses a worker, and the committee finds nothing against it.
@@ -218,4 +278,20 @@ fn the_parties_of_a_run_have_their_keys_from_its_seed_so_a_chain_with_money_does
         super::finished().join("addresses.json").to_str().unwrap(),
     ]);
     assert!(message.contains("127.0.0.1:9") && !message.contains("secret-path"), "{message}");
+}
+
+#[test]
+fn a_transaction_is_waited_for_until_it_has_the_blocks_that_were_asked_for() {
+    let Some(paid) = Paid::run() else { return };
+    let folder = paid.folder.to_str().unwrap();
+    // It goes on with its own copy of the addresses: the file that the settings name is gone.
+    let status = start(&["--resume", folder], &["stop.steps=30"]).status().unwrap();
+    assert!(status.success());
+    let words = ["epoch", "show", "--chain", folder];
+    assert_eq!(good(&words)["live"]["epoch"], 2);
+    paid.anvil.ask("evm_setIntervalMining", json!([1]));
+    let words = ["chain", "transfer", "worker:0", "1", "--chain", folder, "--as", "orchestrator", "--yes"];
+    let words = [&words[..], &["--confirmations", "3"]].concat();
+    let block = good(&words)["steps"][0]["block"].as_u64().unwrap();
+    assert!(paid.anvil.blocks() >= block + 2, "block {block} has two on top");
 }

@@ -93,3 +93,35 @@ fn a_chain_is_shown_with_its_windows_and_an_empty_folder_has_none() {
     let (_, message) = refused(place.path(), "trainer", &["claim"]);
     assert!(message.contains("not for chain 1"), "{message}");
 }
+
+/// The lines of `chain events --json`.
+fn events(folder: &std::path::Path, words: &[&str]) -> Vec<serde_json::Value> {
+    let chain = ["chain", "events", "--json", "--chain", folder.to_str().unwrap()];
+    let output = run(&mut essaim(&[&chain[..], words].concat()));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn events_are_told_once_where_a_cursor_remembers_them() {
+    let place = copy();
+    let folder = place.path();
+    let cursor = folder.join("seen.json");
+    let remembered = ["--cursor", cursor.to_str().unwrap()];
+    let all = events(folder, &remembered);
+    let named = |told: &[serde_json::Value], name: &str| told.iter().filter(|event| event["event"] == name).count();
+    assert_eq!((named(&all, "RootPosted"), named(&all, "Staked"), named(&all, "SlashExecuted")), (2, 6, 1));
+    let slash = all.iter().find(|event| event["event"] == "SlashExecuted").unwrap();
+    assert_eq!((&slash["fields"]["taken"], &slash["undone"]), (&375_000_000.into(), &false.into()), "{slash}");
+    assert!(events(folder, &remembered).is_empty(), "all were told");
+    assert_eq!(events(folder, &[]), all, "without a cursor nothing is remembered");
+    act(folder, "worker:0", &["claim"]);
+    let news = events(folder, &remembered);
+    assert_eq!((news.len(), named(&news, "Claimed"), named(&news, "Transfer")), (2, 1, 1), "{news:?}");
+    let from = news[0]["block"].to_string();
+    assert_eq!(events(folder, &["--from", &from]), news);
+    let output = run(&mut essaim(&["chain", "events", "--chain", folder.to_str().unwrap(), "--from", &from]));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&format!("block {from}  EpochRewards: claimed; account worker:0")), "{text}");
+}

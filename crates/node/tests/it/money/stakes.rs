@@ -229,6 +229,7 @@ fn a_root_is_posted_once_waits_its_window_and_only_a_wrong_one_is_challenged() {
         (&2.into(), 2),
         "a budget and a root: {told}"
     );
+    let told_total = told["lifetime_total"].clone();
     assert_eq!(act(folder, "orchestrator", &["epoch", "post"])["act"], "nothing");
     let shown = on(folder, &["epoch", "show"]);
     assert_eq!((&shown["live"]["epoch"], &shown["pending"]["epoch"]), (&1.into(), &2.into()));
@@ -243,10 +244,17 @@ fn a_root_is_posted_once_waits_its_window_and_only_a_wrong_one_is_challenged() {
     assert_eq!((&case["about"], &case["epoch"]), (&"root".into(), &2.into()));
     act(folder, "guardian", &["epoch", "void", "2"]);
     assert_eq!(on(folder, &["epoch", "show"])["posted"][2]["voided"], true);
-    assert_eq!(act(folder, "orchestrator", &["epoch", "post"])["voided"], true);
-    // The next root carries what the dropped one would have paid.
-    one_more_epoch(folder);
-    act(folder, "orchestrator", &["epoch", "post"]);
+    assert_eq!(act(folder, "orchestrator", &["epoch", "post", "--epoch", "2"])["voided"], true);
+    // What the dropped root would have paid goes under a new number, though nothing was trained since.
+    let written = fs::read(folder.join("ledger.jsonl")).unwrap();
+    let (_, message) = refused(folder, "trainer", &["epoch", "post"]);
+    assert!(message.contains("only the poster may do that"), "{message}");
+    let tried = on(folder, &["epoch", "post", "--as", "orchestrator", "--dry-run"]);
+    assert_eq!((&tried["epoch"], &tried["lifetime_total"]), (&3.into(), &told_total), "{tried}");
+    assert_eq!(fs::read(folder.join("ledger.jsonl")).unwrap(), written, "a dry run closes nothing");
+    let carried = act(folder, "orchestrator", &["epoch", "post"]);
+    assert_eq!((&carried["epoch"], &carried["root"]), (&3.into(), &tried["root"]), "{carried}");
+    assert_eq!(act(folder, "orchestrator", &["epoch", "post"])["act"], "nothing");
     let (_, message) = refused(folder, "trainer", &["claim", "--ledger", folder.to_str().unwrap()]);
     assert!(message.contains("nothing is due"), "{message}");
     on(folder, &["chain", "advance", "10s"]);
