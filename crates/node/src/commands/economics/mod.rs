@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(document["presets"][0]["economy"]["stake_worker"], 750_000_000);
         let row = &document["rows"][0];
         assert_eq!((&row["strategy"], &row["pays"]), (&json!("int8"), &json!(false)));
-        assert_eq!(row["stake_lost"][0], 150_000_000, "a fifth of the stake");
+        assert_eq!(
+            row["stake_lost"][0], 112_500_000,
+            "three quarters of a fifth of the stake: a friend may have accused"
+        );
         assert_eq!(row["running_profit"].as_array().unwrap().len(), 2);
         assert_eq!(document["rows"][1]["is_within_the_promise"], false);
     }
