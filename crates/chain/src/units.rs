@@ -1,6 +1,6 @@
 //! Amounts of ESM as people write them.
 //!
-//! Promise: what [`format`] prints, [`parse`] reads back as the same number.
+//! Promise: what [`format()`] prints, [`parse`] reads back as the same number.
 //! Never: rounds; an amount with more than six decimals is refused.
 
 use thiserror::Error;
