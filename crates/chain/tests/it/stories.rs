@@ -110,10 +110,10 @@ pub(crate) fn a_convicted_liar_loses_its_stake_and_every_coin_is_accounted_for(s
     assert_eq!(executed, [U256::from(told.slash)], "{events:?}");
     assert_eq!(told.slash, 1, "the vault counts its slashes from 1");
     assert_eq!((told.state, told.outcome), (CaseState::Closed, Some(Outcome::Convicted)));
-    // 50 ESM are lost: 40 % of them to who accused, the rest to the treasury.
+    // 50 ESM are lost: a quarter of them to who accused, the rest to the treasury.
     assert_eq!(stage.contracts.stake_of(&*stage.chain, worker.address()).unwrap(), 50 * ONE_ESM);
-    assert_eq!(stage.balance(accuser.address()), PURSE + 20 * ONE_ESM);
-    assert_eq!(stage.balance(stage.contracts.addresses.treasury), 30 * ONE_ESM);
+    assert_eq!(stage.balance(accuser.address()), PURSE + 12_500_000);
+    assert_eq!(stage.balance(stage.contracts.addresses.treasury), 37_500_000);
     assert_eq!(stage.everywhere(), before);
 }
 
