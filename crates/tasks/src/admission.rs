@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::probe_texts::{USUAL_ANSWERS, commonest_characters, hostile_texts};
 use crate::random::Random;
-use crate::text::last_number;
 use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
 
 /// The mean reward that no answer may reach without looking at the question: half of what the
@@ -230,7 +229,7 @@ impl<'t> Exam<'t> {
         let oracles: Vec<String> = self.models.iter().map(|item| self.task.oracle(item)).collect();
         let mut constants: BTreeSet<String> = hostile_texts();
         constants.extend(USUAL_ANSWERS.iter().map(|&word| word.to_owned()));
-        constants.extend(oracles.iter().filter_map(|oracle| last_number(oracle)));
+        constants.extend(oracles.iter().filter_map(|oracle| last_digits(oracle)));
         constants.insert(commonest_characters(&oracles));
         let answers = self.models.iter().map(|item| item.answer.clone());
         let mut room = MAX_CONSTANT_CHARS;
@@ -243,6 +242,12 @@ impl<'t> Exam<'t> {
         }
         constants
     }
+}
+
+/// The last digits of a text, as a number to guess.
+fn last_digits(text: &str) -> Option<String> {
+    let digits = text.rsplit(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?;
+    Some(digits.to_owned())
 }
 
 fn shown(text: &str) -> String {

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::numeral::{self, Numeral};
 use crate::rows::{Names, NumberedRow, RowSet};
-use crate::text::{last_boxed, last_number, python_strip};
+use crate::text::{last_boxed, python_strip};
 use crate::{Grade, Item, LineFault, MAX_RATCLIFF_CHARS, Split, Task, TaskError, ratcliff_micro};
 
 /// How a completion is compared with the answer of its row.
@@ -18,7 +19,8 @@ pub enum Grader {
     /// The last `\boxed{…}` of the completion holds the answer (or the content of the answer's own
     /// last box), white space not counted.
     ContainsBoxed,
-    /// The last number of the completion is the last number of the answer.
+    /// The last number of the completion has the value of the answer, which must be one number
+    /// (or end with it behind `####` or in a box).
     Number,
     /// Ratcliff-Obershelp similarity of completion and answer.
     Ratcliff,
@@ -57,8 +59,8 @@ pub(crate) struct DatasetTask {
 }
 
 impl DatasetTask {
-    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber` or `FieldTooLong` where the
-    /// grader could never be satisfied.
+    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber`, `UnreadNumber` or
+    /// `FieldTooLong` where the grader could never be satisfied.
     pub(crate) fn from_rows(spec: &Dataset, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
         for row in &rows {
             check_answer(spec, &row.answer).map_err(|fault| TaskError::Line {
@@ -76,15 +78,19 @@ impl DatasetTask {
 fn check_answer(spec: &Dataset, answer: &str) -> Result<(), LineFault> {
     let given = answer.chars().count();
     match spec.grader {
-        Grader::Number if !answer.trim().is_empty() && last_number(answer).is_none() => {
-            Err(LineFault::NoFinalNumber { marker: false })
-        }
+        Grader::Number if !answer.trim().is_empty() => number_of(answer).map(|_| ()),
         Grader::Ratcliff if given > MAX_RATCLIFF_CHARS => {
             let (field, limit) = (spec.answer_field.clone(), MAX_RATCLIFF_CHARS);
             Err(LineFault::FieldTooLong { field, limit, given })
         }
         _ => Ok(()),
     }
+}
+
+/// The number of an answer column: behind the last `####`, in the last box, or all of it.
+fn number_of(answer: &str) -> Result<Numeral, LineFault> {
+    let behind_marker = answer.rsplit_once("####").map(|(_, text)| text);
+    numeral::of_answer(answer, behind_marker.or_else(|| last_boxed(answer)).unwrap_or(answer))
 }
 
 fn same_without_blanks(left: &str, right: &str) -> bool {
@@ -111,8 +117,8 @@ impl Task for DatasetTask {
                 Grade::all_or_nothing(last_boxed(given).is_some_and(same))
             }
             Grader::Number => {
-                let expected = last_number(answer);
-                Grade::all_or_nothing(expected.is_some() && last_number(given) == expected)
+                let pair = number_of(answer).ok().zip(numeral::last(given));
+                Grade::all_or_nothing(pair.is_some_and(|(expected, given)| expected.equals(&given)))
             }
             Grader::Ratcliff => Grade { reward_micro: ratcliff_micro(given, answer), exact: given == answer },
         }

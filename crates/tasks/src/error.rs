@@ -218,4 +218,10 @@ pub enum LineFault {
         /// Whether the format asks for the `####` marker.
         marker: bool,
     },
+    /// The answer holds digits, but is not one number that can be compared by value.
+    #[error("the answer {text:?} does not read as one number")]
+    UnreadNumber {
+        /// What was to be read, cut to its first characters.
+        text: String,
+    },
 }

@@ -1,11 +1,12 @@
 //! Word problems in the format of GSM8K: `{"question": …, "answer": "… #### 42"}`.
 //!
 //! Promise: only the last number of a completion counts, and it counts fully or not at all.
+//! Numbers are equal by value; a file with an answer that is not one number is refused.
 
 use serde::{Deserialize, Serialize};
 
+use crate::numeral::{self, Numeral};
 use crate::rows::{Names, NumberedRow, RowSet};
-use crate::text::last_number;
 use crate::{Grade, Item, LineFault, Split, Task, TaskError};
 
 const NAME: &str = "gsm8k";
@@ -29,13 +30,14 @@ pub(crate) struct Gsm8kTask {
 }
 
 impl Gsm8kTask {
-    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber`.
+    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber` or `UnreadNumber`.
     pub(crate) fn from_rows(path: &str, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
         for row in &rows {
-            let fault = LineFault::NoFinalNumber { marker: true };
-            if final_number(&row.answer).is_none() {
-                return Err(TaskError::Line { path: path.to_owned(), line: row.line, fault });
-            }
+            final_number(&row.answer).map_err(|fault| TaskError::Line {
+                path: path.to_owned(),
+                line: row.line,
+                fault,
+            })?;
         }
         let names = Names { prompt: QUESTION, answer: ANSWER };
         Ok(Self { rows: RowSet::new(path, &names, rows)? })
@@ -43,8 +45,12 @@ impl Gsm8kTask {
 }
 
 /// The number behind the last `####`.
-fn final_number(answer: &str) -> Option<String> {
-    last_number(answer.rsplit_once(MARKER)?.1)
+fn final_number(answer: &str) -> Result<Numeral, LineFault> {
+    let (_, text) = answer.rsplit_once(MARKER).ok_or(LineFault::NoFinalNumber { marker: true })?;
+    numeral::of_answer(answer, text).map_err(|fault| match fault {
+        LineFault::NoFinalNumber { .. } => LineFault::NoFinalNumber { marker: true },
+        other => other,
+    })
 }
 
 impl Task for Gsm8kTask {
@@ -56,11 +62,11 @@ impl Task for Gsm8kTask {
         Ok(self.rows.item(NAME, seed, split, index))
     }
 
-    /// One if the last number of the completion is the number behind `####`, both without
-    /// separators, leading zeros and zeros behind the point; else nothing.
+    /// One if the last number of the completion has the value of the number behind `####`, else
+    /// nothing; see [`Numeral::equals`].
     fn grade(&self, item: &Item, completion: &str) -> Grade {
-        let expected = final_number(&item.answer);
-        Grade::all_or_nothing(expected.is_some() && expected == last_number(completion))
+        let pair = final_number(&item.answer).ok().zip(numeral::last(completion));
+        Grade::all_or_nothing(pair.is_some_and(|(expected, given)| expected.equals(&given)))
     }
 
     fn len(&self, split: Split) -> Option<u64> {

@@ -181,7 +181,7 @@ pub fn describe(spec: &TaskSpec) -> String {
             "A list to be put in order: cab= is answered by abc.\nReward: share of the wrong places that were put right."
         }
         TaskSpec::Gsm8k(_) => {
-            "Word problems from a file with the fields question and answer, in GSM8K's form.\nReward: 1 if the last number is right."
+            "Word problems from a file with the fields question and answer, in GSM8K's form.\nReward: 1 if the last number has the right value."
         }
         TaskSpec::Dataset(_) => {
             "Prompts and answers from a file of JSON lines or a Parquet file.\nReward: by grader: exact, contains_boxed, number or ratcliff."

@@ -38,48 +38,6 @@ fn closing_brace(inside: &str) -> Option<usize> {
     None
 }
 
-/// The last number in the text in one normal form: no thousands separators, no leading zeros, no
-/// trailing zeros after the point, no minus before zero.
-///
-/// A number is `[-]digits[,digits]*[.digits]`; the minus counts only if no letter, digit or closing
-/// bracket stands before it, so that `5-3` ends in 3 and not in -3.
-pub(crate) fn last_number(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let end = bytes.iter().rposition(u8::is_ascii_digit)? + 1;
-    let in_number = |at: usize| match bytes[at] {
-        b'0'..=b'9' => true,
-        b',' | b'.' => at > 0 && bytes[at - 1].is_ascii_digit() && bytes[at + 1].is_ascii_digit(),
-        _ => false,
-    };
-    let mut start = end - 1;
-    while start > 0 && in_number(start - 1) {
-        start -= 1;
-    }
-    // Of "1.2.3" the number is what follows the last point but one: two points make no number.
-    let number = &text[start..end];
-    let start = number.rmatch_indices('.').nth(1).map_or(start, |(at, _)| start + at + 1);
-    let negative = start > 0
-        && bytes[start - 1] == b'-'
-        && !(start > 1 && (bytes[start - 2].is_ascii_alphanumeric() || bytes[start - 2] == b')'));
-    Some(normal_number(negative, &text[start..end]))
-}
-
-fn normal_number(negative: bool, digits: &str) -> String {
-    let digits = digits.replace(',', "");
-    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
-    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-    let mut number = String::new();
-    if negative && !(whole.is_empty() && fraction.is_empty()) {
-        number.push('-');
-    }
-    number.push_str(if whole.is_empty() { "0" } else { whole });
-    if !fraction.is_empty() {
-        number.push('.');
-        number.push_str(fraction);
-    }
-    number
-}
-
 /// How many positions hold the same element in both.
 pub(crate) fn equal_positions<T: PartialEq>(
     left: impl IntoIterator<Item = T>,
@@ -103,29 +61,6 @@ pub(crate) fn alphabet_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_number_is_read_the_way_a_person_reads_it() {
-        for (text, number) in [
-            ("so 3 apples and 1,234 pears.", Some("1234")),
-            ("#### -7", Some("-7")),
-            ("5-3", Some("3")),
-            ("x = 5 - 3", Some("3")),
-            ("$1,000.50.", Some("1000.5")),
-            ("0042", Some("42")),
-            ("42.00", Some("42")),
-            ("-0.0", Some("0")),
-            ("v1.2.3", Some("2.3")),
-            ("12,", Some("12")),
-            ("€7€", Some("7")),
-            (".5", Some("5")),
-            ("1,", Some("1")),
-            ("none", None),
-            ("", None),
-        ] {
-            assert_eq!(last_number(text).as_deref(), number, "{text:?}");
-        }
-    }
 
     #[test]
     fn the_last_closed_box_counts_and_braces_nest() {

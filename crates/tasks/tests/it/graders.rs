@@ -184,7 +184,7 @@ proptest! {
 
     #[test]
     fn no_completion_makes_a_grader_panic_or_leave_its_range(
-        text in "([ -~]|[01(){}<>/=#.,*+-]|\\PC|<SOLUTION>|</SOLUTION>|</think>|\\\\boxed\\{|<answer>|</answer>){0,40}",
+        text in "([ -~]|[01(){}<>/=#.,*+-]|\\PC|<SOLUTION>|</SOLUTION>|</think>|\\\\boxed\\{|<answer>|</answer>|[0-9]{1,3}|\\\\[dt]?frac|\\\\(text|sqrt|left|times|circ|begin|end|pi)\\{?|[½−–⁻²%$^_!|]|e[0-9]+){0,40}",
         index in 0u64..50,
     ) {
         for task in all_tasks_once() {

@@ -1,6 +1,7 @@
 //! What the tasks promise to a caller, checked from outside.
 
 mod admission;
+mod compat;
 mod data_files;
 mod graders;
 mod items;
