@@ -15,10 +15,11 @@ const MAIN_COMMAND: &str = "cargo run --release -- run";
 /// Folders whose documents are not this repository's.
 const NOT_OURS: [&str; 4] = ["target", "runs", "node_modules", "out"];
 
-/// Prints every fault found in the documents; with `check`, faults are an error.
+/// Writes the pages that are made, and prints every fault found in the documents; with `check`, writes nothing, and
+/// faults are an error.
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = root();
-    let mut faults = Vec::new();
+    let mut faults = crate::compat::run(&root, check)?;
     let documents = markdown_files(&root)?;
     for document in &documents {
         let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;

@@ -1,8 +1,10 @@
 //! Developer's commands: `cargo xtask validate | layers | docs --check | contracts --check`.
 //!
 //! Promise: `validate` runs what continuous integration runs, cheapest first, and stops at the first failure.
-//! Never: changes a file, but for the artifacts that `contracts` without `--check` is asked to write.
+//! Never: changes a file, but for the artifacts and the page that `contracts` and `docs` without `--check` are asked
+//! to write.
 
+mod compat;
 mod contracts;
 mod docs;
 mod layers;
@@ -25,9 +27,9 @@ enum Task {
     Validate,
     /// Crate dependencies point down only (DESIGN: Agreed < Numeric < World < Lab).
     Layers,
-    /// Prose that can rot: paths, links and commands named in the documents exist.
+    /// Writes docs/compatibility.md, and checks prose that can rot: paths, links and commands named in the documents.
     Docs {
-        /// Report and exit with 1 instead of printing only.
+        /// Write nothing; a fault is an error.
         #[arg(long)]
         check: bool,
     },
