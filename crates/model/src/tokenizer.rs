@@ -76,7 +76,18 @@ impl Tokenizer {
     ///
     /// Errors: `Alphabet` if it is empty or has more than [`CHARACTERS_MAX`] distinct characters.
     pub fn characters(alphabet: &str) -> Result<Self> {
-        Self::from_files(characters::files(alphabet)?, None, Path::new("(character tokenizer)"))
+        let (tokenizer, settings) = characters::files(alphabet)?;
+        Self::from_json(&tokenizer, &settings, Path::new("(character tokenizer)"))
+    }
+
+    /// A tokenizer that came from no folder: what `tokenizer.json` and `tokenizer_config.json` (special tokens,
+    /// `chat_template`) would hold. Saving writes these two files. `place` names the source in errors.
+    ///
+    /// Errors: those of [`Self::load`].
+    pub(crate) fn from_json(tokenizer: &Value, settings: &Value, place: &Path) -> Result<Self> {
+        let text = |value: &Value| format!("{value:#}\n").into_bytes();
+        let files = BTreeMap::from([(TOKENIZER, text(tokenizer)), (TOKENIZER_CONFIG, text(settings))]);
+        Self::from_files(files, None, place)
     }
 
     fn from_files(files: BTreeMap<&'static str, Vec<u8>>, config: Option<&[u8]>, folder: &Path) -> Result<Self> {

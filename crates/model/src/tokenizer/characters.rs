@@ -5,11 +5,10 @@
 //! They describe a byte-level BPE, though no text needs it: for a Qwen2 configuration transformers 5
 //! takes its own Qwen2 tokenizer class whatever the file says, and that class knows only byte-level BPE.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{TOKENIZER, TOKENIZER_CONFIG};
 use crate::error::{ModelError, Result};
 
 /// The token that fills up batches; id 0.
@@ -19,15 +18,13 @@ pub const EOS_TOKEN: &str = "<eos>";
 /// Most distinct characters that a character tokenizer takes.
 pub const CHARACTERS_MAX: usize = 1 << 16;
 
-pub(super) fn files(alphabet: &str) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+/// What `tokenizer.json` and `tokenizer_config.json` hold.
+pub(super) fn files(alphabet: &str) -> Result<(Value, Value)> {
     let characters: BTreeSet<char> = alphabet.chars().collect();
     if characters.is_empty() || characters.len() > CHARACTERS_MAX {
         return Err(ModelError::Alphabet { limit: CHARACTERS_MAX, count: characters.len() });
     }
-    Ok(BTreeMap::from([
-        (TOKENIZER, format!("{:#}\n", tokenizer(&characters)).into_bytes()),
-        (TOKENIZER_CONFIG, format!("{:#}\n", settings()).into_bytes()),
-    ]))
+    Ok((tokenizer(&characters), settings()))
 }
 
 /// The name of the unknown token is no token, so that an unknown character is an error.
