@@ -1,13 +1,18 @@
 //! Any file of prompts and answers, with a choice of graders.
 //!
-//! Promise: a row is an item; the grader is chosen by name and sees only answer and completion.
+//! Promise: a row is an item; the grader is chosen by name and sees only answer and completion; an
+//! answer that no completion could satisfy is refused by its line.
 
 use serde::{Deserialize, Serialize};
 
+use crate::math;
 use crate::numeral::{self, Numeral};
 use crate::rows::{Names, NumberedRow, RowSet};
-use crate::text::{last_boxed, python_strip};
+use crate::text::python_strip;
 use crate::{Grade, Item, LineFault, MAX_RATCLIFF_CHARS, Split, Task, TaskError, ratcliff_micro};
+
+/// Characters of an answer that a message repeats.
+const SHOWN_CHARS: usize = 80;
 
 /// How a completion is compared with the answer of its row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +21,9 @@ pub enum Grader {
     /// The same text, blanks at the ends not counted.
     #[default]
     Exact,
-    /// The last `\boxed{…}` of the completion holds the answer (or the content of the answer's own
-    /// last box), white space not counted.
+    /// The last `\boxed{…}` of the completion (with boxes close before it) holds the answer, or the
+    /// content of the answer's own box. Equal by value as math-verify judges: numbers, TeX formulas,
+    /// sets, intervals, matrices, `x = 5` beside 5, units left out; words by their letters.
     ContainsBoxed,
     /// The last number of the completion has the value of the answer, which must be one number
     /// (or end with it behind `####` or in a box).
@@ -59,7 +65,7 @@ pub(crate) struct DatasetTask {
 }
 
 impl DatasetTask {
-    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber`, `UnreadNumber` or
+    /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber`, `UnreadNumber`, `NotBoxable` or
     /// `FieldTooLong` where the grader could never be satisfied.
     pub(crate) fn from_rows(spec: &Dataset, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
         for row in &rows {
@@ -79,6 +85,9 @@ fn check_answer(spec: &Dataset, answer: &str) -> Result<(), LineFault> {
     let given = answer.chars().count();
     match spec.grader {
         Grader::Number if !answer.trim().is_empty() => number_of(answer).map(|_| ()),
+        Grader::ContainsBoxed if !answer.trim().is_empty() && !math::holds(&boxed(answer), answer) => {
+            Err(LineFault::NotBoxable { text: answer.trim().chars().take(SHOWN_CHARS).collect() })
+        }
         Grader::Ratcliff if given > MAX_RATCLIFF_CHARS => {
             let (field, limit) = (spec.answer_field.clone(), MAX_RATCLIFF_CHARS);
             Err(LineFault::FieldTooLong { field, limit, given })
@@ -87,15 +96,18 @@ fn check_answer(spec: &Dataset, answer: &str) -> Result<(), LineFault> {
     }
 }
 
+/// The answer in a box, unless it has one.
+fn boxed(answer: &str) -> String {
+    if math::contents(answer).is_empty() { format!("\\boxed{{{answer}}}") } else { answer.to_owned() }
+}
+
 /// The number of an answer column: behind the last `####`, in the last box, or all of it.
 fn number_of(answer: &str) -> Result<Numeral, LineFault> {
     let behind_marker = answer.rsplit_once("####").map(|(_, text)| text);
-    numeral::of_answer(answer, behind_marker.or_else(|| last_boxed(answer)).unwrap_or(answer))
-}
-
-fn same_without_blanks(left: &str, right: &str) -> bool {
-    let solid = |c: &char| !c.is_whitespace();
-    left.chars().filter(solid).eq(right.chars().filter(solid))
+    match behind_marker {
+        Some(text) => numeral::of_answer(answer, text),
+        None => numeral::of_answer(answer, &math::answer_of(answer)),
+    }
 }
 
 impl Task for DatasetTask {
@@ -111,11 +123,7 @@ impl Task for DatasetTask {
         let (given, answer) = (python_strip(completion), python_strip(&item.answer));
         match self.grader {
             Grader::Exact => Grade::all_or_nothing(given == answer),
-            Grader::ContainsBoxed => {
-                let expected = last_boxed(answer).unwrap_or(answer);
-                let same = |boxed| same_without_blanks(boxed, expected);
-                Grade::all_or_nothing(last_boxed(given).is_some_and(same))
-            }
+            Grader::ContainsBoxed => Grade::all_or_nothing(math::holds(given, answer)),
             Grader::Number => {
                 let pair = number_of(answer).ok().zip(numeral::last(given));
                 Grade::all_or_nothing(pair.is_some_and(|(expected, given)| expected.equals(&given)))
@@ -126,9 +134,7 @@ impl Task for DatasetTask {
 
     fn oracle(&self, item: &Item) -> String {
         match self.grader {
-            Grader::ContainsBoxed if last_boxed(&item.answer).is_none() => {
-                format!("\\boxed{{{}}}", item.answer)
-            }
+            Grader::ContainsBoxed => boxed(&item.answer),
             _ => item.answer.clone(),
         }
     }

@@ -218,6 +218,12 @@ pub enum LineFault {
         /// Whether the format asks for the `####` marker.
         marker: bool,
     },
+    /// The answer put in a box does not come out of it again, so no completion could earn anything.
+    #[error("the answer {text:?} does not fit into \\boxed{{}}: its braces do not match")]
+    NotBoxable {
+        /// The answer, cut to its first characters.
+        text: String,
+    },
     /// The answer holds digits, but is not one number that can be compared by value.
     #[error("the answer {text:?} does not read as one number")]
     UnreadNumber {

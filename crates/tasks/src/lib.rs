@@ -17,6 +17,7 @@ mod draw;
 mod error;
 mod gsm8k;
 mod jsonl;
+mod math;
 mod numeral;
 mod probe_texts;
 mod random;

@@ -16,28 +16,6 @@ pub(crate) fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a 
     Some(&inside[..inside.find(close)?])
 }
 
-/// The content of the last complete `\boxed{…}`, with balanced braces inside.
-pub(crate) fn last_boxed(text: &str) -> Option<&str> {
-    const OPEN: &str = "\\boxed{";
-    text.rmatch_indices(OPEN).find_map(|(at, _)| {
-        let inside = &text[at + OPEN.len()..];
-        Some(&inside[..closing_brace(inside)?])
-    })
-}
-
-fn closing_brace(inside: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    for (at, byte) in inside.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' if depth == 0 => return Some(at),
-            b'}' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
 /// How many positions hold the same element in both.
 pub(crate) fn equal_positions<T: PartialEq>(
     left: impl IntoIterator<Item = T>,
@@ -61,13 +39,6 @@ pub(crate) fn alphabet_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_closed_box_counts_and_braces_nest() {
-        assert_eq!(last_boxed(r"\boxed{1} then \boxed{\frac{1}{2}}"), Some(r"\frac{1}{2}"));
-        assert_eq!(last_boxed(r"\boxed{1} then \boxed{2"), Some("1"));
-        assert_eq!(last_boxed("no box"), None);
-    }
 
     #[test]
     fn stripping_is_pythons_stripping() {

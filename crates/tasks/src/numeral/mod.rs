@@ -6,12 +6,12 @@
 //! Takes: any text. Gives: the last numeral of it, or the one numeral that it is.
 //! Never: panics, takes a part of a numeral for the whole, or falls back on an earlier number.
 
-mod digits;
+pub(crate) mod digits;
 mod find;
-mod fold;
+pub(crate) mod fold;
 mod read;
 mod token;
-mod units;
+pub(crate) mod units;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -69,7 +69,7 @@ impl Numeral {
 }
 
 /// Whether both round to the same sixth decimal and differ by less than a thousandth of themselves.
-fn are_close(left: &BigRational, right: &BigRational) -> bool {
+pub(crate) fn are_close(left: &BigRational, right: &BigRational) -> bool {
     let places: BigInt = Pow::pow(BigInt::from(10), DECIMALS);
     let rounded = |value: &BigRational| (value * &places).round();
     (left - right).abs() * BigInt::from(CLOSE_PART) < left.abs() && rounded(left) == rounded(right)

@@ -205,6 +205,11 @@ pub(crate) fn is_operator(word: &str) -> bool {
     OPERATORS.contains(&&*word.to_lowercase())
 }
 
+/// Whether two or three letters are a unit rather than variables.
+pub(crate) fn is_short_unit(word: &str) -> bool {
+    SHORT.contains(&word)
+}
+
 /// Whether the word can stand before an amount of money.
 pub(crate) fn is_currency_code(word: &str) -> bool {
     CURRENCY_CODES.contains(&word)

@@ -18,14 +18,12 @@ struct Case {
     grader: String,
     answer: String,
     completion: Option<String>,
-    /// 1 for a right completion.
-    reward: Option<u8>,
-    /// Why the reward is not what math-verify says.
-    #[serde(rename = "math_verify_differs")]
-    #[expect(dead_code, reason = "for the documents and for a person who reads the file")]
-    judged: Option<String>,
-    /// Why a right completion is not paid.
-    earns_nothing: Option<String>,
+    /// 1 for a right completion, by math-verify or, where it misreads, by a person.
+    right: Option<u8>,
+    /// What the grader pays; never more than is right.
+    earns: Option<u8>,
+    /// Why either is not what math-verify says.
+    differs: Option<String>,
     /// Why the answer column is refused.
     refused: Option<String>,
 }
@@ -65,12 +63,12 @@ impl Case {
         if !task.grade(item, &task.oracle(item)).exact {
             return Err("the answer itself earns nothing".to_owned());
         }
-        let given = task.grade(item, self.completion.as_deref().unwrap_or_default()).exact;
-        let right = self.reward == Some(1) && self.earns_nothing.is_none();
-        match given == right {
-            true => Ok(()),
-            false => Err(format!("earned {}, should earn {}", u8::from(given), u8::from(right))),
+        let given = u8::from(task.grade(item, self.completion.as_deref().unwrap_or_default()).exact);
+        let (Some(right), Some(earns)) = (self.right, self.earns) else { return Err("no truth".to_owned()) };
+        if earns > right || earns < right && self.differs.is_none() {
+            return Err("what it earns is wrong and has no reason".to_owned());
         }
+        if given == earns { Ok(()) } else { Err(format!("earned {given}, should earn {earns}")) }
     }
 }
 

@@ -171,7 +171,7 @@ fn the_four_graders_of_a_data_set_each_look_for_their_own_sign() {
     };
     assert_eq!(rewards("exact", " 12\n"), (1_000_000, true));
     assert_eq!(rewards("exact", "it is 12"), (0, false));
-    assert_eq!(rewards("contains_boxed", r"so \boxed{ 1 2 }"), (1_000_000, true));
+    assert_eq!(rewards("contains_boxed", r"so \boxed{ 12 }"), (1_000_000, true));
     assert_eq!(rewards("contains_boxed", "12"), (0, false));
     assert_eq!(rewards("number", "it is 12.0!"), (1_000_000, true));
     assert_eq!(rewards("number", "12 or 13"), (0, false));

@@ -1,0 +1,210 @@
+//! Functions with the simplest form that is certain.
+
+use num_bigint::BigInt;
+use num_integer::Integer as _;
+use num_rational::BigRational;
+use num_traits::{One, Signed, Zero};
+
+use super::poly::{Arithmetic, Atom, Expression, factors};
+
+/// The largest factorial, and the largest lower number of a binomial, that are multiplied out.
+const MAX_FACTORIAL: i64 = 200;
+/// The same for a binomial of variables.
+const MAX_OPEN_BINOMIAL: i64 = 6;
+
+/// Spellings of units that must not be mistaken for each other; the first of each row names it.
+const UNITS: [&[&str]; 24] = [
+    &["mm", "millimeter", "millimeters", "millimetre", "millimetres"],
+    &["cm", "centimeter", "centimeters", "centimetre", "centimetres"],
+    &["m", "meter", "meters", "metre", "metres"],
+    &["km", "kilometer", "kilometers", "kilometre", "kilometres"],
+    &["in", "inch", "inches"],
+    &["ft", "foot", "feet"],
+    &["yd", "yard", "yards"],
+    &["mi", "mile", "miles"],
+    &["mg", "milligram", "milligrams"],
+    &["g", "gram", "grams"],
+    &["kg", "kilogram", "kilograms"],
+    &["ml", "milliliter", "milliliters", "millilitre", "millilitres"],
+    &["l", "liter", "liters", "litre", "litres"],
+    &["s", "sec", "second", "seconds"],
+    &["min", "minute", "minutes"],
+    &["h", "hr", "hrs", "hour", "hours"],
+    &["day", "days"],
+    &["week", "weeks"],
+    &["month", "months"],
+    &["year", "years", "yr", "yrs"],
+    &["cent", "cents"],
+    &["dollar", "dollars"],
+    &["am"],
+    &["pm"],
+];
+
+/// The name of a unit that has others beside it.
+pub(crate) fn known_unit(word: &str) -> Option<&'static str> {
+    UNITS.iter().find(|names| names.contains(&word)).map(|names| names[0])
+}
+
+/// `n!`, multiplied out for small whole numbers.
+pub(crate) fn factorial(value: &Expression) -> Option<Expression> {
+    match value.integer() {
+        Some(n) if (0..=MAX_FACTORIAL).contains(&n) => {
+            let product: BigInt = (1..=n).map(BigInt::from).product();
+            Some(Expression::number(BigRational::from_integer(product)))
+        }
+        Some(_) => None,
+        None => Some(Expression::function("factorial", vec![value.clone()])),
+    }
+}
+
+/// `n! / (k! (n - k)!) = Π_i (n - i) / (i + 1)` over i below k, for a whole number k.
+pub(crate) fn binomial(over: &Expression, under: &Expression, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    let Some(k) = under.integer().filter(|k| over.integer().is_some() || *k <= MAX_OPEN_BINOMIAL) else {
+        return Some(Expression::function("binomial", vec![over.clone(), under.clone()]));
+    };
+    if !(0..=over.integer().unwrap_or(k)).contains(&k) || k > MAX_FACTORIAL {
+        return None;
+    }
+    let mut product = Expression::whole(1);
+    for at in 0..k {
+        let factor = arithmetic.subtract(over, &Expression::whole(at))?;
+        let factor = arithmetic.divide(&factor, &Expression::whole(at + 1))?;
+        product = arithmetic.multiply(&product, &factor)?;
+    }
+    Some(product)
+}
+
+/// `|x|`, also where x is a variable or a sum.
+pub(crate) fn absolute(value: &Expression, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    if let Some(number) = value.rational() {
+        return Some(Expression::number(number.abs()));
+    }
+    // |-x| = |x|: of both signs the smaller form is kept
+    let negative = arithmetic.negate(value)?;
+    Some(Expression::function("abs", vec![negative.min(value.clone())]))
+}
+
+/// The whole number below or above.
+pub(crate) fn rounded(value: &Expression, down: bool) -> Option<Expression> {
+    match value.rational() {
+        Some(number) => Some(Expression::number(if down { number.floor() } else { number.ceil() })),
+        None => Some(Expression::function(if down { "floor" } else { "ceil" }, vec![value.clone()])),
+    }
+}
+
+/// The root of an index from 2; odd roots of negative numbers are negative.
+pub(crate) fn root(value: &Expression, index: i64, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    if !(2..=64).contains(&index) {
+        return None;
+    }
+    let exponent = Expression::number(BigRational::new(1.into(), index.into()));
+    match value.rational() {
+        Some(number) if number.is_negative() && index % 2 == 1 => {
+            let root = arithmetic.power(&Expression::number(-number), &exponent)?;
+            arithmetic.negate(&root)
+        }
+        _ => arithmetic.power(value, &exponent),
+    }
+}
+
+/// Maximum, minimum, greatest common divisor or least common multiple of numbers.
+pub(crate) fn of_many(name: &str, members: Vec<Expression>) -> Option<Expression> {
+    let numbers: Option<Vec<BigRational>> = members.iter().map(Expression::rational).collect();
+    let Some(numbers) = numbers else {
+        let mut members = members;
+        members.sort();
+        return Some(Expression::function(name, members));
+    };
+    let value = match name {
+        "max" => numbers.into_iter().max()?,
+        "min" => numbers.into_iter().min()?,
+        _ if !numbers.iter().all(|number| number.is_integer() && number.is_positive()) => return None,
+        "gcd" => BigRational::from_integer(numbers.iter().fold(BigInt::zero(), |gcd, n| gcd.gcd(n.numer()))),
+        _ => BigRational::from_integer(numbers.iter().fold(BigInt::one(), |lcm, n| lcm.lcm(n.numer()))),
+    };
+    Some(Expression::number(value))
+}
+
+/// A function of one argument; `base` only of a logarithm.
+pub(crate) fn of_one(
+    name: &'static str,
+    base: Option<Expression>,
+    argument: &Expression,
+    arithmetic: &mut Arithmetic,
+) -> Option<Expression> {
+    match name {
+        "exp" => arithmetic.power(&Expression::atom(Atom::E), argument),
+        "ln" => logarithm(argument, arithmetic),
+        "log" => {
+            let base = base.unwrap_or_else(|| Expression::whole(10));
+            let (over, under) = (logarithm(argument, arithmetic)?, logarithm(&base, arithmetic)?);
+            arithmetic.divide(&over, &under)
+        }
+        "sin" => sine(argument, 0, arithmetic),
+        "cos" => sine(argument, 6, arithmetic),
+        "tan" | "cot" => {
+            let (sine, cosine) = (sine(argument, 0, arithmetic)?, sine(argument, 6, arithmetic)?);
+            let (over, under) = if name == "tan" { (sine, cosine) } else { (cosine, sine) };
+            arithmetic.divide(&over, &under)
+        }
+        "sec" | "csc" => {
+            let under = sine(argument, if name == "sec" { 6 } else { 0 }, arithmetic)?;
+            arithmetic.divide(&Expression::whole(1), &under)
+        }
+        _ => Some(Expression::function(name, vec![argument.clone()])),
+    }
+}
+
+/// `ln(p^a q^b e^c) = a ln p + b ln q + c` for positive rational numbers and powers of e.
+fn logarithm(argument: &Expression, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    let open = || Expression::function("ln", vec![argument.clone()]);
+    let [mut numerator, mut denominator] = argument.terms();
+    let (Some((coefficient, powers)), None) = (numerator.next(), numerator.next()) else {
+        return (argument.rational().is_none()).then(open);
+    };
+    let fraction = denominator.next().is_some_and(|(_, powers)| !powers.is_empty()) || denominator.next().is_some();
+    if fraction || !coefficient.is_positive() || powers.keys().any(|atom| !matches!(atom, Atom::E | Atom::Prime(_))) {
+        return argument.rational().is_none().then(open);
+    }
+    let mut sum = Expression::whole(0);
+    let mut add = |atom: &Atom, factor: BigRational| {
+        let of_atom = match atom {
+            Atom::E => Expression::whole(1),
+            _ => Expression::function("ln", vec![Expression::atom(atom.clone())]),
+        };
+        let term = arithmetic.multiply(&of_atom, &Expression::number(factor))?;
+        sum = arithmetic.add(&sum, &term)?;
+        Some(())
+    };
+    for (number, sign) in [(coefficient.numer(), 1), (coefficient.denom(), -1)] {
+        for (prime, count) in factors(u64::try_from(number).ok()?)? {
+            add(&Atom::Prime(prime), BigRational::from_integer((sign * count).into()))?;
+        }
+    }
+    for (atom, exponent) in powers {
+        add(atom, BigRational::new((*exponent.numer()).into(), (*exponent.denom()).into()))?;
+    }
+    Some(sum)
+}
+
+/// `sin(x + shift·π/12)`: a number at multiples of π/6 and π/4, else a function that stays; the
+/// shift of 6 makes the cosine.
+fn sine(argument: &Expression, shift: i64, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    let open = || Some(Expression::function(if shift == 0 { "sin" } else { "cos" }, vec![argument.clone()]));
+    let turn = arithmetic.divide(argument, &Expression::atom(Atom::Pi))?;
+    let twelfths = turn.rational().map(|turn| turn * BigInt::from(12)).filter(BigRational::is_integer);
+    let Some(twelfths) = twelfths else { return open() };
+    let place = i64::try_from((twelfths.to_integer() + shift).mod_floor(&BigInt::from(24))).ok()?;
+    let (place, sign) = if place >= 12 { (place - 12, -1) } else { (place, 1) };
+    // sin(n·π/12) = sqrt(squared) / 2
+    let squared = match place {
+        0 => 0,
+        2 | 10 => 1,
+        3 | 9 => 2,
+        4 | 8 => 3,
+        6 => 4,
+        _ => return open(),
+    };
+    let root = root(&Expression::whole(squared), 2, arithmetic)?;
+    arithmetic.divide(&root, &Expression::whole(2 * sign))
+}

@@ -1,0 +1,100 @@
+//! Compares mathematical answers by value, after the judgement of math-verify.
+//!
+//! Promise: two answers are the same if their texts are or if both have one normal form that shows
+//! it exactly; what cannot be read or decided is not the same. The same on every machine: integers
+//! only, and no more work than a fixed amount.
+//! Takes: the right answer and a completion. Gives: whether its last box holds the answer.
+//! Never: panics, or calls two values equal that are not (numbers written with six decimals or more
+//! stand for what they round).
+
+mod approximate;
+mod boxed;
+mod commands;
+mod equal;
+mod functions;
+mod lex;
+mod parse;
+mod poly;
+
+pub(crate) use boxed::contents;
+
+use crate::numeral::fold::fold;
+
+/// The right answer: the content of the column's own boxes, or the whole column.
+pub(crate) fn answer_of(column: &str) -> String {
+    let boxes = contents(column);
+    if boxes.is_empty() { column.to_owned() } else { boxes.join(",") }
+}
+
+/// Whether the last box of the completion (with those beside it) holds the answer of the column.
+pub(crate) fn holds(completion: &str, column: &str) -> bool {
+    let boxes = contents(completion);
+    !boxes.is_empty() && same(&answer_of(column), &boxes.join(","))
+}
+
+/// Whether both say the same.
+fn same(answer: &str, given: &str) -> bool {
+    let (answer, given) = (tidy(answer), tidy(given));
+    if answer.is_empty() || given.is_empty() {
+        return false;
+    }
+    if solid(&answer) == solid(&given) {
+        return true;
+    }
+    match (words(&answer), words(&given)) {
+        (None, None) => same_value(&answer, &given).unwrap_or(false),
+        (answer, given) => answer == given,
+    }
+}
+
+fn same_value(answer: &str, given: &str) -> Option<bool> {
+    let mut arithmetic = poly::Arithmetic::new();
+    let answer = parse::value(&lex::pieces(answer)?, &mut arithmetic)?;
+    let given = parse::value(&lex::pieces(given)?, &mut arithmetic)?;
+    equal::equal(&answer, &given, &mut arithmetic)
+}
+
+/// Folded, without blanks and the full stop at the ends.
+fn tidy(text: &str) -> String {
+    let folded = fold(text);
+    let trimmed = folded.trim();
+    let stop = trimmed.ends_with('.') && !trimmed.ends_with("..");
+    trimmed[..trimmed.len() - usize::from(stop)].trim_end().to_owned()
+}
+
+/// The text without what TeX needs for looks, and without blanks that part nothing.
+fn solid(text: &str) -> String {
+    let mut plain = text.replace('$', "");
+    for (look, kept) in [("\\left", ""), ("\\right", ""), ("\\,", " "), ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac")] {
+        plain = plain.replace(look, kept);
+    }
+    let mut solid = String::with_capacity(plain.len());
+    for word in plain.split_whitespace() {
+        let parts = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        if parts(solid.chars().next_back()) && parts(word.chars().next()) {
+            solid.push(' ');
+        }
+        solid.push_str(word);
+    }
+    solid
+}
+
+/// The letters of an answer of words, in lower case: `\text{No solution.}` is "nosolution". Up to
+/// two letters side by side are variables, and so are letters with "and" or "or" between.
+fn words(text: &str) -> Option<String> {
+    let mut bare = text.to_owned();
+    for face in ["\\text", "\\mathrm", "\\mathbf", "\\mbox", "\\operatorname"] {
+        for end in ["bf", "it", "rm", "normal", ""] {
+            bare = bare.replace(&format!("{face}{end}{{"), "{");
+        }
+    }
+    let prose = |c: char| c.is_alphabetic() || c.is_whitespace() || "{}$.'-~()".contains(c);
+    let word = |word: &str| word.chars().count() > 2 && !matches!(word, "and" | "infinity" | "inf");
+    if !bare.chars().all(prose) || !bare.split(|c: char| !c.is_alphabetic()).any(word) {
+        return None;
+    }
+    Some(bare.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect())
+}
+
+#[cfg(test)]
+mod tests;
