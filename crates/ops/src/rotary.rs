@@ -48,6 +48,14 @@ impl RotaryTable {
         Self { cos: angles(f64::cos), sin: angles(f64::sin), half: frequencies.len() }
     }
 
+    /// The same angles with every cosine and sine times `amplitude`, so that what is rotated grows by it.
+    pub fn scaled(mut self, amplitude: f32) -> Self {
+        for table in [&mut self.cos, &mut self.sin] {
+            *table = table.iter().map(|value| value * amplitude).collect();
+        }
+        self
+    }
+
     /// Cosines, `[positions, head_dim / 2]`.
     pub fn cos(&self) -> &[f32] {
         &self.cos
