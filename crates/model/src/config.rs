@@ -5,6 +5,7 @@
 //! Never: allocates by a number that the file gives, before that number is checked.
 
 mod read;
+mod rope;
 mod write;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::{
     error::{ModelError, Result},
     folder,
     layout::{Layout, ParamSpec},
+    rope::Rope,
 };
 
 pub use read::Limits;
@@ -54,29 +56,6 @@ impl Family {
             Self::Llama => "LlamaForCausalLM",
         }
     }
-}
-
-/// Llama 3's stretching of the slow rotary frequencies (`rope_type: llama3`).
-/// Source: `_compute_llama3_parameters` in transformers; formula in `rotary_table`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Llama3Scaling {
-    /// By how much slow frequencies are divided; at least 1.
-    pub factor: f64,
-    /// Waves longer than `original_positions / low_freq_factor` are slowed fully.
-    pub low_freq_factor: f64,
-    /// Waves shorter than `original_positions / high_freq_factor` stay.
-    pub high_freq_factor: f64,
-    /// Context length before stretching.
-    pub original_positions: usize,
-}
-
-/// Rotary position embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rope {
-    /// Base of the frequencies.
-    pub theta: f64,
-    /// Llama 3's scaling, where set.
-    pub scaling: Option<Llama3Scaling>,
 }
 
 /// The sizes a person chooses for a new model.
@@ -188,13 +167,18 @@ impl ModelConfig {
             reason: error.to_string(),
         })?;
         match value {
-            Value::Object(source) => read::read(source),
+            Value::Object(fields) => Self::from_fields(fields),
             _ => Err(ModelError::Malformed {
                 path: path.into(),
                 expected: "a JSON object",
                 reason: "it is another JSON value".into(),
             }),
         }
+    }
+
+    /// Reads the fields of a `config.json`. Errors: as [`ModelConfig::parse`].
+    pub(crate) fn from_fields(fields: Map<String, Value>) -> Result<Self> {
+        read::read(fields)
     }
 
     /// Reads `config.json` in `folder`. Errors: as [`ModelConfig::parse`], `MissingFile`, `Io`, `FileTooLarge`.

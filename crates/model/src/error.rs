@@ -26,6 +26,26 @@ pub enum ModelError {
         /// The accepted file names.
         looked_for: String,
     },
+    /// A folder holds weights in another form than those that are read.
+    #[error("{folder} holds none of: {looked_for}. It holds {found}: {advice}")]
+    OtherWeights {
+        /// The folder looked into.
+        folder: PathBuf,
+        /// The accepted file names.
+        looked_for: String,
+        /// The file that is there instead.
+        found: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Git put a pointer where the file should be.
+    #[error(
+        "{path} is a Git LFS pointer and not the file itself: run `git lfs install` and `git lfs pull` in its folder"
+    )]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is longer than this program reads.
     #[error("{path} has {given} bytes, more than the limit of {limit}")]
     FileTooLarge {
@@ -115,7 +135,7 @@ pub enum ModelError {
         given: Vec<usize>,
     },
     /// A tensor is stored in a number format that is not read.
-    #[error("{path}: tensor {tensor} is stored as {given}; F32, BF16 and F16 are read")]
+    #[error("{path}: tensor {tensor} is stored as {given}; {read} are read")]
     WrongDtype {
         /// The file.
         path: PathBuf,
@@ -123,12 +143,8 @@ pub enum ModelError {
         tensor: String,
         /// The format in the file.
         given: String,
-    },
-    /// The head is said to be tied to the embedding, but the file holds another one.
-    #[error("{path}: tie_word_embeddings is true, but lm_head.weight differs from the embedding")]
-    TiedHeadDiffers {
-        /// The file with the head.
-        path: PathBuf,
+        /// Those that are read.
+        read: &'static str,
     },
     /// The shard index names a file outside its folder.
     #[error("{path}: shard name {given:?} is not a plain file name")]

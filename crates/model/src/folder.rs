@@ -8,7 +8,12 @@ use std::{
     path::Path,
 };
 
+use tempfile::TempDir;
+
 use crate::error::{ModelError, Result};
+
+/// How a Git LFS pointer begins.
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
 
 /// The bytes of a file of at most `limit` bytes; `None` if there is no such file.
 /// Errors: `FileTooLarge` before anything is allocated, `Io`.
@@ -25,7 +30,49 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     // `take` holds the limit even if the file grows meanwhile.
     file.take(limit).read_to_end(&mut bytes).map_err(ModelError::io(path))?;
+    refuse_pointer(path, &bytes)?;
     Ok(Some(bytes))
+}
+
+/// Errors: `LfsPointer` if these first bytes of a file are those of a Git LFS pointer, as a clone without
+/// `git lfs` leaves it.
+pub(crate) fn refuse_pointer(path: &Path, start: &[u8]) -> Result<()> {
+    let known = &LFS_POINTER[..start.len().clamp(8, LFS_POINTER.len())];
+    if start.starts_with(known) {
+        return Err(ModelError::LfsPointer { path: path.into() });
+    }
+    Ok(())
+}
+
+/// The error for a folder without safetensors, which says what there is instead.
+pub(crate) fn no_weights(folder: &Path, looked_for: &str) -> ModelError {
+    let names =
+        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut found: Vec<(String, &str)> = names.filter_map(|name| advice(&name).map(|advice| (name, advice))).collect();
+    found.sort();
+    match found.into_iter().next() {
+        None => ModelError::MissingFile { folder: folder.into(), looked_for: looked_for.into() },
+        Some((found, advice)) => {
+            ModelError::OtherWeights { folder: folder.into(), looked_for: looked_for.into(), found, advice }
+        }
+    }
+}
+
+fn advice(name: &str) -> Option<&'static str> {
+    let ends = |end: &str| name.ends_with(end);
+    if ends(".gguf") {
+        return Some("name that file itself");
+    }
+    if name.starts_with("adapter_model.") {
+        return Some("an adapter is not a model; merge it into its base model and save that");
+    }
+    if name.starts_with("pytorch_model") && (ends(".bin") || ends(".bin.index.json")) || ends(".pth") || ends(".pt") {
+        return Some("pickled weights can run code and are not read; load them with transformers and save them again");
+    }
+    if ends(".h5") || ends(".msgpack") || ends(".onnx") {
+        return Some("weights of another framework are not read; load them with transformers and save them again");
+    }
+    None
 }
 
 /// Writes a file and waits until it is on disk.
@@ -46,8 +93,7 @@ pub(crate) fn write_whole(target: &Path, fill: impl FnOnce(&Path) -> Result<()>)
     };
     fs::create_dir_all(parent).map_err(ModelError::io(parent))?;
     refuse_occupied(target)?;
-    let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(parent).map_err(ModelError::io(parent))?;
-    open_to_others(partial.path())?;
+    let partial = partial_in(parent)?;
     fill(partial.path())?;
     sync_folder(partial.path())?;
     // Renaming onto an empty folder replaces it; onto a filled one fails, even one that came up just now.
@@ -68,16 +114,17 @@ fn refuse_occupied(target: &Path) -> Result<()> {
     }
 }
 
-/// Temporary folders are private to their maker; a saved model is a folder like any other.
-#[cfg(unix)]
-fn open_to_others(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).map_err(ModelError::io(folder))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_folder: &Path) -> Result<()> {
-    Ok(())
+/// Makes a temporary folder in `parent`. They are private to their maker otherwise; a saved model is a folder like any
+/// other, with what the person's umask leaves.
+fn partial_in(parent: &Path) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o777));
+    }
+    builder.tempdir_in(parent).map_err(ModelError::io(parent))
 }
 
 /// Makes the names in a folder durable; only Unix has the notion.

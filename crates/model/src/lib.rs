@@ -2,7 +2,7 @@
 //!
 //! Promise: one forward pass for training, validation and generation; logits equal those of
 //! transformers within 1e-4 in f32; a folder written here loads there, and the other way round.
-//! Takes: Hugging Face folders, hub names, or sizes and a seed. Gives: hidden states and folders.
+//! Takes: Hugging Face folders, GGUF files, hub names, or sizes and a seed. Gives: hidden states and folders.
 //! Never: runs code from a model folder, or takes a half-written folder for a whole one.
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod folder;
 mod forward;
+mod gguf;
 pub mod hub;
 mod inference;
 mod init;
@@ -19,13 +20,16 @@ mod params;
 mod rope;
 mod tokenizer;
 mod transformer;
+mod warning;
 mod weights;
 
-pub use config::{Family, Limits, Llama3Scaling, ModelConfig, Rope, Sizes};
+pub use config::{Family, Limits, ModelConfig, Sizes};
 pub use error::{ModelError, Result};
 pub use inference::InferenceModel;
 pub use layout::ParamSpec;
 pub use params::{ModelSnapshot, Param, Params};
+pub use rope::{Llama3Scaling, Rope, Scaling, YarnScaling};
 pub use tokenizer::{CHARACTERS_MAX, EOS_TOKEN, Message, PAD_TOKEN, Tokenizer};
-pub use transformer::{SaveOptions, Transformer, load_folder};
+pub use transformer::{Loaded, SaveOptions, Transformer, load};
+pub use warning::Warning;
 pub use weights::WeightDtype;

@@ -9,16 +9,18 @@ use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, host};
 
 use crate::{
     config::ModelConfig,
-    error::{ModelError, Result},
+    error::Result,
     folder,
     forward::{self, AttentionContext, LayerWeights, Projection, Weights},
+    gguf::Gguf,
     inference::InferenceModel,
     init,
     layout::{Layout, ParamSpec, ProjectionIndex},
     params::{ModelSnapshot, Params},
-    rope,
+    rope::{self, Scaling},
     tokenizer::Tokenizer,
-    weights::{self, WeightDtype},
+    warning::Warning,
+    weights::{self, WeightDtype, Weights as StoredWeights},
 };
 
 /// How [`Transformer::save`] writes.
@@ -59,14 +61,24 @@ impl Transformer {
         Ok(Self::from_host(config, layout, values, device))
     }
 
-    /// Reads `config.json` and the weights of a Hugging Face folder; f32, bf16 and f16 become f32.
+    /// Reads the configuration and the weights of a Hugging Face folder or a GGUF file; all numbers become f32.
     ///
-    /// Errors: any of [`ModelError`] about files, configuration and tensors.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self> {
-        let config = Arc::new(ModelConfig::load(folder)?);
+    /// Errors: any of [`ModelError`](crate::ModelError) about files, configuration and tensors.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        let weights = match path.is_file() {
+            true => Gguf::open(path)?.weights()?,
+            false => weights::read(path, ModelConfig::load(path)?)?,
+        };
+        Ok(Self::from_weights(weights, device).0)
+    }
+
+    fn from_weights(weights: StoredWeights, device: &Device) -> (Self, Vec<Warning>) {
+        let StoredWeights { config, values, mut warnings } = weights;
+        if let Some(Scaling::Dynamic { .. }) = config.rope.scaling {
+            warnings.push(Warning::DynamicRope { positions: config.max_positions });
+        }
         let layout = Layout::new(&config);
-        let values = weights::read(folder, &layout)?;
-        Ok(Self::from_host(config, layout, values, device))
+        (Self::from_host(Arc::new(config), layout, values, device), warnings)
     }
 
     /// A model from weights in host memory.
@@ -233,11 +245,33 @@ pub(crate) fn matrix_shape(spec: &ParamSpec) -> [usize; 2] {
     shape.try_into().unwrap_or_else(|_| panic!("{} is no matrix: {shape:?}", spec.name))
 }
 
-/// Reads the model and the tokenizer of a folder and checks that they fit each other.
+/// A model with its tokenizer.
+pub struct Loaded {
+    /// The model.
+    pub model: Transformer,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What a person should know of the files.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads the model and the tokenizer of a Hugging Face folder or a GGUF file and checks that they fit each other.
 ///
 /// Errors: those of [`Transformer::load`] and [`Tokenizer::load`], `TokenizerMismatch`.
-pub fn load_folder(folder: &Path, device: &Device) -> Result<(Transformer, Tokenizer), ModelError> {
-    let tokenizer = Tokenizer::load(folder)?;
-    tokenizer.check_fits(&ModelConfig::load(folder)?)?;
-    Ok((Transformer::load(folder, device)?, tokenizer))
+pub fn load(path: &Path, device: &Device) -> Result<Loaded> {
+    let (tokenizer, weights, mut warnings) = if path.is_file() {
+        let file = Gguf::open(path)?;
+        // First, as it says best what kind of file this is.
+        let (config, _) = file.config()?;
+        let (tokenizer, warnings) = file.tokenizer()?;
+        tokenizer.check_fits(&config)?;
+        (tokenizer, file.weights()?, warnings)
+    } else {
+        let (tokenizer, config) = (Tokenizer::load(path)?, ModelConfig::load(path)?);
+        tokenizer.check_fits(&config)?;
+        (tokenizer, weights::read(path, config)?, Vec::new())
+    };
+    let (model, others) = Transformer::from_weights(weights, device);
+    warnings.extend(others);
+    Ok(Loaded { model, tokenizer, warnings })
 }

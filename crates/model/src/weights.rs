@@ -4,13 +4,23 @@
 //! each file the length that its header says; what is written reads back with the same values.
 //! Files are read, not mapped: a mapped file that shrinks kills the program instead of giving an error.
 
+mod names;
 mod read;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{config::ModelConfig, warning::Warning};
+
 pub(crate) use read::read;
 pub(crate) use write::write;
+
+/// What was read: the values in the order of the configuration's layout, as f32.
+pub(crate) struct Weights {
+    pub(crate) config: ModelConfig,
+    pub(crate) values: Vec<Vec<f32>>,
+    pub(crate) warnings: Vec<Warning>,
+}
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";

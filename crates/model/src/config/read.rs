@@ -5,8 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Family, Llama3Scaling, ModelConfig, Rope};
-use crate::error::{ModelError, Result};
+use super::{Family, ModelConfig, rope};
+use crate::{
+    error::{ModelError, Result},
+    rope::Scaling,
+};
 
 const SUPPORTED: &str = "Qwen2ForCausalLM (qwen2), Qwen3ForCausalLM (qwen3), LlamaForCausalLM (llama)";
 
@@ -39,6 +42,7 @@ pub(super) fn read(source: Map<String, Value>) -> Result<ModelConfig> {
     let heads = fields.size("num_attention_heads")?;
     let hidden_size = fields.size("hidden_size")?;
     let max_positions = fields.size_or("max_position_embeddings", default_positions(family))?;
+    let rope = rope::read(&fields, max_positions)?;
     let attention_bias = fields.flag("attention_bias")?;
     let config = ModelConfig {
         family,
@@ -49,9 +53,9 @@ pub(super) fn read(source: Map<String, Value>) -> Result<ModelConfig> {
         heads,
         key_value_heads: fields.size_or("num_key_value_heads", heads)?,
         head_dim: head_dim(&fields, family, hidden_size, heads)?,
-        max_positions,
+        max_positions: rope::positions(&rope, max_positions),
         rms_norm_eps: fields.number_or("rms_norm_eps", 1e-6)?,
-        rope: rope(&fields, max_positions)?,
+        rope,
         tied: fields.flag("tie_word_embeddings")?,
         query_key_value_bias: family == Family::Qwen2 || attention_bias,
         attention_output_bias: family != Family::Qwen2 && attention_bias,
@@ -64,14 +68,16 @@ pub(super) fn read(source: Map<String, Value>) -> Result<ModelConfig> {
     Ok(ModelConfig { source, ..config })
 }
 
-/// One id, a list of ids, or nothing, as `eos_token_id` may be.
+/// One id, a list of ids, or nothing, as `eos_token_id` may be; old files write -1 for nothing.
 pub(crate) fn token_ids(value: Option<&Value>, field: &str) -> Result<Vec<u32>> {
     let one = |value: &Value| {
         value.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| bad(field, "token ids below 2^32", value))
     };
+    let is_none = |value: &Value| value.as_i64() == Some(-1);
     match value {
-        None => Ok(Vec::new()),
-        Some(Value::Array(list)) => list.iter().map(one).collect(),
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) => list.iter().filter(|value| !is_none(value)).map(one).collect(),
+        Some(value) if is_none(value) => Ok(Vec::new()),
         Some(value) => Ok(vec![one(value)?]),
     }
 }
@@ -84,13 +90,19 @@ fn family(fields: &Fields) -> Result<Family> {
         .find(|family| model_type == Some(family.model_type()))
         .filter(|family| match fields.get("architectures") {
             None => true,
-            Some(Value::Array(list)) => list.iter().any(|name| name == family.architecture()),
+            Some(Value::Array(list)) => list.is_empty() || list.iter().any(|name| is_decoder(name, *family)),
             Some(_) => false,
         });
     family.ok_or_else(|| ModelError::UnknownArchitecture {
         given: format!("{} (model_type {})", architectures.as_deref().unwrap_or("none"), model_type.unwrap_or("none")),
         supported: SUPPORTED,
     })
+}
+
+/// The language model, or its body alone, which a tied head makes whole.
+fn is_decoder(name: &Value, family: Family) -> bool {
+    let whole = family.architecture();
+    name == whole || name == &whole.replace("ForCausalLM", "Model")
 }
 
 /// Fields that change the computation in ways the forward pass does not follow.
@@ -146,72 +158,6 @@ fn head_dim(fields: &Fields, family: Family, hidden_size: usize, heads: usize) -
     Ok(hidden_size / heads)
 }
 
-/// transformers 4 writes `rope_theta` and `rope_scaling`; transformers 5 writes `rope_parameters` with both
-/// inside. Where several are present, the order is that of transformers 5: a filled `rope_scaling` before
-/// `rope_parameters`, and a `rope_theta` inside before one outside.
-fn rope(fields: &Fields, max_positions: usize) -> Result<Rope> {
-    let outer = fields.number_or("rope_theta", 10_000.0)?;
-    let filled = |name| fields.object(name).map(|object| object.filter(|map| !map.is_empty()));
-    let (prefix, inner) = match filled("rope_scaling")? {
-        Some(map) => ("rope_scaling.", map),
-        None => match filled("rope_parameters")? {
-            Some(map) => ("rope_parameters.", map),
-            None => {
-                return checked_rope(Rope { theta: outer, scaling: None });
-            }
-        },
-    };
-    let inner = Fields { map: inner, prefix };
-    let theta = inner.number_or("rope_theta", outer)?;
-    let kind = match inner.text("rope_type")? {
-        Some(kind) => kind,
-        None => inner.text("type")?.unwrap_or("default"),
-    };
-    let unsupported = |field: &str, given: String, feature| ModelError::Unsupported {
-        field: format!("{prefix}{field}"),
-        given,
-        feature,
-    };
-    if let Some((name, value)) = inner.map.iter().find(|(_, value)| value.is_object()) {
-        return Err(unsupported(name, value.to_string(), "rotary settings by layer type"));
-    }
-    if let Some(value) = inner.get("partial_rotary_factor").filter(|value| value.as_f64() != Some(1.0)) {
-        return Err(unsupported("partial_rotary_factor", value.to_string(), "rotation of a part of each head"));
-    }
-    let scaling = match kind {
-        "default" => None,
-        "llama3" => Some(Llama3Scaling {
-            factor: inner.number("factor")?,
-            low_freq_factor: inner.number("low_freq_factor")?,
-            high_freq_factor: inner.number("high_freq_factor")?,
-            original_positions: inner.size_or("original_max_position_embeddings", max_positions)?,
-        }),
-        other => {
-            return Err(unsupported("rope_type", other.into(), "a rotary type other than default and llama3"));
-        }
-    };
-    checked_rope(Rope { theta, scaling })
-}
-
-fn checked_rope(rope: Rope) -> Result<Rope> {
-    let positive = |field: &str, value: f64| in_range(field, value, f64::MIN_POSITIVE, 1e12);
-    positive("rope_theta", rope.theta)?;
-    if let Some(scaling) = rope.scaling {
-        in_range("factor", scaling.factor, 1.0, 1e6)?;
-        positive("low_freq_factor", scaling.low_freq_factor)?;
-        positive("high_freq_factor", scaling.high_freq_factor)?;
-        if scaling.low_freq_factor >= scaling.high_freq_factor {
-            return Err(bad(
-                "low_freq_factor",
-                &format!("less than high_freq_factor = {}", scaling.high_freq_factor),
-                scaling.low_freq_factor,
-            ));
-        }
-        size_within("original_max_position_embeddings", scaling.original_positions, Limits::POSITIONS)?;
-    }
-    Ok(rope)
-}
-
 pub(super) fn validate(config: &ModelConfig) -> Result<()> {
     size_within("vocab_size", config.vocab_size, Limits::VOCAB_SIZE)?;
     size_within("hidden_size", config.hidden_size, Limits::HIDDEN_SIZE)?;
@@ -233,78 +179,83 @@ pub(super) fn validate(config: &ModelConfig) -> Result<()> {
     }
     in_range("rms_norm_eps", config.rms_norm_eps, 0.0, 1.0)?;
     in_range("initializer_range", config.initializer_range, 0.0, 10.0)?;
-    checked_rope(config.rope)?;
+    rope::check(&config.rope)?;
+    if let Some(Scaling::PerPair { factors, .. }) = &config.rope.scaling
+        && factors.len() != config.head_dim / 2
+    {
+        return Err(bad("long_factor", &format!("head_dim / 2 = {} numbers", config.head_dim / 2), factors.len()));
+    }
     match config.eos_ids.iter().find(|&&id| id as usize >= config.vocab_size) {
         Some(id) => Err(bad("eos_token_id", &format!("ids below vocab_size = {}", config.vocab_size), id)),
         None => Ok(()),
     }
 }
 
-fn size_within(field: &str, given: usize, limit: usize) -> Result<()> {
+pub(super) fn size_within(field: &str, given: usize, limit: usize) -> Result<()> {
     if given == 0 || given > limit {
         return Err(bad(field, &format!("a whole number from 1 to {limit}"), given));
     }
     Ok(())
 }
 
-fn in_range(field: &str, given: f64, low: f64, high: f64) -> Result<()> {
+pub(super) fn in_range(field: &str, given: f64, low: f64, high: f64) -> Result<()> {
     if !(low..=high).contains(&given) {
         return Err(bad(field, &format!("a number from {low:e} to {high:e}"), given));
     }
     Ok(())
 }
 
-fn bad(field: &str, expected: &str, given: impl ToString) -> ModelError {
+pub(super) fn bad(field: &str, expected: &str, given: impl ToString) -> ModelError {
     ModelError::ConfigField { field: field.into(), expected: expected.into(), given: given.to_string() }
 }
 
 /// Fields of one JSON object; `null` counts as absent, as in transformers.
-struct Fields<'a> {
-    map: &'a Map<String, Value>,
-    prefix: &'static str,
+pub(super) struct Fields<'a> {
+    pub(super) map: &'a Map<String, Value>,
+    pub(super) prefix: &'static str,
 }
 
 impl<'a> Fields<'a> {
-    fn get(&self, field: &str) -> Option<&'a Value> {
+    pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
         self.map.get(field).filter(|value| !value.is_null())
     }
 
-    fn wrong(&self, field: &str, expected: &str) -> ModelError {
+    pub(super) fn wrong(&self, field: &str, expected: &str) -> ModelError {
         let given = self.get(field).map_or_else(|| "nothing".into(), ToString::to_string);
         bad(&format!("{}{field}", self.prefix), expected, given)
     }
 
-    fn size(&self, field: &str) -> Result<usize> {
+    pub(super) fn size(&self, field: &str) -> Result<usize> {
         let value = self.get(field).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
         value.ok_or_else(|| self.wrong(field, "a whole number"))
     }
 
-    fn size_or(&self, field: &str, default: usize) -> Result<usize> {
+    pub(super) fn size_or(&self, field: &str, default: usize) -> Result<usize> {
         self.get(field).map_or(Ok(default), |_| self.size(field))
     }
 
-    fn number(&self, field: &str) -> Result<f64> {
+    pub(super) fn number(&self, field: &str) -> Result<f64> {
         self.get(field).and_then(Value::as_f64).ok_or_else(|| self.wrong(field, "a number"))
     }
 
-    fn number_or(&self, field: &str, default: f64) -> Result<f64> {
+    pub(super) fn number_or(&self, field: &str, default: f64) -> Result<f64> {
         self.get(field).map_or(Ok(default), |_| self.number(field))
     }
 
     /// Absent means false, as for every flag in these families.
-    fn flag(&self, field: &str) -> Result<bool> {
+    pub(super) fn flag(&self, field: &str) -> Result<bool> {
         let value = self.get(field).map_or(Some(false), Value::as_bool);
         value.ok_or_else(|| self.wrong(field, "true or false"))
     }
 
-    fn text(&self, field: &str) -> Result<Option<&'a str>> {
+    pub(super) fn text(&self, field: &str) -> Result<Option<&'a str>> {
         match self.get(field) {
             None => Ok(None),
             Some(value) => value.as_str().map(Some).ok_or_else(|| self.wrong(field, "a text")),
         }
     }
 
-    fn object(&self, field: &str) -> Result<Option<&'a Map<String, Value>>> {
+    pub(super) fn object(&self, field: &str) -> Result<Option<&'a Map<String, Value>>> {
         match self.get(field) {
             None => Ok(None),
             Some(value) => value.as_object().map(Some).ok_or_else(|| self.wrong(field, "an object")),

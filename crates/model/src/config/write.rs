@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Family, ModelConfig};
+use crate::rope::Scaling;
 
 pub(super) fn write(config: &ModelConfig, dtype: &str) -> String {
     let mut fields = config.source.clone();
@@ -45,19 +46,44 @@ pub(super) fn write(config: &ModelConfig, dtype: &str) -> String {
 }
 
 fn put_rope(config: &ModelConfig, fields: &mut Map<String, Value>) {
-    let mut scaling = json!({"rope_type": "default"});
-    if let Some(llama3) = config.rope.scaling {
-        scaling = json!({
+    let mut scaling = match &config.rope.scaling {
+        None => json!({"rope_type": "default"}),
+        Some(scaling) => scaling_fields(scaling),
+    };
+    let old = if config.rope.scaling.is_some() { scaling.clone() } else { Value::Null };
+    scaling["rope_theta"] = json!(config.rope.theta);
+    // Outside, it would go before the one inside.
+    fields.remove("original_max_position_embeddings");
+    fields.insert("rope_theta".into(), json!(config.rope.theta));
+    fields.insert("rope_scaling".into(), old);
+    fields.insert("rope_parameters".into(), scaling);
+}
+
+fn scaling_fields(scaling: &Scaling) -> Value {
+    match scaling {
+        Scaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),
+        Scaling::Dynamic { factor } => json!({"rope_type": "dynamic", "factor": factor}),
+        Scaling::Yarn(yarn) => json!({
+            "rope_type": "yarn",
+            "factor": yarn.factor,
+            "original_max_position_embeddings": yarn.original_positions,
+            "attention_factor": yarn.attention_factor,
+            "beta_fast": yarn.beta_fast,
+            "beta_slow": yarn.beta_slow,
+            "truncate": yarn.truncate,
+        }),
+        Scaling::Llama3(llama3) => json!({
             "rope_type": "llama3",
             "factor": llama3.factor,
             "low_freq_factor": llama3.low_freq_factor,
             "high_freq_factor": llama3.high_freq_factor,
             "original_max_position_embeddings": llama3.original_positions,
-        });
+        }),
+        Scaling::PerPair { factors, attention_factor } => json!({
+            "rope_type": "longrope",
+            "short_factor": factors,
+            "long_factor": factors,
+            "attention_factor": attention_factor,
+        }),
     }
-    let old = if config.rope.scaling.is_some() { scaling.clone() } else { Value::Null };
-    scaling["rope_theta"] = json!(config.rope.theta);
-    fields.insert("rope_theta".into(), json!(config.rope.theta));
-    fields.insert("rope_scaling".into(), old);
-    fields.insert("rope_parameters".into(), scaling);
 }

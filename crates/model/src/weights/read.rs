@@ -1,9 +1,9 @@
-//! Reads every parameter of a layout from the weight files of a folder.
+//! Reads every parameter of a configuration from the safetensors files of a folder.
 //!
 //! Promise: no buffer is made before the file is seen to be long enough to fill it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -17,37 +17,47 @@ use safetensors::{
 };
 use serde::Deserialize;
 
-use super::{INDEX, SINGLE};
+use super::{
+    INDEX, SINGLE, Weights,
+    names::{self, EMBEDDING, HEAD},
+};
 use crate::{
+    config::ModelConfig,
     error::{ModelError, Result},
     folder,
     layout::{Layout, ParamSpec},
+    warning::Warning,
 };
 
 /// Longest safetensors header, in bytes; the limit of the format's own library.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
 /// Longest shard index, in bytes. That of Llama-3.1-405B has about 100 000.
 const INDEX_BYTES_MAX: u64 = 64 << 20;
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const HEAD: &str = "lm_head.weight";
 
-/// The values of every parameter of `layout`, in its order, as f32.
+/// The values of every parameter of `config`, as f32. Names may lack the `model.` in front or have more there, and
+/// heads that are no language model's are passed over; both are told. A head that is said to be tied but stored with
+/// other values than the embedding makes the model untied, as in transformers.
 ///
-/// Errors: `MissingFile`, `MissingTensor`, `UnexpectedTensor`, `WrongShape`, `WrongDtype`,
-/// `WrongFileLength`, `Malformed`, `ShardName`, `TiedHeadDiffers`, `FileTooLarge`, `Io`.
-pub(crate) fn read(folder: &Path, layout: &Layout) -> Result<Vec<Vec<f32>>> {
-    let (files, place) = open_all(folder)?;
-    let tensors = by_name(&files);
-    let found: Vec<&Stored> = layout.specs.iter().map(|spec| check(spec, &tensors, &place)).collect::<Result<_>>()?;
-    refuse_extra(layout, &tensors)?;
-    check_tied_head(layout, &tensors)?;
-    found.par_iter().map(|stored| stored.values()).collect()
+/// Errors: `MissingFile`, `OtherWeights`, `MissingTensor`, `UnexpectedTensor`, `WrongShape`, `WrongDtype`,
+/// `WrongFileLength`, `Malformed`, `ShardName`, `LfsPointer`, `FileTooLarge`, `Io`.
+pub(crate) fn read(folder: &Path, mut config: ModelConfig) -> Result<Weights> {
+    let files = Files::open(folder)?;
+    let names::Named { mut tensors, mut warnings } = names::resolve(files.tensors)?;
+    if config.tied {
+        tie(&mut config, &mut tensors, &mut warnings)?;
+    }
+    let layout = Layout::new(&config);
+    let place = |name: &str| files.index.get(name).map_or(files.place.clone(), |shard| folder.join(shard));
+    let check = |spec| check(spec, &tensors, place);
+    let found: Vec<&Stored> = layout.specs.iter().map(check).collect::<Result<_>>()?;
+    refuse_extra(&layout, &tensors)?;
+    let values = found.par_iter().map(|stored| stored.values()).collect::<Result<_>>()?;
+    Ok(Weights { config, values, warnings })
 }
 
 /// One tensor in one file, its place checked against the file's length.
-struct Stored {
-    path: PathBuf,
-    name: String,
+pub(super) struct Stored {
+    pub(super) path: PathBuf,
     info: TensorInfo,
     data_start: u64,
 }
@@ -62,6 +72,7 @@ impl Stored {
         Ok(bytes)
     }
 
+    /// Empty for a format that [`check`] refuses.
     fn values(&self) -> Result<Vec<f32>> {
         let bytes = self.bytes()?;
         let pairs = || bytes.as_chunks().0.iter().copied();
@@ -69,12 +80,9 @@ impl Stored {
             Dtype::F32 => bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect(),
             Dtype::BF16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
             Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-            other => return Err(self.wrong_dtype(other)),
+            Dtype::F64 => bytes.as_chunks().0.iter().copied().map(|number| f64::from_le_bytes(number) as f32).collect(),
+            _ => Vec::new(),
         })
-    }
-
-    fn wrong_dtype(&self, given: Dtype) -> ModelError {
-        ModelError::WrongDtype { path: self.path.clone(), tensor: self.name.clone(), given: format!("{given:?}") }
     }
 }
 
@@ -83,31 +91,47 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// The tensors of all weight files, and the place to name when one is missing.
-fn open_all(folder: &Path) -> Result<(Vec<Stored>, PathBuf)> {
-    let single = folder.join(SINGLE);
-    if single.exists() {
-        return Ok((open(&single)?, single));
-    }
-    let path = folder.join(INDEX);
-    let Some(text) = folder::read_bounded(&path, INDEX_BYTES_MAX)? else {
-        return Err(ModelError::MissingFile { folder: folder.into(), looked_for: format!("{SINGLE}, {INDEX}") });
-    };
-    let index: Index = serde_json::from_slice(&text).map_err(|error| ModelError::Malformed {
-        path: path.clone(),
-        expected: "a shard index",
-        reason: error.to_string(),
-    })?;
-    let shards: BTreeSet<&String> = index.weight_map.values().collect();
-    let mut stored = Vec::new();
-    for shard in shards {
-        stored.extend(open_shard(folder, &path, shard, &index.weight_map)?);
-    }
-    Ok((stored, folder.into()))
+/// The tensors of all weight files by their stored names.
+struct Files {
+    tensors: BTreeMap<String, Stored>,
+    /// What the shard index says of each tensor.
+    index: BTreeMap<String, String>,
+    /// The file or folder to name when a tensor is missing.
+    place: PathBuf,
 }
 
-/// The tensors of one shard; every tensor that the index places there must be there.
-fn open_shard(folder: &Path, index_path: &Path, shard: &str, map: &BTreeMap<String, String>) -> Result<Vec<Stored>> {
+impl Files {
+    fn open(folder: &Path) -> Result<Self> {
+        let single = folder.join(SINGLE);
+        if single.exists() {
+            return Ok(Self { tensors: open(&single)?.collect(), index: BTreeMap::new(), place: single });
+        }
+        let path = folder.join(INDEX);
+        let Some(text) = folder::read_bounded(&path, INDEX_BYTES_MAX)? else {
+            return Err(folder::no_weights(folder, &format!("{SINGLE}, {INDEX}")));
+        };
+        let Index { weight_map: index } = serde_json::from_slice(&text).map_err(|error| ModelError::Malformed {
+            path: path.clone(),
+            expected: "a shard index",
+            reason: error.to_string(),
+        })?;
+        let mut shards: Vec<&String> = index.values().collect();
+        shards.sort();
+        shards.dedup();
+        let mut tensors = BTreeMap::new();
+        for shard in shards {
+            for (name, stored) in open_shard(folder, &path, shard)? {
+                // Of two copies the one that the index names counts.
+                if !tensors.contains_key(&name) || index.get(&name) == Some(shard) {
+                    tensors.insert(name, stored);
+                }
+            }
+        }
+        Ok(Self { tensors, index, place: folder.into() })
+    }
+}
+
+fn open_shard(folder: &Path, index_path: &Path, shard: &str) -> Result<impl Iterator<Item = (String, Stored)>> {
     let plain = Path::new(shard).file_name().is_some_and(|name| name == shard);
     if !plain {
         return Err(ModelError::ShardName { path: index_path.into(), given: shard.into() });
@@ -116,16 +140,11 @@ fn open_shard(folder: &Path, index_path: &Path, shard: &str, map: &BTreeMap<Stri
     if !path.exists() {
         return Err(ModelError::MissingFile { folder: folder.into(), looked_for: shard.into() });
     }
-    let stored = open(&path)?;
-    let names: BTreeSet<&str> = stored.iter().map(|tensor| tensor.name.as_str()).collect();
-    match map.iter().find(|(name, file)| *file == shard && !names.contains(name.as_str())) {
-        Some((name, _)) => Err(ModelError::MissingTensor { tensor: name.clone(), place: path }),
-        None => Ok(stored),
-    }
+    open(&path)
 }
 
 /// Reads the header of one safetensors file: 8 bytes of length, JSON, then the data to the end.
-fn open(path: &Path) -> Result<Vec<Stored>> {
+fn open(path: &Path) -> Result<impl Iterator<Item = (String, Stored)> + use<>> {
     let io = || ModelError::io(path);
     let mut file = File::open(path).map_err(io())?;
     let given = file.metadata().map_err(io())?.len();
@@ -136,9 +155,13 @@ fn open(path: &Path) -> Result<Vec<Stored>> {
         Ok(())
     };
     at_least(8)?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(io())?;
-    let length = u64::from_le_bytes(length);
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(io())?;
+    folder::refuse_pointer(path, &start)?;
+    if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+        return Err(malformed(path, format!("it begins with the text {:?}", String::from_utf8_lossy(&start))));
+    }
+    let length = u64::from_le_bytes(start);
     if length > HEADER_BYTES_MAX {
         let reason = format!("its header claims {length} bytes, more than the limit of {HEADER_BYTES_MAX}");
         return Err(malformed(path, reason));
@@ -152,22 +175,25 @@ fn open(path: &Path) -> Result<Vec<Stored>> {
     if given != expected {
         return Err(ModelError::WrongFileLength { path: path.into(), expected, given });
     }
-    let tensors = metadata.tensors().into_iter();
-    Ok(tensors.map(|(name, info)| Stored { path: path.into(), name, info: info.clone(), data_start }).collect())
+    let path = path.to_owned();
+    let stored = move |(name, info): (String, &TensorInfo)| {
+        (name, Stored { path: path.clone(), info: info.clone(), data_start })
+    };
+    let tensors: Vec<(String, Stored)> = metadata.tensors().into_iter().map(stored).collect();
+    Ok(tensors.into_iter())
 }
 
 fn malformed(path: &Path, reason: String) -> ModelError {
     ModelError::Malformed { path: path.into(), expected: "safetensors", reason }
 }
 
-fn by_name(files: &[Stored]) -> BTreeMap<&str, &Stored> {
-    files.iter().map(|stored| (stored.name.as_str(), stored)).collect()
-}
-
-fn check<'a>(spec: &ParamSpec, tensors: &BTreeMap<&str, &'a Stored>, place: &Path) -> Result<&'a Stored> {
-    let stored = *tensors
-        .get(spec.name.as_str())
-        .ok_or_else(|| ModelError::MissingTensor { tensor: spec.name.clone(), place: place.into() })?;
+fn check<'a>(
+    spec: &ParamSpec,
+    tensors: &'a BTreeMap<String, Stored>,
+    place: impl Fn(&str) -> PathBuf,
+) -> Result<&'a Stored> {
+    let missing = || ModelError::MissingTensor { tensor: spec.name.clone(), place: place(&spec.name) };
+    let stored = tensors.get(&spec.name).ok_or_else(missing)?;
     if stored.info.shape != spec.shape {
         return Err(ModelError::WrongShape {
             path: stored.path.clone(),
@@ -177,36 +203,40 @@ fn check<'a>(spec: &ParamSpec, tensors: &BTreeMap<&str, &'a Stored>, place: &Pat
         });
     }
     match stored.info.dtype {
-        Dtype::F32 | Dtype::BF16 | Dtype::F16 => Ok(stored),
-        other => Err(stored.wrong_dtype(other)),
-    }
-}
-
-/// Tensors without a place are refused, but for the frequency tables that old checkpoints store
-/// and the second copy of a tied head.
-fn refuse_extra(layout: &Layout, tensors: &BTreeMap<&str, &Stored>) -> Result<()> {
-    let known: BTreeSet<&str> = layout.specs.iter().map(|spec| spec.name.as_str()).collect();
-    let accepted = |name: &str| known.contains(name) || name.ends_with("rotary_emb.inv_freq") || name == HEAD;
-    let extra: Vec<&&Stored> = tensors.values().filter(|stored| !accepted(&stored.name)).collect();
-    match extra.first() {
-        None => Ok(()),
-        Some(first) => Err(ModelError::UnexpectedTensor {
-            path: first.path.clone(),
-            tensor: first.name.clone(),
-            count: extra.len(),
+        Dtype::F64 | Dtype::F32 | Dtype::BF16 | Dtype::F16 => Ok(stored),
+        other => Err(ModelError::WrongDtype {
+            path: stored.path.clone(),
+            tensor: spec.name.clone(),
+            given: format!("{other:?}"),
+            read: "F64, F32, BF16 and F16",
         }),
     }
 }
 
-/// A tied model's file may hold the head again, but only with the same bytes.
-fn check_tied_head(layout: &Layout, tensors: &BTreeMap<&str, &Stored>) -> Result<()> {
-    if layout.head.is_some() {
-        return Ok(());
-    }
-    match (tensors.get(HEAD), tensors.get(EMBEDDING)) {
-        (Some(head), Some(embedding)) if head.bytes()? != embedding.bytes()? => {
-            Err(ModelError::TiedHeadDiffers { path: head.path.clone() })
+fn refuse_extra(layout: &Layout, tensors: &BTreeMap<String, Stored>) -> Result<()> {
+    let known = |name: &str| layout.specs.iter().any(|spec| spec.name == name) || name == HEAD;
+    let extra: Vec<_> = tensors.iter().filter(|(name, _)| !known(name)).collect();
+    match extra.first() {
+        None => Ok(()),
+        Some((name, stored)) => {
+            Err(ModelError::UnexpectedTensor { path: stored.path.clone(), tensor: (*name).clone(), count: extra.len() })
         }
-        _ => Ok(()),
     }
+}
+
+/// What a tied model's file may hold: the embedding, the head, or both. Two that differ are no tie.
+fn tie(config: &mut ModelConfig, tensors: &mut BTreeMap<String, Stored>, warnings: &mut Vec<Warning>) -> Result<()> {
+    let Some(head) = tensors.get(HEAD) else { return Ok(()) };
+    match tensors.get(EMBEDDING) {
+        Some(embedding) if head.info.shape != embedding.info.shape || head.values()? != embedding.values()? => {
+            config.tied = false;
+            warnings.push(Warning::TiedHeadDiffers { path: head.path.clone() });
+        }
+        Some(_) => {}
+        None => {
+            let head = tensors.remove(HEAD).expect("it was there just now");
+            tensors.insert(EMBEDDING.into(), head);
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Promise: file names, index and `format` entry are those that transformers reads.
 
-use std::{borrow::Cow, collections::HashMap, path::Path};
+use std::{borrow::Cow, collections::HashMap, fs::File, path::Path};
 
 use half::bf16;
 use rayon::prelude::*;
@@ -59,6 +59,8 @@ fn split<'a, 'b>(tensors: &'b [Outgoing<'a>], shard_bytes_max: u64) -> Vec<&'b [
 }
 
 fn write_file(path: &Path, tensors: &[Outgoing]) -> Result<()> {
+    // The library makes its files readable by their maker alone; this one has what the person's umask leaves.
+    let made = File::create(path).and_then(|file| file.metadata()).map_err(ModelError::io(path))?;
     // Older transformers refuse files without this entry.
     let note = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let named = tensors.iter().map(|tensor| (tensor.spec.name.as_str(), tensor));
@@ -67,8 +69,8 @@ fn write_file(path: &Path, tensors: &[Outgoing]) -> Result<()> {
         expected: "safetensors to write",
         reason: error.to_string(),
     })?;
-    let file = std::fs::File::open(path).map_err(ModelError::io(path))?;
-    file.sync_all().map_err(ModelError::io(path))
+    let file = File::open(path).map_err(ModelError::io(path))?;
+    file.set_permissions(made.permissions()).and_then(|()| file.sync_all()).map_err(ModelError::io(path))
 }
 
 struct Outgoing<'a> {

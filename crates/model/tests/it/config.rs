@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use model::{Family, Limits, ModelConfig, ModelError, Sizes};
+use model::{Family, Limits, Llama3Scaling, ModelConfig, ModelError, Rope, Scaling, Sizes};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn the_configuration_of_qwen_2_5_as_published_is_read() {
     }))
     .unwrap();
     assert_eq!((config.family, config.head_dim, config.tied), (Family::Qwen2, 64, true));
-    assert_eq!((config.rope.theta, config.rope.scaling), (1e6, None));
+    assert_eq!(config.rope, Rope { theta: 1e6, scaling: None });
     assert_eq!((config.query_key_value_bias, config.attention_output_bias), (true, false));
     assert_eq!(config.eos_ids, [151645]);
     // The published count is 0.49 billion.
@@ -53,7 +53,8 @@ fn llama3_scaling_is_read_where_transformers_4_and_5_write_it() {
     let new = with("llama2", json!({"rope_parameters": inner}));
     let (old, new) = (parse(&old).unwrap(), parse(&new).unwrap());
     assert_eq!(old.rope, new.rope);
-    assert_eq!((old.rope.theta, old.rope.scaling.unwrap().factor), (5e5, 32.0));
+    let llama3 = Llama3Scaling { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_positions: 8192 };
+    assert_eq!((old.rope.theta, new.rope.scaling), (5e5, Some(Scaling::Llama3(llama3))));
 }
 
 #[test]
@@ -64,8 +65,8 @@ fn what_the_forward_pass_would_compute_wrongly_is_refused_by_field() {
         ("quantization_config", json!({"quantization_config": {"bits": 4}})),
         ("hidden_act", json!({"hidden_act": "gelu"})),
         ("partial_rotary_factor", json!({"partial_rotary_factor": 0.5})),
-        ("rope_parameters.rope_type", json!({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}})),
-        ("rope_scaling.rope_type", json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}})),
+        ("rope_parameters.rope_type", json!({"rope_parameters": {"rope_type": "proportional", "factor": 4.0}})),
+        ("rope_scaling.rope_type", json!({"rope_scaling": {"type": "su", "factor": 2.0}})),
         ("rope_parameters.full_attention", json!({"rope_parameters": {"full_attention": {"rope_theta": 1.0}}})),
     ];
     for (name, changes) in cases {

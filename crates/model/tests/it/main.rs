@@ -4,9 +4,11 @@
 mod bad_folders;
 mod config;
 mod forward;
+mod gguf;
 mod hub;
 mod parity;
 mod python;
 mod saving;
 mod support;
 mod tokenizer;
+mod weights;

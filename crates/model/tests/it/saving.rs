@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use model::{ModelConfig, ModelError, SaveOptions, Tokenizer, Transformer, WeightDtype, load_folder};
+use model::{ModelConfig, ModelError, SaveOptions, Tokenizer, Transformer, WeightDtype};
 
 use crate::support::{FAMILIES, device, fixture, load};
 
@@ -59,10 +59,30 @@ fn a_model_and_its_character_tokenizer_travel_together() {
     let tokenizer = Tokenizer::characters("abc xyz").unwrap();
     let options = SaveOptions { tokenizer: Some(&tokenizer), ..Default::default() };
     load("qwen2_tied").save(&folder, &options).unwrap();
-    let (model, again) = load_folder(&folder, &device()).unwrap();
+    let loaded = model::load(&folder, &device()).unwrap();
+    let (model, again) = (loaded.model, loaded.tokenizer);
     assert_eq!(again.encode("a cab").unwrap(), tokenizer.encode("a cab").unwrap());
     // The configuration had no end of text, so it takes the tokenizer's.
     assert_eq!((model.config().eos_ids.as_slice(), again.eos_ids()), ([1].as_slice(), [1].as_slice()));
+}
+
+#[cfg(unix)]
+#[test]
+fn saved_files_have_the_permissions_of_any_other_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (file, inner) = (parent.path().join("file"), parent.path().join("folder"));
+    fs::write(&file, "").unwrap();
+    fs::create_dir(&inner).unwrap();
+    for (name, shard_bytes_max) in [("whole", u64::MAX), ("shards", 9_000)] {
+        let folder = parent.path().join(name);
+        load("llama2").save(&folder, &SaveOptions { shard_bytes_max, ..Default::default() }).unwrap();
+        assert_eq!(mode(&folder), mode(&inner), "{name}");
+        for name in names_in(&folder) {
+            assert_eq!(mode(&folder.join(&name)), mode(&file), "{name}");
+        }
+    }
 }
 
 #[test]

@@ -94,3 +94,12 @@ pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     };
     a.iter().zip(b).map(difference).fold(0.0, f32::max)
 }
+
+/// The logits at some rows of one sequence, end to end.
+pub(crate) fn logits_at(model: &Transformer, tokens: &[u32], rows: &[usize]) -> Vec<f32> {
+    let hidden =
+        model.hidden(&Arc::from(tokens), &positions(&[tokens.len()]), &Segments::from_lengths(&[tokens.len()]));
+    let all = numbers(model.logits(hidden));
+    let vocab = model.config().vocab_size;
+    rows.iter().flat_map(|row| all[row * vocab..(row + 1) * vocab].to_vec()).collect()
+}

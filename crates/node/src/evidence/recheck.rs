@@ -98,8 +98,8 @@ fn model_of(
 /// Tokenizer and shape from the first model folder that has both.
 fn shape_of(places: &[Place], device: &burn::tensor::Device) -> Option<(Arc<Tokenizer>, Transformer)> {
     let folders = places.iter().filter(|place| place.is_hugging_face());
-    let (model, tokenizer) = folders.filter_map(|place| model::load_folder(place.path(), device).ok()).next()?;
-    Some((Arc::new(tokenizer), model))
+    let loaded = folders.filter_map(|place| model::load(place.path(), device).ok()).next()?;
+    Some((Arc::new(loaded.tokenizer), loaded.model))
 }
 
 fn validator(group: &StoredGroup, prompts: Arc<Prompting>, device: burn::tensor::Device, is_whole: bool) -> Validator {

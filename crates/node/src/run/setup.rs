@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use engine::{EngineConfig, Sampling};
-use model::{ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
+use model::{Loaded, ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
 use ops::DeviceSpec;
 use ops::gemm::{self, Kernel};
 use protocol::{BeaconPoint, Hash};
@@ -63,8 +63,8 @@ pub fn model(config: &RunConfig, tasks: &[RunTask], device: &Device) -> Result<(
     let section = &config.model;
     let (transformer, tokenizer) = match (&section.path, &section.hub, &section.random) {
         (Some(path), ..) => {
-            ensure!(path.is_dir(), "[model] path: there is no folder {}", path.display());
-            model::load_folder(path, device)?
+            ensure!(path.exists(), "[model] path: there is no folder or GGUF file {}", path.display());
+            load(path, device)?
         }
         (_, Some(name), _) => load_named(name, device)?,
         (_, _, Some(shape)) => random(shape, config.run.seed, tasks, device)?,
@@ -73,15 +73,25 @@ pub fn model(config: &RunConfig, tasks: &[RunTask], device: &Device) -> Result<(
     Ok((Arc::new(tokenizer), transformer))
 }
 
-/// A folder if there is one of that name, else a model of the hub.
+/// A folder or GGUF file if there is one of that name, else a model of the hub.
 pub fn load_named(name: &str, device: &Device) -> Result<(Transformer, Tokenizer)> {
     let path = Path::new(name);
     let folder = if path.exists() {
         path.to_owned()
     } else {
-        model::hub::fetch(name).with_context(|| format!("there is no folder {name}, and the hub gave no such model"))?
+        model::hub::fetch(name)
+            .with_context(|| format!("there is no folder or file {name}, and the hub gave no such model"))?
     };
-    Ok(model::load_folder(&folder, device)?)
+    load(&folder, device)
+}
+
+/// Says on standard error what a person should know of the files.
+fn load(path: &Path, device: &Device) -> Result<(Transformer, Tokenizer)> {
+    let Loaded { model, tokenizer, warnings } = model::load(path, device)?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok((model, tokenizer))
 }
 
 fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) -> Result<(Transformer, Tokenizer)> {
