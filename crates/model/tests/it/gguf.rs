@@ -37,7 +37,8 @@ struct Case {
     chat: Option<String>,
     /// What the rotary setting's name begins with.
     rope: Option<String>,
-    refused: Option<String>,
+    /// What the message must say of a file that is refused.
+    says: Option<String>,
     warned: Option<String>,
     patch: Option<Patch>,
     /// The length that the file is cut to.
@@ -101,9 +102,9 @@ fn files_give_the_weights_of_gguf_py_and_the_logits_of_transformers_or_are_refus
     for case in &cases {
         let name = &case.name;
         let loaded = case.load();
-        if let Some(why) = &case.refused {
+        if let Some(says) = &case.says {
             let error = loaded.err().unwrap_or_else(|| panic!("{name}: was loaded")).to_string();
-            assert!(error.contains(why), "{name}: {error}");
+            assert!(error.contains(says), "{name}: {error}");
             continue;
         }
         let Loaded { model, warnings, .. } = loaded.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -130,7 +131,7 @@ fn files_give_the_weights_of_gguf_py_and_the_logits_of_transformers_or_are_refus
 #[test]
 fn texts_have_the_ids_of_the_tokenizer_that_the_file_was_made_from() {
     let mut texts = 0;
-    for case in corpus().cases.iter().filter(|case| case.refused.is_none()) {
+    for case in corpus().cases.iter().filter(|case| case.says.is_none()) {
         let tokenizer = case.load().unwrap().tokenizer;
         for Text { text, ids, decoded } in &case.texts {
             assert_eq!(&tokenizer.encode(text).unwrap(), ids, "{}, {text:?}", case.name);
@@ -148,7 +149,7 @@ fn texts_have_the_ids_of_the_tokenizer_that_the_file_was_made_from() {
 fn a_saved_folder_computes_and_tokenizes_as_the_file() {
     let Corpus { tokens, rows, cases } = corpus();
     let parent = tempfile::tempdir().unwrap();
-    for case in cases.iter().filter(|case| case.refused.is_none()) {
+    for case in cases.iter().filter(|case| case.says.is_none()) {
         let Loaded { model, tokenizer, .. } = case.load().unwrap();
         let folder = parent.path().join(&case.name);
         model.save(&folder, &SaveOptions { tokenizer: Some(&tokenizer), ..Default::default() }).unwrap();
@@ -167,7 +168,7 @@ proptest! {
     fn no_change_to_a_header_makes_the_reader_panic_or_reserve_much(at in 0_u64..9000, bytes in prop::collection::vec(any::<u8>(), 1..9)) {
         let case = Case {
             name: String::new(), file: "q8_0.gguf".into(), patch: Some(Patch { at, bytes }), cut: None, logits: None,
-            checksum: None, texts: Vec::new(), messages: None, chat: None, rope: None, refused: None, warned: None,
+            checksum: None, texts: Vec::new(), messages: None, chat: None, rope: None, says: None, warned: None,
         };
         let _ = case.load();
     }

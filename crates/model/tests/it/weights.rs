@@ -33,8 +33,8 @@ struct Case {
     #[serde(default)]
     removed: Vec<String>,
     logits: Option<Vec<f32>>,
-    /// What the message must say.
-    refused: Option<String>,
+    /// What the message must say of a folder that is refused.
+    says: Option<String>,
     /// What a warning must say; without it there is none.
     warned: Option<String>,
     eos_ids: Option<Vec<u32>>,
@@ -79,9 +79,9 @@ fn folders_that_people_bring_give_the_logits_of_transformers_or_are_refused_by_n
             true => model::load(folder.path(), &device()).map(|loaded| loaded.model),
             false => Transformer::load(folder.path(), &device()),
         };
-        if let Some(why) = &case.refused {
+        if let Some(says) = &case.says {
             let error = loaded.err().unwrap_or_else(|| panic!("{name}: was loaded")).to_string();
-            assert!(error.contains(why), "{name}: {error}");
+            assert!(error.contains(says), "{name}: {error}");
             continue;
         }
         let model = loaded.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -110,7 +110,7 @@ fn save_and_load(name: &str, model: &Transformer, tokens: &[u32], rows: &[usize]
 
 #[test]
 fn what_is_passed_over_in_a_folder_is_told_and_nothing_else() {
-    for case in corpus().cases.into_iter().filter(|case| case.refused.is_none()) {
+    for case in corpus().cases.into_iter().filter(|case| case.says.is_none()) {
         let folder = case.folder();
         for name in ["tokenizer.json", "tokenizer_config.json"] {
             let bytes = TOKENIZER.iter().find(|(file, _)| *file == name).unwrap().1;
@@ -136,7 +136,7 @@ fn every_rotary_kind_moves_the_logits_of_the_last_token() {
     // Or the parity above would say nothing about it.
     let Corpus { tokens, cases, .. } = corpus();
     let mut seen: Vec<(String, Vec<f32>)> = Vec::new();
-    for case in cases.iter().filter(|case| case.folder == "rope" && case.refused.is_none()) {
+    for case in cases.iter().filter(|case| case.folder == "rope" && case.says.is_none()) {
         let folder = case.folder();
         let kind = format!("{:?}", ModelConfig::load(folder.path()).unwrap().rope);
         if seen.iter().any(|(other, _)| *other == kind) || kind.contains("Dynamic") {
