@@ -230,7 +230,7 @@ pub struct EvalArgs {
     /// Run files and changes to them.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// A Hugging Face folder or hub name, over `[model]`
+    /// A Hugging Face folder, GGUF file or hub name, over `[model]`
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
     /// Print the resolved settings and stop
@@ -264,7 +264,7 @@ pub struct SamplingArgs {
 /// `essaim generate`.
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArgs {
-    /// A Hugging Face folder or hub name
+    /// A Hugging Face folder, GGUF file or hub name
     #[arg(long, short, value_name = "MODEL")]
     pub model: String,
     /// Prompts; `-` reads one from standard input
@@ -284,7 +284,7 @@ pub struct GenerateArgs {
 /// `essaim chat`.
 #[derive(Debug, Clone, Args)]
 pub struct ChatArgs {
-    /// A Hugging Face folder or hub name
+    /// A Hugging Face folder, GGUF file or hub name
     #[arg(long, short, value_name = "MODEL")]
     pub model: String,
     /// What the model is told before the talk

@@ -67,7 +67,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
-    /// A Hugging Face folder: `config.json`, safetensors, `tokenizer.json`.
+    /// A Hugging Face folder (`config.json`, safetensors, `tokenizer.json`) or a GGUF file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// A model name on the Hugging Face hub, such as `Qwen/Qwen2.5-0.5B-Instruct`.
