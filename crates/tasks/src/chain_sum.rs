@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draw::{check_range, draw};
 use crate::text::{equal_positions, python_strip};
-use crate::{Grade, Item, Split, Task, TaskError};
+use crate::{Grade, Grader, Item, Split, Task, TaskError};
 
 const NAME: &str = "chain-sum";
 const MAX_TERMS: u64 = 32;
@@ -28,11 +28,14 @@ pub struct ChainSum {
     pub subtract: bool,
     /// Whether right digits of a wrong sum earn a share of the reward.
     pub partial: bool,
+    /// How completions are graded; absent: as the task says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grader: Option<Grader>,
 }
 
 impl Default for ChainSum {
     fn default() -> Self {
-        Self { terms_min: 2, terms_max: 2, digits_min: 1, digits_max: 1, subtract: false, partial: false }
+        Self { terms_min: 2, terms_max: 2, digits_min: 1, digits_max: 1, subtract: false, partial: false, grader: None }
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn draw(
         if let Some((prompt, answer)) = make(&mut random)
             && split_of(&prompt) == split
         {
-            return Ok(Item { prompt, answer, split, index });
+            return Ok(Item { prompt, messages: Vec::new(), answer, split, index });
         }
     }
     Err(TaskError::SplitTooSmall { task: task.to_owned(), split, attempts: MAX_DRAWS })

@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a task specification, a data file or a grader.
 
-use crate::Split;
+use crate::{Split, json};
 
 /// A named refusal, with the limit and the value seen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,14 @@ pub enum TaskError {
         /// The path as the specification gives it.
         path: String,
     },
+    /// The grader looks for a number, and the task's answers are none.
+    #[error(
+        "{task}: grader = \"number\" is for answers that are one number; exact, contains_boxed or ratcliff fit here"
+    )]
+    NotANumber {
+        /// The task's type name.
+        task: &'static str,
+    },
     /// Rows were handed to a task that makes its own items.
     #[error("{task} makes its own items and takes no rows")]
     TakesNoRows {
@@ -70,6 +78,24 @@ pub enum TaskError {
         limit: usize,
         /// Rows counted when it was refused.
         given: usize,
+    },
+    /// No column is known to hold a prompt.
+    #[error("{path} has no column prompt, messages or conversations: prompt_field names one of {known}")]
+    NoPromptField {
+        /// The path as the specification gives it.
+        path: String,
+        /// The columns found.
+        known: String,
+    },
+    /// Two columns are known to hold answers, and none of them is called `answer`.
+    #[error("{path} has answers in {first} and in {second}: answer_field says which is meant")]
+    SeveralAnswerFields {
+        /// The path as the specification gives it.
+        path: String,
+        /// One column.
+        first: String,
+        /// Another one.
+        second: String,
     },
     /// The file has no rows.
     #[error("{path} has no rows")]
@@ -182,13 +208,80 @@ pub enum LineFault {
         /// The field.
         field: String,
     },
-    /// A field is neither text nor a number.
-    #[error("field {field:?} must be text or a number, found {found}")]
+    /// A field is neither text nor a number nor a list of messages.
+    #[error("field {field:?} must be text, a number or a list of messages, found {found}")]
     NotText {
         /// The field.
         field: String,
         /// The JSON kind found.
         found: &'static str,
+    },
+    /// A field lies deeper than any data set nests its columns.
+    #[error("field {field:?} has {given} keys on its way, the limit is {limit}")]
+    TooDeep {
+        /// The field.
+        field: String,
+        /// Keys allowed.
+        limit: usize,
+        /// Keys given.
+        given: usize,
+    },
+    /// A list has more messages than a conversation may have.
+    #[error("field {field:?} has more than {limit} messages")]
+    TooManyMessages {
+        /// The field.
+        field: String,
+        /// Messages allowed.
+        limit: usize,
+    },
+    /// A message is not understood.
+    #[error("field {field:?}, message {place}: {fault}")]
+    Message {
+        /// The field.
+        field: String,
+        /// The message, from 1.
+        place: usize,
+        /// What is wrong with it.
+        fault: MessageFault,
+    },
+    /// The row has a prompt in plain text and no answer beside it.
+    #[error(
+        "no answer: there is no field answer, solution, completion, ground_truth or reward_model.ground_truth; answer_field names another"
+    )]
+    NoAnswer,
+    /// The answer should be the last turn of the messages, and the last turn is not the assistant's.
+    #[error("no answer: there is no field for it, and the messages of {field:?} do not end with the assistant's turn")]
+    NoLastAnswer {
+        /// The field with the messages.
+        field: String,
+    },
+    /// The prompt's messages leave nothing to answer.
+    #[error(
+        "the messages of {field:?} end with a turn of the {found}, must end with the user's; answer_field = {field:?} takes the assistant's last turn as the answer"
+    )]
+    NoLastQuestion {
+        /// The field with the messages.
+        field: String,
+        /// Whose turn is last.
+        found: &'static str,
+    },
+    /// An answer in messages is not one turn of the assistant.
+    #[error("field {field:?} must be text, a number or one message of the assistant")]
+    NotOneAnswer {
+        /// The field with the answer.
+        field: String,
+    },
+    /// A field beside the messages changes what a template makes of them.
+    #[error("field {field:?} is set beside messages, and only their texts are read")]
+    UnreadField {
+        /// The field.
+        field: String,
+    },
+    /// The task takes texts and got messages.
+    #[error("field {field:?} must be text, found a list of messages")]
+    NoMessages {
+        /// The field.
+        field: String,
     },
     /// A field holds nothing but blanks.
     #[error("field {field:?} is empty")]
@@ -230,4 +323,84 @@ pub enum LineFault {
         /// What was to be read, cut to its first characters.
         text: String,
     },
+}
+
+impl LineFault {
+    /// The JSON reader's refusal of a text that is one line.
+    pub(crate) fn bad_json(error: serde_json::Error) -> Self {
+        Self::BadJson { message: json::without_position(&error) }
+    }
+}
+
+/// What is wrong with one message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageFault {
+    /// Not an object.
+    #[error("must be an object with role and content, found {found}")]
+    NotAMessage {
+        /// The JSON kind found.
+        found: &'static str,
+    },
+    /// Not readable as JSON.
+    #[error("{message}")]
+    BadJson {
+        /// What the JSON reader said.
+        message: String,
+    },
+    /// A key is there twice.
+    #[error("key {key:?} is there twice")]
+    KeyTwice {
+        /// The key.
+        key: String,
+    },
+    /// A key is absent or null.
+    #[error("no {key:?}")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key does not hold text.
+    #[error("{key:?} must be text, found {found}")]
+    KeyNotText {
+        /// The key.
+        key: &'static str,
+        /// The JSON kind found.
+        found: &'static str,
+    },
+    /// A part of the content is not text.
+    #[error("part {part} of the content must be text, found {given}")]
+    PartNotText {
+        /// The part, from 1.
+        part: usize,
+        /// Its type, or its JSON kind.
+        given: String,
+    },
+    /// More parts than a content may have.
+    #[error("the content has more than {limit} parts")]
+    TooManyParts {
+        /// Parts allowed.
+        limit: usize,
+    },
+    /// A speaker that is not known.
+    #[error("role {given:?} is none of system, user, assistant (in the other form system, human, gpt)")]
+    UnknownRole {
+        /// The role, cut to its first characters.
+        given: String,
+    },
+    /// A key that changes what the message says.
+    #[error("{key:?} is set, and only texts are read")]
+    UnreadKey {
+        /// The key.
+        key: String,
+    },
+    /// Both `{role, content}` and `{from, value}`.
+    #[error("has both role/content and from/value")]
+    TwoForms,
+}
+
+impl MessageFault {
+    /// The JSON reader's refusal of a text that is one line.
+    pub(crate) fn bad_json(error: serde_json::Error) -> Self {
+        Self::BadJson { message: json::without_position(&error) }
+    }
 }

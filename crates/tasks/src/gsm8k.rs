@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::numeral::{self, Numeral};
-use crate::rows::{Names, NumberedRow, RowSet};
+use crate::rows::{Names, Row, RowSet};
 use crate::{Grade, Item, LineFault, Split, Task, TaskError};
 
 const NAME: &str = "gsm8k";
@@ -31,7 +31,7 @@ pub(crate) struct Gsm8kTask {
 
 impl Gsm8kTask {
     /// Errors: those of [`RowSet::new`]; `Line` with `NoFinalNumber` or `UnreadNumber`.
-    pub(crate) fn from_rows(path: &str, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
+    pub(crate) fn from_rows(path: &str, rows: Vec<Row>) -> Result<Self, TaskError> {
         for row in &rows {
             final_number(&row.answer).map_err(|fault| TaskError::Line {
                 path: path.to_owned(),
@@ -71,6 +71,14 @@ impl Task for Gsm8kTask {
 
     fn len(&self, split: Split) -> Option<u64> {
         Some(self.rows.len(split))
+    }
+
+    fn rows(&self) -> Option<&RowSet> {
+        Some(&self.rows)
+    }
+
+    fn rows_mut(&mut self) -> Option<&mut RowSet> {
+        Some(&mut self.rows)
     }
 
     fn alphabet(&self) -> Option<String> {

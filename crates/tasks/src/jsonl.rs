@@ -1,139 +1,125 @@
-//! Reads rows of text out of JSON lines.
+//! Reads rows out of JSON lines, or out of one JSON list of rows.
 //!
 //! Promise: every refusal names the line and what is wrong with it; sizes are checked before
 //! anything is parsed; numbers keep the digits of the file.
-//! Takes: the whole file's bytes and one or two field names. Gives: rows with line numbers.
+//! Takes: the whole file's bytes and the columns wanted. Gives: rows with line numbers.
 
-use serde::Deserializer as _;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::rows::{MAX_ROWS, NumberedRow};
+use crate::columns::{Columns, FieldPath, Fields};
+use crate::json::{self, Readable};
+use crate::rows::{MAX_FIELD_CHARS, MAX_ROWS, Row};
 use crate::{LineFault, TaskError};
 
-/// The largest data file that is read.
-pub(crate) const MAX_FILE_BYTES: usize = 512 << 20;
-/// The longest line that is parsed.
-pub(crate) const MAX_LINE_BYTES: usize = 1 << 20;
+/// The largest data file that is read, unpacked.
+pub const MAX_FILE_BYTES: usize = 512 << 20;
+/// The longest row that is parsed: a prompt and an answer as long as they may be, at four bytes a character.
+pub(crate) const MAX_LINE_BYTES: usize = 2 * 4 * MAX_FIELD_CHARS;
+/// Columns that a refusal lists.
+const COLUMNS_LISTED: usize = 24;
 
-/// The rows of a JSON-lines file. Blank lines are skipped, a byte-order mark and CRLF are allowed,
-/// fields that are not asked for are ignored. Without an answer field the answers are empty.
+/// The rows of a file of JSON lines, or of one JSON list. Blank lines are skipped, a byte-order mark
+/// and CRLF are allowed, fields that are not asked for are ignored.
 ///
-/// Errors: `ParquetBytes`, `FileTooLarge`, `TooManyRows`, `Line` with the [`LineFault`].
-pub(crate) fn read(
-    path: &str,
-    bytes: &[u8],
-    prompt_field: &str,
-    answer_field: Option<&str>,
-) -> Result<Vec<NumberedRow>, TaskError> {
+/// Errors: `ParquetBytes`, `FileTooLarge`, `TooManyRows`, `NoPromptField`, `SeveralAnswerFields`,
+/// `Line` with the [`LineFault`].
+pub(crate) fn read(bytes: &[u8], columns: &Columns) -> Result<Vec<Row>, TaskError> {
+    let path = || columns.path.clone();
     if bytes.starts_with(b"PAR1") {
-        return Err(TaskError::ParquetBytes { path: path.to_owned() });
+        return Err(TaskError::ParquetBytes { path: path() });
     }
     if bytes.len() > MAX_FILE_BYTES {
-        let (limit, given) = (MAX_FILE_BYTES, bytes.len());
-        return Err(TaskError::FileTooLarge { path: path.to_owned(), limit, given });
+        return Err(TaskError::FileTooLarge { path: path(), limit: MAX_FILE_BYTES, given: bytes.len() });
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let mut rows = Vec::new();
-    for (at, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let number = at as u64 + 1;
-        if line.trim_ascii().is_empty() {
-            continue;
+    let mut reader = Reader { columns, fields: None, rows: Vec::new() };
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        reader.list(bytes)?;
+    } else {
+        for (line, number) in bytes.split(|&byte| byte == b'\n').zip(1..) {
+            if !line.trim_ascii().is_empty() {
+                reader.line(number, line)?;
+            }
         }
-        if rows.len() == MAX_ROWS {
-            let (limit, given) = (MAX_ROWS, MAX_ROWS + 1);
-            return Err(TaskError::TooManyRows { path: path.to_owned(), limit, given });
-        }
-        let (prompt, answer) = read_line(line, prompt_field, answer_field).map_err(|fault| TaskError::Line {
-            path: path.to_owned(),
-            line: number,
-            fault,
+    }
+    Ok(reader.rows)
+}
+
+struct Reader<'c> {
+    columns: &'c Columns,
+    /// Settled by the first row.
+    fields: Option<Fields>,
+    rows: Vec<Row>,
+}
+
+impl Reader<'_> {
+    fn fault(&self, line: u64, fault: LineFault) -> TaskError {
+        TaskError::Line { path: self.columns.path.clone(), line, fault }
+    }
+
+    fn line(&mut self, number: u64, line: &[u8]) -> Result<(), TaskError> {
+        self.check_room(number, line.len())?;
+        let text = utf8(line).map_err(|fault| self.fault(number, fault))?;
+        let readable = Readable::new(text);
+        self.row(number, readable.text(), &readable)
+    }
+
+    /// One JSON list with a row in each element; lines are counted in the file.
+    fn list(&mut self, bytes: &[u8]) -> Result<(), TaskError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let at = before.len() - before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            self.fault(1 + lines_in(before), LineFault::NotUtf8 { at })
         })?;
-        rows.push(NumberedRow { line: number, prompt, answer });
+        let readable = Readable::new(text);
+        let path = self.columns.path.clone();
+        let bad = |error: serde_json::Error| TaskError::Line {
+            path: path.clone(),
+            line: error.line() as u64,
+            fault: LineFault::bad_json(error),
+        };
+        let (mut line, mut seen) = (1, 0);
+        json::elements(readable.text(), bad, |_, value| {
+            let offset = readable.offset_of(value);
+            line += lines_in(&bytes[seen..offset]);
+            seen = offset;
+            self.check_room(line, value.len())?;
+            self.row(line, value, &readable)
+        })
     }
-    Ok(rows)
-}
 
-fn read_line(line: &[u8], prompt_field: &str, answer_field: Option<&str>) -> Result<(String, String), LineFault> {
-    if line.len() > MAX_LINE_BYTES {
-        return Err(LineFault::TooLong { limit: MAX_LINE_BYTES, given: line.len() });
-    }
-    let text = std::str::from_utf8(line).map_err(|error| LineFault::NotUtf8 { at: error.valid_up_to() })?;
-    let fields = [Some(prompt_field), answer_field];
-    let mut json = serde_json::Deserializer::from_str(text);
-    let bad_json = |error: serde_json::Error| LineFault::BadJson { message: without_position(&error) };
-    let found = json.deserialize_map(Fields { names: fields }).map_err(bad_json)?;
-    json.end().map_err(bad_json)?;
-    let take = |slot: usize, name: &str| text_of(name, &found[slot]);
-    let answer = answer_field.map_or(Ok(String::new()), |name| take(1, name))?;
-    Ok((take(0, prompt_field)?, answer))
-}
-
-/// The JSON reader's message with the column but without "line 1", since every line is read alone.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let message = text.split(" at line ").next().unwrap_or(&text);
-    format!("{message} (column {})", error.column())
-}
-
-/// What was found for one wanted field.
-#[derive(Default)]
-enum Found<'a> {
-    #[default]
-    Nothing,
-    Once(&'a RawValue),
-    Twice,
-}
-
-fn text_of(name: &str, found: &Found<'_>) -> Result<String, LineFault> {
-    let field = name.to_owned();
-    let raw = match found {
-        Found::Nothing => return Err(LineFault::MissingField { field }),
-        Found::Twice => return Err(LineFault::DuplicateField { field }),
-        Found::Once(raw) => raw.get(),
-    };
-    let found = match raw.as_bytes().first() {
-        Some(b'"') => {
-            return serde_json::from_str(raw).map_err(|error| LineFault::BadJson { message: without_position(&error) });
+    fn check_room(&self, line: u64, given: usize) -> Result<(), TaskError> {
+        if self.rows.len() == MAX_ROWS {
+            let (limit, given) = (MAX_ROWS, MAX_ROWS + 1);
+            return Err(TaskError::TooManyRows { path: self.columns.path.clone(), limit, given });
         }
-        Some(b'-' | b'0'..=b'9') => return Ok(raw.to_owned()),
-        Some(b'[') => "a list",
-        Some(b'{') => "an object",
-        Some(b'n') => "null",
-        _ => "a truth value",
-    };
-    Err(LineFault::NotText { field, found })
-}
-
-/// Collects the wanted fields of one JSON object without building the others.
-struct Fields<'n> {
-    names: [Option<&'n str>; 2],
-}
-
-impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = [Found<'de>; 2];
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("an object with the fields of one row")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Self::Value::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if !self.names.contains(&Some(&key)) {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let raw = map.next_value::<&RawValue>()?;
-            for (slot, name) in found.iter_mut().zip(self.names) {
-                if name == Some(&key) {
-                    *slot = match slot {
-                        Found::Nothing => Found::Once(raw),
-                        _ => Found::Twice,
-                    };
-                }
-            }
+        match given > MAX_LINE_BYTES {
+            true => Err(self.fault(line, LineFault::TooLong { limit: MAX_LINE_BYTES, given })),
+            false => Ok(()),
         }
-        Ok(found)
     }
+
+    fn row(&mut self, line: u64, object: &str, file: &Readable<'_>) -> Result<(), TaskError> {
+        let fields = match self.fields.take() {
+            Some(fields) => fields,
+            None => self.settle(line, object)?,
+        };
+        let row = fields.row_of(line, object, file).map_err(|fault| self.fault(line, fault))?;
+        self.fields = Some(fields);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn settle(&self, line: u64, object: &str) -> Result<Fields, TaskError> {
+        // A first row that is no object is told from one without the columns.
+        json::fields(object, &[]).map_err(|error| self.fault(line, LineFault::bad_json(error)))?;
+        let has = |field: &FieldPath| !matches!(field.find(object), Ok(None));
+        self.columns.fields(&has, &json::keys(object, COLUMNS_LISTED))
+    }
+}
+
+fn lines_in(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+fn utf8(line: &[u8]) -> Result<&str, LineFault> {
+    std::str::from_utf8(line).map_err(|error| LineFault::NotUtf8 { at: error.valid_up_to() })
 }

@@ -11,17 +11,22 @@
 mod admission;
 mod arithmetic;
 mod chain_sum;
+mod columns;
 mod countdown;
 mod dataset;
 mod draw;
 mod error;
+mod grader;
 mod gsm8k;
+mod json;
 mod jsonl;
 mod math;
+mod message;
 mod numeral;
 mod probe_texts;
 mod random;
 mod ratcliff;
+mod regraded;
 mod reverse_text;
 mod rows;
 mod sat;
@@ -32,15 +37,20 @@ mod text;
 
 pub use admission::{AdmissionReport, PROBE_LIMIT_MICRO, Probe, admit};
 pub use chain_sum::ChainSum;
+pub use columns::{AnswerSource, Columns, FieldPath, Fields, Values};
 pub use countdown::Countdown;
-pub use dataset::{Dataset, Grader};
-pub use error::{LineFault, TaskError};
+pub use dataset::Dataset;
+pub use error::{LineFault, MessageFault, TaskError};
+pub use grader::Grader;
 pub use gsm8k::Gsm8k;
+pub use jsonl::MAX_FILE_BYTES;
+pub use message::{Message, Role};
 pub use ratcliff::{MAX_RATCLIFF_CHARS, ratcliff_micro};
 pub use reverse_text::ReverseText;
+pub use rows::{Row, RowSet};
 pub use sat::Sat;
 pub use sort::{Sort, SortKind};
-pub use spec::{Columns, TaskSpec, build, build_from_rows, describe};
+pub use spec::{TaskSpec, build, build_from_bytes, build_from_rows, describe};
 pub use spell_backward::SpellBackward;
 
 /// The reward of a perfect answer: rewards are counted in millionths.
@@ -59,8 +69,11 @@ pub enum Split {
 /// One question with what is needed to grade an answer to it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Item {
-    /// The text given to the model, without any chat template.
+    /// The text given to the model, without any chat template; of a conversation all its turns.
     pub prompt: String,
+    /// The turns of the conversation, for the chat template; none if the prompt is one plain text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Message>,
     /// The right answer in the task's own form; [`Task::oracle`] turns it into a perfect completion.
     pub answer: String,
     /// The split that the prompt belongs to.
@@ -119,6 +132,16 @@ pub trait Task: Send + Sync {
 
     /// How many items the split has; `None` for tasks that never run out.
     fn len(&self, split: Split) -> Option<u64>;
+
+    /// The rows behind a data set; none for a task that makes its own items.
+    fn rows(&self) -> Option<&RowSet> {
+        None
+    }
+
+    /// The rows behind a data set, to leave some out.
+    fn rows_mut(&mut self) -> Option<&mut RowSet> {
+        None
+    }
 
     /// The characters that prompts and oracle completions can hold, sorted, for a character
     /// tokenizer; `None` if there are too many for one.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{check_range, draw};
-use crate::rows::{Names, NumberedRow, RowSet};
+use crate::rows::{Names, Row, RowSet};
 use crate::text::{alphabet_of, between, python_strip};
 use crate::{Grade, Item, LineFault, MAX_RATCLIFF_CHARS, Split, Task, TaskError, ratcliff_micro};
 
@@ -65,21 +65,32 @@ impl ReverseTextTask {
     }
 
     /// The task on the prompts of `rows`; blanks at the ends of a text are dropped, since no graded
-    /// answer keeps them. Errors: those of [`RowSet::new`], `Line` with `FieldTooLong`.
-    pub(crate) fn from_rows(spec: ReverseText, path: &str, mut rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
+    /// answer keeps them. Errors: those of [`RowSet::new`], `Line` with `FieldTooLong` or `NoMessages`.
+    pub(crate) fn from_rows(spec: ReverseText, path: &str, mut rows: Vec<Row>) -> Result<Self, TaskError> {
         for row in &mut rows {
-            row.prompt = python_strip(&row.prompt).to_owned();
-            row.answer = row.prompt.chars().rev().collect();
-            let given = row.prompt.chars().count();
-            if given > MAX_RATCLIFF_CHARS {
-                let (field, limit) = (spec.prompt_field.clone(), MAX_RATCLIFF_CHARS);
-                let fault = LineFault::FieldTooLong { field, limit, given };
-                return Err(TaskError::Line { path: path.to_owned(), line: row.line, fault });
-            }
+            reverse(row, &spec.prompt_field).map_err(|fault| TaskError::Line {
+                path: path.to_owned(),
+                line: row.line,
+                fault,
+            })?;
         }
         let names = Names { prompt: &spec.prompt_field, answer: &spec.prompt_field };
         let rows = Some(RowSet::new(path, &names, rows)?);
         Ok(Self { spec, rows })
+    }
+}
+
+fn reverse(row: &mut Row, field: &str) -> Result<(), LineFault> {
+    let field = field.to_owned();
+    if !row.messages.is_empty() {
+        return Err(LineFault::NoMessages { field });
+    }
+    row.prompt = python_strip(&row.prompt).to_owned();
+    row.answer = row.prompt.chars().rev().collect();
+    let (limit, given) = (MAX_RATCLIFF_CHARS, row.prompt.chars().count());
+    match given > limit {
+        true => Err(LineFault::FieldTooLong { field, limit, given }),
+        false => Ok(()),
     }
 }
 
@@ -129,6 +140,14 @@ impl Task for ReverseTextTask {
 
     fn len(&self, split: Split) -> Option<u64> {
         self.rows.as_ref().map(|rows| rows.len(split))
+    }
+
+    fn rows(&self) -> Option<&RowSet> {
+        self.rows.as_ref()
+    }
+
+    fn rows_mut(&mut self) -> Option<&mut RowSet> {
+        self.rows.as_mut()
     }
 
     fn alphabet(&self) -> Option<String> {

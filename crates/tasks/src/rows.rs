@@ -7,32 +7,35 @@ use std::collections::BTreeMap;
 
 use crate::draw::{prompt_number, split_of, stream};
 use crate::random::permute;
-use crate::{Item, LineFault, Split, TaskError, text};
+use crate::{Item, LineFault, Message, Split, TaskError, text};
 
 /// The most rows of one data set.
 pub(crate) const MAX_ROWS: usize = 4_000_000;
-/// The longest prompt, in characters.
-pub(crate) const MAX_PROMPT_CHARS: usize = 65_536;
-/// The longest answer, in characters.
-pub(crate) const MAX_ANSWER_CHARS: usize = 65_536;
+/// The longest prompt and the longest answer, in characters: a context of two million tokens at four
+/// characters each. What does not fit a model's context is another question, which the tokenizer answers.
+pub(crate) const MAX_FIELD_CHARS: usize = 8 << 20;
 
 /// One row and where it came from.
-pub(crate) struct NumberedRow {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
     /// Line number from 1.
     pub(crate) line: u64,
     pub(crate) prompt: String,
+    /// The turns of the prompt; none if it is one text.
+    pub(crate) messages: Vec<Message>,
     pub(crate) answer: String,
 }
 
-/// Gives rows handed over without line numbers their place, from 1.
-/// Errors: `TooManyRows`.
-pub(crate) fn number_rows(path: &str, rows: Vec<(String, String)>) -> Result<Vec<NumberedRow>, TaskError> {
-    if rows.len() > MAX_ROWS {
-        let (limit, given) = (MAX_ROWS, rows.len());
-        return Err(TaskError::TooManyRows { path: path.to_owned(), limit, given });
+impl Row {
+    /// A row of two plain texts.
+    pub fn text(line: u64, prompt: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self { line, prompt: prompt.into(), messages: Vec::new(), answer: answer.into() }
     }
-    let number = |((prompt, answer), line)| NumberedRow { line, prompt, answer };
-    Ok(rows.into_iter().zip(1..).map(number).collect())
+
+    fn item(&self, split: Split, index: u64) -> Item {
+        let Self { prompt, messages, answer, .. } = self.clone();
+        Item { prompt, messages, answer, split, index }
+    }
 }
 
 /// Field names, for messages.
@@ -43,8 +46,9 @@ pub(crate) struct Names<'a> {
 
 /// Checked rows of one data set.
 #[derive(Debug)]
-pub(crate) struct RowSet {
-    rows: Vec<(String, String)>,
+pub struct RowSet {
+    path: String,
+    rows: Vec<Row>,
     train: Vec<u32>,
     held_out: Vec<u32>,
 }
@@ -55,7 +59,7 @@ impl RowSet {
     ///
     /// Errors: `EmptyDataset`; `Line` with `EmptyField`, `FieldTooLong` or `ConflictingAnswer`;
     /// `SplitTooSmall` if there are not two different prompts.
-    pub(crate) fn new(path: &str, names: &Names<'_>, rows: Vec<NumberedRow>) -> Result<Self, TaskError> {
+    pub(crate) fn new(path: &str, names: &Names<'_>, rows: Vec<Row>) -> Result<Self, TaskError> {
         if rows.is_empty() {
             return Err(TaskError::EmptyDataset { path: path.to_owned() });
         }
@@ -65,25 +69,55 @@ impl RowSet {
                 .and_then(|()| check_conflict(&mut first_lines, row))
                 .map_err(|fault| TaskError::Line { path: path.to_owned(), line: row.line, fault })?;
         }
-        let rows = rows.into_iter().map(|row| (row.prompt, row.answer)).collect();
-        Self::split(path, rows)
+        let mut set = Self { path: path.to_owned(), rows, train: Vec::new(), held_out: Vec::new() };
+        set.split()?;
+        Ok(set)
     }
 
-    fn split(path: &str, rows: Vec<(String, String)>) -> Result<Self, TaskError> {
-        let numbers: Vec<u64> = rows.iter().map(|row| prompt_number(&row.0)).collect();
-        let none_held_out = rows.iter().all(|row| split_of(&row.0) == Split::Train);
+    fn split(&mut self) -> Result<(), TaskError> {
+        let rows = &self.rows;
+        let numbers: Vec<u64> = rows.iter().map(|row| prompt_number(&row.prompt)).collect();
+        let none_held_out = rows.iter().all(|row| split_of(&row.prompt) == Split::Train);
         let smallest = numbers.iter().copied().min().filter(|_| none_held_out);
         let (held_out, train): (Vec<u32>, Vec<u32>) = (0..rows.len() as u32).partition(|&row| {
             let row = row as usize;
-            split_of(&rows[row].0) == Split::HeldOut || Some(numbers[row]) == smallest
+            split_of(&rows[row].prompt) == Split::HeldOut || Some(numbers[row]) == smallest
         });
         for (split, side) in [(Split::Train, &train), (Split::HeldOut, &held_out)] {
             if side.is_empty() {
-                let (task, attempts) = (path.to_owned(), rows.len() as u64);
+                let (task, attempts) = (self.path.clone(), rows.len() as u64);
                 return Err(TaskError::SplitTooSmall { task, split, attempts });
             }
         }
-        Ok(Self { rows, train, held_out })
+        (self.train, self.held_out) = (train, held_out);
+        Ok(())
+    }
+
+    /// The file's path as the specification gives it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The rows in the order of the file, as items: line, prompt, messages, answer. The index is the row's place.
+    pub fn items(&self) -> impl ExactSizeIterator<Item = (u64, Item)> {
+        let item = |(index, row): (usize, &Row)| (row.line, row.item(split_of(&row.prompt), index as u64));
+        self.rows.iter().enumerate().map(item)
+    }
+
+    /// Whether any row is a list of messages.
+    pub fn has_messages(&self) -> bool {
+        self.rows.iter().any(|row| !row.messages.is_empty())
+    }
+
+    /// Keeps the rows whose place in `keep` is true, and splits what is left as if nothing else had
+    /// been in the file. Errors: `EmptyDataset`, `SplitTooSmall`.
+    pub fn keep(&mut self, keep: &[bool]) -> Result<(), TaskError> {
+        let mut kept = keep.iter();
+        self.rows.retain(|_| kept.next().copied().unwrap_or(false));
+        if self.rows.is_empty() {
+            return Err(TaskError::EmptyDataset { path: self.path.clone() });
+        }
+        self.split()
     }
 
     fn side(&self, split: Split) -> &[u32] {
@@ -103,42 +137,36 @@ impl RowSet {
         let side = self.side(split);
         let (epoch, place) = (index / side.len() as u64, index % side.len() as u64);
         let row = permute(place, side.len() as u64, &mut stream(task, seed, split, epoch));
-        let (prompt, answer) = self.rows[side[row as usize] as usize].clone();
-        Item { prompt, answer, split, index }
+        self.rows[side[row as usize] as usize].item(split, index)
     }
 
     /// Characters of the longest answer.
     pub(crate) fn longest_answer(&self) -> usize {
-        self.rows.iter().map(|row| row.1.chars().count()).max().unwrap_or(0)
+        self.rows.iter().map(|row| row.answer.chars().count()).max().unwrap_or(0)
     }
 
     /// The characters of all rows and of `extra`; see [`text::alphabet_of`].
     pub(crate) fn alphabet(&self, extra: &str) -> Option<String> {
-        let texts = self.rows.iter().flat_map(|row| [row.0.as_str(), row.1.as_str()]);
+        let texts = self.rows.iter().flat_map(|row| [row.prompt.as_str(), row.answer.as_str()]);
         text::alphabet_of(texts.chain([extra]))
     }
 }
 
-fn check_row(names: &Names<'_>, row: &NumberedRow) -> Result<(), LineFault> {
-    for (name, value, limit) in
-        [(names.prompt, &row.prompt, MAX_PROMPT_CHARS), (names.answer, &row.answer, MAX_ANSWER_CHARS)]
-    {
+fn check_row(names: &Names<'_>, row: &Row) -> Result<(), LineFault> {
+    for (name, value) in [(names.prompt, &row.prompt), (names.answer, &row.answer)] {
         let field = name.to_owned();
         let given = value.chars().count();
         if text::python_strip(value).is_empty() {
             return Err(LineFault::EmptyField { field });
         }
-        if given > limit {
-            return Err(LineFault::FieldTooLong { field, limit, given });
+        if given > MAX_FIELD_CHARS {
+            return Err(LineFault::FieldTooLong { field, limit: MAX_FIELD_CHARS, given });
         }
     }
     Ok(())
 }
 
-fn check_conflict<'a>(
-    first_lines: &mut BTreeMap<&'a str, (u64, &'a str)>,
-    row: &'a NumberedRow,
-) -> Result<(), LineFault> {
+fn check_conflict<'a>(first_lines: &mut BTreeMap<&'a str, (u64, &'a str)>, row: &'a Row) -> Result<(), LineFault> {
     let (first, answer) = *first_lines.entry(&row.prompt).or_insert((row.line, &row.answer));
     if answer == row.answer { Ok(()) } else { Err(LineFault::ConflictingAnswer { first }) }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{check_range, draw};
 use crate::random::Random;
 use crate::text::{equal_positions, python_strip};
-use crate::{Grade, Item, Split, Task, TaskError};
+use crate::{Grade, Grader, Item, Split, Task, TaskError};
 
 const NAME: &str = "sort";
 const MAX_ITEMS: u64 = 64;
@@ -23,6 +23,19 @@ pub enum SortKind {
     Numbers,
 }
 
+impl SortKind {
+    /// What is asked, without a word about the form of the answer.
+    pub(crate) fn question(self) -> &'static str {
+        match self {
+            Self::Letters => "You are given letters followed by an equals sign: put them in alphabetical order.",
+            Self::Numbers => {
+                "You are given numbers followed by an equals sign: write them from the smallest to the largest, with \
+                 spaces between."
+            }
+        }
+    }
+}
+
 /// A list to be put in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -35,11 +48,14 @@ pub struct Sort {
     pub items_max: u64,
     /// Largest number, for `numbers`.
     pub value_max: u64,
+    /// How completions are graded; absent: as the task says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grader: Option<Grader>,
 }
 
 impl Default for Sort {
     fn default() -> Self {
-        Self { kind: SortKind::Letters, items_min: 4, items_max: 4, value_max: 99 }
+        Self { kind: SortKind::Letters, items_min: 4, items_max: 4, value_max: 99, grader: None }
     }
 }
 

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetTask;
 use crate::gsm8k::{self, Gsm8kTask};
+use crate::regraded::Regraded;
 use crate::reverse_text::ReverseTextTask;
-use crate::rows::{NumberedRow, number_rows};
+use crate::rows::{MAX_ROWS, Row};
 use crate::{
-    ChainSum, Countdown, Dataset, Gsm8k, ReverseText, Sat, Sort, SpellBackward, Split, Task, TaskError, jsonl,
+    AnswerSource, ChainSum, Columns, Countdown, Dataset, Grader, Gsm8k, ReverseText, Sat, Sort, SpellBackward, Split,
+    Task, TaskError, jsonl,
 };
 
 /// A task as a run file names it: `type = "spell-backward"` and that type's settings.
@@ -33,17 +35,6 @@ pub enum TaskSpec {
     Gsm8k(Gsm8k),
     /// Any file of prompts and answers.
     Dataset(Dataset),
-}
-
-/// Which columns of which file a task wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
-    /// The path as the specification gives it.
-    pub path: String,
-    /// The column with the prompt.
-    pub prompt_field: String,
-    /// The column with the answer; `None` where the answer is made from the prompt.
-    pub answer_field: Option<String>,
 }
 
 impl TaskSpec {
@@ -73,26 +64,29 @@ impl TaskSpec {
             Self::Sat(Sat::default()),
             Self::Sort(Sort::default()),
             Self::Gsm8k(Gsm8k { path: path() }),
-            Self::Dataset(Dataset {
-                path: path(),
-                prompt_field: "prompt".to_owned(),
-                answer_field: "answer".to_owned(),
-                grader: crate::Grader::Exact,
-            }),
+            Self::Dataset(Dataset { path: path(), prompt_field: None, answer_field: None, grader: Grader::Exact }),
         ]
     }
 
     /// The file that the task needs, if any.
     pub fn columns(&self) -> Option<Columns> {
-        let columns = |path: &str, prompt: &str, answer: Option<&str>| Columns {
+        let columns = |path: &str, prompt: Option<&str>, answer| Columns {
             path: path.to_owned(),
-            prompt_field: prompt.to_owned(),
-            answer_field: answer.map(str::to_owned),
+            prompt_field: prompt.map(str::to_owned),
+            answer,
         };
         match self {
-            Self::ReverseText(spec) => spec.path.as_ref().map(|path| columns(path, &spec.prompt_field, None)),
-            Self::Gsm8k(spec) => Some(columns(&spec.path, gsm8k::QUESTION, Some(gsm8k::ANSWER))),
-            Self::Dataset(spec) => Some(columns(&spec.path, &spec.prompt_field, Some(&spec.answer_field))),
+            Self::ReverseText(spec) => {
+                let path = spec.path.as_ref()?;
+                Some(columns(path, Some(&spec.prompt_field), AnswerSource::Made))
+            }
+            Self::Gsm8k(spec) => {
+                Some(columns(&spec.path, Some(gsm8k::QUESTION), AnswerSource::Field(gsm8k::ANSWER.to_owned())))
+            }
+            Self::Dataset(spec) => {
+                let answer = spec.answer_field.clone().map_or(AnswerSource::Derived, AnswerSource::Field);
+                Some(columns(&spec.path, spec.prompt_field.as_deref(), answer))
+            }
             _ => None,
         }
     }
@@ -104,31 +98,57 @@ impl TaskSpec {
 /// Errors: `File` if `files` fails, else as the task says; nothing is built that lacks a split.
 pub fn build(spec: &TaskSpec, files: &dyn Fn(&str) -> Result<Vec<u8>, String>) -> Result<Box<dyn Task>, TaskError> {
     if let Some(task) = made_up(spec) {
-        return finish(task);
+        return finish(task?);
     }
+    let path = columns_of(spec)?.path;
+    let bytes = files(&path).map_err(|message| TaskError::File { path, message })?;
+    build_from_bytes(spec, &bytes)
+}
+
+/// Builds a file task from the bytes of its file: JSON lines, or one JSON list of rows.
+/// Errors: `TakesNoRows` for a task without a file, else as [`build`].
+pub fn build_from_bytes(spec: &TaskSpec, bytes: &[u8]) -> Result<Box<dyn Task>, TaskError> {
     let columns = columns_of(spec)?;
-    let bytes = files(&columns.path).map_err(|message| TaskError::File { path: columns.path.clone(), message })?;
-    let rows = jsonl::read(&columns.path, &bytes, &columns.prompt_field, columns.answer_field.as_deref())?;
+    let rows = jsonl::read(bytes, &columns)?;
     finish(from_rows(spec, &columns.path, rows)?)
 }
 
-/// Builds a file task from `(prompt, answer)` rows that the caller read, such as those of a Parquet
-/// file. The answers are not looked at where [`Columns::answer_field`] is `None`. Rows are counted
-/// from 1 in errors. Errors: `TakesNoRows` for a task without a file, else as [`build`].
-pub fn build_from_rows(spec: &TaskSpec, rows: Vec<(String, String)>) -> Result<Box<dyn Task>, TaskError> {
-    let Some(columns) = spec.columns() else {
-        return Err(TaskError::TakesNoRows { task: spec.type_name() });
-    };
-    let rows = number_rows(&columns.path, rows)?;
-    finish(from_rows(spec, &columns.path, rows)?)
+/// Builds a file task from rows that the caller read, such as those of a Parquet file; see
+/// [`Fields::row`](crate::Fields::row). Errors: `TakesNoRows` for a task without a file,
+/// `TooManyRows`, else as [`build`].
+pub fn build_from_rows(spec: &TaskSpec, rows: Vec<Row>) -> Result<Box<dyn Task>, TaskError> {
+    let path = columns_of(spec)?.path;
+    if rows.len() > MAX_ROWS {
+        return Err(TaskError::TooManyRows { path, limit: MAX_ROWS, given: rows.len() });
+    }
+    finish(from_rows(spec, &path, rows)?)
 }
 
 fn columns_of(spec: &TaskSpec) -> Result<Columns, TaskError> {
     spec.columns().ok_or(TaskError::TakesNoRows { task: spec.type_name() })
 }
 
-/// The task, if it needs no file.
-fn made_up(spec: &TaskSpec) -> Option<Box<dyn Task>> {
+/// The task, if it needs no file, under the grader that the specification gives.
+/// Errors: `NotANumber` for a grader that looks for numbers where answers are none.
+fn made_up(spec: &TaskSpec) -> Option<Result<Box<dyn Task>, TaskError>> {
+    let task = ungraded(spec)?;
+    let (grader, question) = match spec {
+        TaskSpec::ChainSum(spec) => (spec.grader, "You are given a sum: find its value."),
+        TaskSpec::SpellBackward(spec) => {
+            (spec.grader, "You are given letters followed by an equals sign: write the same letters in reverse order.")
+        }
+        TaskSpec::Sort(spec) => (spec.grader, spec.kind.question()),
+        _ => (None, ""),
+    };
+    let is_number = matches!(spec, TaskSpec::ChainSum(_));
+    Some(match grader {
+        Some(Grader::Number) if !is_number => Err(TaskError::NotANumber { task: spec.type_name() }),
+        Some(grader) => Ok(Box::new(Regraded { task, grader, question })),
+        None => Ok(task),
+    })
+}
+
+fn ungraded(spec: &TaskSpec) -> Option<Box<dyn Task>> {
     Some(match spec.clone() {
         TaskSpec::SpellBackward(spec) => Box::new(spec),
         TaskSpec::ReverseText(spec) if spec.path.is_none() => Box::new(ReverseTextTask::made_up(spec)),
@@ -140,7 +160,7 @@ fn made_up(spec: &TaskSpec) -> Option<Box<dyn Task>> {
     })
 }
 
-fn from_rows(spec: &TaskSpec, path: &str, rows: Vec<NumberedRow>) -> Result<Box<dyn Task>, TaskError> {
+fn from_rows(spec: &TaskSpec, path: &str, rows: Vec<Row>) -> Result<Box<dyn Task>, TaskError> {
     Ok(match spec {
         TaskSpec::ReverseText(spec) => Box::new(ReverseTextTask::from_rows(spec.clone(), path, rows)?),
         TaskSpec::Gsm8k(_) => Box::new(Gsm8kTask::from_rows(path, rows)?),
@@ -184,7 +204,7 @@ pub fn describe(spec: &TaskSpec) -> String {
             "Word problems from a file with the fields question and answer, in GSM8K's form.\nReward: 1 if the last number has the right value."
         }
         TaskSpec::Dataset(_) => {
-            "Prompts and answers from a file of JSON lines or a Parquet file.\nReward: by grader: exact, contains_boxed, number or ratcliff."
+            "Prompts (texts or lists of messages) and answers from a file of JSON lines or a Parquet file.\nReward: by grader: exact, contains_boxed, number or ratcliff."
         }
     };
     // a struct of numbers, truth values and text always has a JSON form

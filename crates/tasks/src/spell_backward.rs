@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draw::{check_range, draw};
 use crate::text::{equal_positions, python_strip};
-use crate::{Grade, Item, Split, Task, TaskError};
+use crate::{Grade, Grader, Item, Split, Task, TaskError};
 
 const NAME: &str = "spell-backward";
 const MAX_LETTERS: u64 = 64;
@@ -20,11 +20,14 @@ pub struct SpellBackward {
     pub letters_min: u64,
     /// Most letters of a prompt.
     pub letters_max: u64,
+    /// How completions are graded; absent: as the task says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grader: Option<Grader>,
 }
 
 impl Default for SpellBackward {
     fn default() -> Self {
-        Self { letters_min: 3, letters_max: 3 }
+        Self { letters_min: 3, letters_max: 3, grader: None }
     }
 }
 

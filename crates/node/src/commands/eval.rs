@@ -82,7 +82,10 @@ fn measure(config: &RunConfig, context: &Context) -> Result<Report> {
     let device = setup::device(config)?;
     let tasks = setup::run_tasks(config, false)?;
     let (tokenizer, model) = setup::model(config, &tasks, &device)?;
-    let prompting = setup::prompting(config, tokenizer, tasks)?;
+    let (prompting, left_out) = setup::prompting(config, tokenizer, tasks, model.config())?;
+    for left_out in left_out {
+        eprintln!("warning: {left_out}");
+    }
     let snapshot = model.snapshot();
     drop(model);
     let setup = EvalSetup::of_run(config, prompting, snapshot.config(), &device);

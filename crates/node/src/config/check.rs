@@ -3,7 +3,7 @@
 //! Promise: a configuration that passes cannot ask for nothing, for a division by zero, or for
 //! sizes that no machine has. The message carries the limit and the value seen.
 
-use super::{Fault, RunConfig, economy, sections::*, trust};
+use super::{Fault, RunConfig, economy, sections::*, task_entry, trust};
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
@@ -26,7 +26,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     warm_up("sft", config.sft.schedule, config.sft.warmup_steps, config.sft.steps)?;
     warm_up("train", config.train.schedule, config.train.warmup_steps, config.stop.steps)?;
     rest(config)?;
-    tasks(config)
+    task_entry::check(&config.tasks)
 }
 
 pub(super) fn within<T: PartialOrd + Copy + Display>(
@@ -198,13 +198,4 @@ fn rest(config: &RunConfig) -> Result<(), Fault> {
         within("stop.seconds_max", seconds, 1..)?;
     }
     Ok(())
-}
-
-fn tasks(config: &RunConfig) -> Result<(), Fault> {
-    within("tasks", config.tasks.len(), 1..=1024)?;
-    for (index, task) in config.tasks.iter().enumerate() {
-        within(&format!("tasks.{index}.weight"), task.weight, ..=1_000_000)?;
-    }
-    let total: u64 = config.tasks.iter().map(|task| u64::from(task.weight)).sum();
-    within("tasks.weight (sum over tasks)", total, 1..)
 }

@@ -12,12 +12,14 @@ mod economy;
 mod error;
 mod merge;
 mod sections;
+mod task_entry;
 mod trust;
 
 pub use economy::{CONFIRMATIONS_MAX, ChainSection, EconomyPreset, EconomySection};
 pub use error::{ConfigError, Fault, FaultKind, nearest};
 pub use merge::Layers;
 pub use sections::*;
+pub use task_entry::{RowsTooLong, TaskEntry, task_names};
 pub use trust::{BeaconSection, BeaconSource, ValidatorCheat, VerifySection, WorkerCheat, WorkersSection, ppm};
 
 use serde::{Deserialize, Serialize};
@@ -82,24 +84,6 @@ pub struct RunConfig {
     pub tasks: Vec<TaskEntry>,
 }
 
-/// `[[tasks]]`: one task, its own keys beside these.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskEntry {
-    /// The task itself: `type` and the keys of that type.
-    #[serde(flatten)]
-    pub spec: tasks::TaskSpec,
-    /// How often this task's prompts are drawn, relative to the other tasks.
-    #[serde(default = "one")]
-    pub weight: u32,
-    /// Wrap the prompt in the model's chat template.
-    #[serde(default)]
-    pub chat: bool,
-}
-
-fn one() -> u32 {
-    1
-}
-
 /// Where settings come from, as the command line gives them.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -148,7 +132,7 @@ fn with_entry_keys(mut fault: Fault) -> Fault {
     if let FaultKind::UnknownKey { known, .. } = &mut fault.kind
         && fault.path.first().is_some_and(|key| key == "tasks")
     {
-        known.extend(["type", "weight", "chat"].map(str::to_owned));
+        known.extend(["type", "name", "weight", "chat", "system", "rows_too_long"].map(str::to_owned));
     }
     fault
 }

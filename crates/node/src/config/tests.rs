@@ -178,3 +178,44 @@ fn a_lone_validator_has_no_second_checks_and_no_plants_unless_it_is_asked_for_th
     let unread = ["verify.validators=2", "verify.check_fraction=0", "verify.plant_fraction=0.5"];
     assert!(shares(&unread).unwrap_err().contains("cannot tell a plant"));
 }
+
+fn with_tasks(entries: &str) -> String {
+    format!("[model.random]\nhidden=32\nheads=4\nkv_heads=2\n{entries}")
+}
+
+#[test]
+fn tasks_of_one_type_have_different_names_and_given_names_are_kept() {
+    let entries = "[[tasks]]\ntype='chain-sum'\n[[tasks]]\ntype='chain-sum'\n[[tasks]]\ntype='chain-sum'\nname='chain-sum-2'\n\
+                   [[tasks]]\ntype='dataset'\npath='a/sums.jsonl.gz'\n[[tasks]]\ntype='dataset'\npath='b/sums.parquet'\n\
+                   [[tasks]]\ntype='dataset'\npath='.jsonl'\n[[tasks]]\ntype='gsm8k'\npath='a b.jsonl'\n";
+    let config = resolve_text(&with_tasks(entries), &[]).unwrap();
+    let names = task_names(&config.tasks);
+    assert_eq!(names, ["chain-sum", "chain-sum-3", "chain-sum-2", "sums", "sums-2", "dataset", "gsm8k"]);
+}
+
+#[test]
+fn a_name_given_twice_is_refused_and_a_free_one_proposed() {
+    let twice =
+        "[[tasks]]\ntype='sat'\nname='a'\n[[tasks]]\ntype='sort'\nname='a-2'\n[[tasks]]\ntype='sat'\nname='a'\n";
+    let message = resolve_text(&with_tasks(twice), &[]).unwrap_err();
+    assert!(message.contains("tasks.2.name") && message.contains("call this one \"a-3\""), "{message}");
+    for name in ["", "-a", "a/b", "a b"] {
+        let one = format!("[[tasks]]\ntype='sat'\nname='{name}'\n");
+        assert!(resolve_text(&with_tasks(&one), &[]).unwrap_err().contains("tasks.0.name"), "{name}");
+    }
+}
+
+#[test]
+fn an_instruction_is_text_or_switched_off_and_survives_being_printed() {
+    let system = |value: &str| {
+        let config = resolve_text(&with_tasks(&format!("[[tasks]]\ntype='sat'\n{value}\n")), &[])?;
+        assert_eq!(resolve_text(&config.to_toml().unwrap(), &[]).as_ref(), Ok(&config));
+        Ok::<_, String>(config.tasks[0].system.clone())
+    };
+    assert_eq!(system(""), Ok(None));
+    assert_eq!(system("system = 'Be brief.'"), Ok(Some("Be brief.".to_owned())));
+    assert_eq!(system("system = ''"), Ok(Some(String::new())));
+    assert_eq!(system("system = false"), Ok(Some(String::new())));
+    assert!(system("system = true").unwrap_err().contains("text, or false for none"));
+    assert!(system("rows_too_long = 'skip'").unwrap_err().contains("makes its own items"));
+}

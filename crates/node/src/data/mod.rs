@@ -1,18 +1,20 @@
 //! Reads the files that a run names: datasets as bytes or rows, and hints for names a little off.
 //!
 //! Promise: a file is read whole or refused with its name, the limit and the value seen; nothing
-//! is allocated before the size is known. JSON lines go to `tasks` as bytes; Parquet is turned into
-//! rows here, because `tasks` must not depend on a file format library.
+//! is allocated before the size is known. JSON goes to `tasks` as bytes, unpacked if it was packed;
+//! Parquet and CSV are turned into rows here, because `tasks` must not depend on a file format library.
 
+mod csv_rows;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
+mod unpacked;
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use tasks::{Columns, Task, TaskError, TaskSpec};
+use tasks::{Columns, LineFault, Task, TaskError, TaskSpec};
 
-/// Largest dataset file that is read into memory.
+/// Largest dataset file; one that is not Parquet is held to [`tasks::MAX_FILE_BYTES`].
 pub const DATASET_BYTES_MAX: u64 = 2 << 30;
 /// Most rows taken from one dataset file.
 pub const ROWS_MAX: u64 = 4_000_000;
@@ -33,7 +35,7 @@ pub enum DataError {
         nearest: Option<String>,
     },
     /// The file is larger than the limit.
-    #[error("{} is too large: limit {limit} bytes, given {given}", path.display())]
+    #[error("{} is too large: limit {limit} bytes, given {given} or more", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -62,8 +64,38 @@ pub enum DataError {
         /// The columns found.
         known: Vec<String>,
     },
-    /// A value is not text or a number.
-    #[error("{}, row {row}: column `{column}` holds {given}, expected text or a number", path.display())]
+    /// The wanted columns hold more values than the limit.
+    #[error("{} has too many values in the columns that are read: limit {limit}, given at least {given}", path.display())]
+    TooManyValues {
+        /// The file.
+        path: PathBuf,
+        /// Values allowed.
+        limit: u64,
+        /// Values counted when it was refused.
+        given: u64,
+    },
+    /// A row is wrong.
+    #[error("{}, row {row}: {fault}", path.display())]
+    BadRow {
+        /// The file.
+        path: PathBuf,
+        /// Row, from 1.
+        row: u64,
+        /// What is wrong with it.
+        fault: LineFault,
+    },
+    /// The file does not unpack, or is not what its name says.
+    #[error("{} is not readable as {what}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The format.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A value is not text, a number or a list of messages.
+    #[error("{}, row {row}: column `{column}` holds {given}, expected text, a number or a list of messages", path.display())]
     BadValue {
         /// The file.
         path: PathBuf,
@@ -108,17 +140,20 @@ pub fn build_task(spec: &TaskSpec) -> Result<Box<dyn Task>, DataError> {
     if is_parquet(path)? {
         return Ok(tasks::build_from_rows(spec, rows(path, &columns)?)?);
     }
-    let bytes = fs::read(path).map_err(|source| unreadable(path, source))?;
-    Ok(tasks::build(spec, &|_| Ok(bytes.clone()))?)
+    let bytes = unpacked::read(path)?;
+    if let Some(delimiter) = csv_rows::delimiter(path) {
+        return Ok(tasks::build_from_rows(spec, csv_rows::rows(path, &bytes, delimiter, &columns)?)?);
+    }
+    Ok(tasks::build_from_bytes(spec, &bytes)?)
 }
 
 #[cfg(feature = "parquet")]
-fn rows(path: &Path, columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
+fn rows(path: &Path, columns: &Columns) -> Result<Vec<tasks::Row>, DataError> {
     parquet_rows::rows(path, columns)
 }
 
 #[cfg(not(feature = "parquet"))]
-fn rows(path: &Path, _columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
+fn rows(path: &Path, _columns: &Columns) -> Result<Vec<tasks::Row>, DataError> {
     Err(DataError::NoParquet { path: path.to_owned() })
 }
 
@@ -168,8 +203,8 @@ mod tests {
     fn dataset(path: &Path) -> TaskSpec {
         TaskSpec::Dataset(Dataset {
             path: path.display().to_string(),
-            prompt_field: "prompt".to_owned(),
-            answer_field: "answer".to_owned(),
+            prompt_field: None,
+            answer_field: None,
             grader: Grader::Exact,
         })
     }

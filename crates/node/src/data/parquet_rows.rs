@@ -1,25 +1,39 @@
-//! Two columns of a Parquet file as rows of text.
+//! Rows of a Parquet file: texts, numbers, nested columns and lists of messages.
+//!
+//! Promise: only the wanted columns are decoded, and what they decode to is counted before rows are
+//! built of it, so that no small file becomes a large memory. Values go to `tasks` as JSON text, where
+//! the same code judges them as in JSON lines.
 
-use super::{DataError, ROWS_MAX};
+use super::{DATASET_BYTES_MAX, DataError, ROWS_MAX};
+use parquet::basic::{ConvertedType, LogicalType};
+use parquet::column::page::PageReader;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
+use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use tasks::Columns;
+use tasks::{Columns, FieldPath, Fields, Values};
 
-/// Reads `(prompt, answer)` of every row; the answer is empty where the task wants none.
+/// Most values in the wanted columns of one file: each row with a prompt and an answer, or with a
+/// few messages of two texts each.
+const VALUES_MAX: u64 = 16 * ROWS_MAX;
+/// Rows whose texts are looked at together while they are counted.
+const COUNTED_ROWS: usize = 256;
+
+/// Reads the wanted fields of every row.
 ///
 /// The library is known to panic on some damaged files; a file is a stranger's, so that becomes an
 /// error too.
-pub(super) fn rows(path: &Path, columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
+pub(super) fn rows(path: &Path, columns: &Columns) -> Result<Vec<tasks::Row>, DataError> {
     catch_unwind(AssertUnwindSafe(|| read(path, columns))).unwrap_or_else(|_| Err(bad(path, "the file is damaged")))
 }
 
-fn read(path: &Path, columns: &Columns) -> Result<Vec<(String, String)>, DataError> {
+fn read(path: &Path, columns: &Columns) -> Result<Vec<tasks::Row>, DataError> {
     let broken = |error: ParquetError| bad(path, error);
     let file = File::open(path).map_err(|source| super::unreadable(path, source))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;
@@ -28,57 +42,231 @@ fn read(path: &Path, columns: &Columns) -> Result<Vec<(String, String)>, DataErr
     if given > ROWS_MAX {
         return Err(DataError::TooManyRows { path: path.to_owned(), limit: ROWS_MAX, given });
     }
-    let wanted: Vec<&str> =
-        std::iter::once(columns.prompt_field.as_str()).chain(columns.answer_field.as_deref()).collect();
-    let projection = projection(path, metadata.schema(), &wanted)?;
+    let schema = metadata.schema();
+    let known: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
+    let fields = columns.fields(&|field| has(schema, field), &known)?;
+    let has_tools = has(schema, &fields.tools);
+    let projection = projection(path, schema, &fields, &known)?;
+    check_sizes(path, &reader, &projection)?;
     let mut rows = Vec::new();
-    let found = reader.get_row_iter(Some(projection)).map_err(broken)?;
-    for (row, number) in found.zip(1u64..) {
+    for (row, number) in reader.get_row_iter(Some(projection)).map_err(broken)?.zip(1u64..) {
         let row = row.map_err(broken)?;
-        let value = |name: &str| {
-            row.get_column_iter()
-                .find(|(column, _)| *column == name)
-                .map(|(_, field)| text(path, number, name, field))
-                .transpose()
-                .map(Option::unwrap_or_default)
-        };
-        let answer = columns.answer_field.as_deref().map_or(Ok(String::new()), value)?;
-        rows.push((value(&columns.prompt_field)?, answer));
+        let prompt = json_of(path, number, schema, &row, &fields.prompt)?;
+        let answer = fields.answer.as_ref().map(|field| json_of(path, number, schema, &row, field)).transpose()?;
+        let tools = has_tools.then(|| json_of(path, number, schema, &row, &fields.tools)).transpose()?;
+        let row = fields.row(number, Values { prompt: &prompt, answer: answer.as_deref(), tools: tools.as_deref() });
+        rows.push(row.map_err(|fault| DataError::BadRow { path: path.to_owned(), row: number, fault })?);
     }
     Ok(rows)
 }
 
-/// The file's schema with only the wanted top-level columns, so that the others are not decoded.
-fn projection(path: &Path, schema: &Type, wanted: &[&str]) -> Result<Type, DataError> {
-    let fields: Vec<Arc<Type>> =
-        schema.get_fields().iter().filter(|field| wanted.contains(&field.name())).cloned().collect();
-    for column in wanted {
-        if !fields.iter().any(|field| field.name() == *column) {
-            let known = schema.get_fields().iter().map(|field| field.name().to_owned());
-            return Err(DataError::NoColumn {
-                path: path.to_owned(),
-                column: (*column).to_owned(),
-                known: known.collect(),
-            });
-        }
-    }
-    Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(|error| bad(path, error))
+/// The top-level column that a field lies in: one of just its name before that of its first step.
+fn root<'s>(schema: &'s Type, field: &FieldPath) -> Option<&'s Arc<Type>> {
+    let column = |name: &str| schema.get_fields().iter().find(|column| column.name() == name);
+    column(field.name()).or_else(|| column(&field.steps()[0]))
 }
 
-fn text(path: &Path, row: u64, column: &str, field: &Field) -> Result<String, DataError> {
-    match field {
-        Field::Str(text) => Ok(text.clone()),
-        Field::Byte(_) | Field::Short(_) | Field::Int(_) | Field::Long(_) => Ok(field.to_string()),
-        Field::UByte(_) | Field::UShort(_) | Field::UInt(_) | Field::ULong(_) => Ok(field.to_string()),
-        Field::Float(number) => Ok(number.to_string()),
-        Field::Double(number) => Ok(number.to_string()),
-        other => Err(DataError::BadValue {
+fn has(schema: &Type, field: &FieldPath) -> bool {
+    let Some(root) = root(schema, field) else { return false };
+    let steps = &field.steps()[1..];
+    root.name() == field.name() || steps.iter().try_fold(root.clone(), |node, step| child(&node, step)).is_some()
+}
+
+/// The file's schema with only the wanted top-level columns, so that the others are not decoded.
+fn projection(path: &Path, schema: &Type, fields: &Fields, known: &[String]) -> Result<Type, DataError> {
+    let mut wanted = Vec::new();
+    for field in std::iter::once(&fields.prompt).chain(&fields.answer) {
+        let column = root(schema, field).ok_or_else(|| DataError::NoColumn {
             path: path.to_owned(),
-            row,
-            column: column.to_owned(),
-            given: other.to_string().chars().take(60).collect(),
-        }),
+            column: field.name().to_owned(),
+            known: known.to_vec(),
+        })?;
+        wanted.push(column.name());
     }
+    wanted.extend(root(schema, &fields.tools).map(|column| column.name()));
+    let kept = schema.get_fields().iter().filter(|column| wanted.contains(&column.name())).cloned();
+    Type::group_type_builder(schema.name()).with_fields(kept.collect()).build().map_err(|error| bad(path, error))
+}
+
+/// Counts what the wanted columns hold before rows are made of it: first as the file declares it,
+/// then page by page, then text by text, since one text of a dictionary may stand in every row.
+fn check_sizes(path: &Path, reader: &dyn FileReader, projection: &Type) -> Result<(), DataError> {
+    let broken = |error: ParquetError| bad(path, error);
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let is_wanted = |leaf: &usize| {
+        let root = schema.get_column_root(*leaf).name();
+        projection.get_fields().iter().any(|column| column.name() == root)
+    };
+    let leaves: Vec<usize> = (0..schema.num_columns()).filter(is_wanted).collect();
+    let mut count = Count { path, values: 0, bytes: 0, text_bytes: 0 };
+    let groups = reader.metadata().row_groups();
+    let declared = groups.iter().flat_map(|group| leaves.iter().map(|&leaf| group.column(leaf).uncompressed_size()));
+    count.limit(declared.fold(0u64, |sum, size| sum.saturating_add(u64::try_from(size).unwrap_or(u64::MAX))))?;
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group).map_err(broken)?;
+        for &leaf in &leaves {
+            count.pages(group.get_column_page_reader(leaf).map_err(broken)?.as_mut())?;
+            if let ColumnReader::ByteArrayColumnReader(column) = group.get_column_reader(leaf).map_err(broken)? {
+                count.texts(column)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Count<'p> {
+    path: &'p Path,
+    values: u64,
+    bytes: u64,
+    text_bytes: u64,
+}
+
+impl Count<'_> {
+    fn limit(&self, given: u64) -> Result<(), DataError> {
+        match given > DATASET_BYTES_MAX {
+            true => Err(DataError::TooLarge { path: self.path.to_owned(), limit: DATASET_BYTES_MAX, given }),
+            false => Ok(()),
+        }
+    }
+
+    fn pages(&mut self, pages: &mut dyn PageReader) -> Result<(), DataError> {
+        while let Some(page) = pages.get_next_page().map_err(|error| bad(self.path, error))? {
+            self.values += u64::from(page.num_values());
+            self.bytes += page.buffer().len() as u64;
+            self.limit(self.bytes)?;
+            if self.values > VALUES_MAX {
+                let (path, limit, given) = (self.path.to_owned(), VALUES_MAX, self.values);
+                return Err(DataError::TooManyValues { path, limit, given });
+            }
+        }
+        Ok(())
+    }
+
+    fn texts(&mut self, mut column: ColumnReaderImpl<ByteArrayType>) -> Result<(), DataError> {
+        let (mut above, mut below) = (Vec::new(), Vec::new());
+        loop {
+            let mut texts: Vec<ByteArray> = Vec::new();
+            (above.clear(), below.clear());
+            let read = column.read_records(COUNTED_ROWS, Some(&mut above), Some(&mut below), &mut texts);
+            let (records, ..) = read.map_err(|error| bad(self.path, error))?;
+            self.text_bytes += texts.iter().map(|text| text.len() as u64).sum::<u64>();
+            self.limit(self.text_bytes)?;
+            if records == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The JSON text of a field of one row; `null` where the way to it ends in nothing.
+fn json_of(path: &Path, number: u64, schema: &Type, row: &Row, field: &FieldPath) -> Result<String, DataError> {
+    let mut json = String::new();
+    let written = match find(schema, row, field) {
+        Some((kind, value)) => write_json(&kind, value, &mut json),
+        None => write_json(schema, &Field::Null, &mut json),
+    };
+    written.map(|()| json).map_err(|given| {
+        let (path, column) = (path.to_owned(), field.name().to_owned());
+        DataError::BadValue { path, row: number, column, given }
+    })
+}
+
+fn find<'r>(schema: &Type, row: &'r Row, field: &FieldPath) -> Option<(Arc<Type>, &'r Field)> {
+    let root = root(schema, field)?;
+    let steps = if root.name() == field.name() { &[] } else { &field.steps()[1..] };
+    let value = row.get_column_iter().find(|(name, _)| *name == root.name())?.1;
+    steps.iter().try_fold((root.clone(), value), |(kind, value), step| match value {
+        Field::Group(row) => Some((child(&kind, step)?, row.get_column_iter().find(|(name, _)| *name == step)?.1)),
+        Field::ListInternal(list) => Some((element(&kind), list.elements().get(step.parse::<usize>().ok()?)?)),
+        _ => None,
+    })
+}
+
+fn child(group: &Type, name: &str) -> Option<Arc<Type>> {
+    let fields = if group.is_group() { group.get_fields() } else { &[] };
+    fields.iter().find(|field| field.name() == name).cloned()
+}
+
+/// What a list holds: the one field of its repeated group, or in older files what is repeated itself.
+fn element(list: &Type) -> Arc<Type> {
+    let only = |kind: &Type| (kind.is_group() && kind.get_fields().len() == 1).then(|| kind.get_fields()[0].clone());
+    let repeated = only(list).unwrap_or_else(|| Arc::new(list.clone()));
+    only(&repeated).unwrap_or(repeated)
+}
+
+/// Whether a text is marked as JSON; `datasets` stores so what has another type in each row.
+fn is_json(kind: &Type) -> bool {
+    let info = kind.get_basic_info();
+    info.converted_type() == ConvertedType::JSON || info.logical_type_ref() == Some(&LogicalType::Json)
+}
+
+/// Errors: a value that JSON has no form for, in words.
+fn write_json(kind: &Type, field: &Field, json: &mut String) -> Result<(), String> {
+    match field {
+        Field::Null => *json += "null",
+        Field::Str(text) if is_json(kind) => {
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| shown(&format!("broken JSON {text}")))?;
+            *json += text;
+        }
+        Field::Str(text) => *json += &quoted(text),
+        Field::Bool(flag) => *json += &flag.to_string(),
+        Field::Byte(_) | Field::Short(_) | Field::Int(_) | Field::Long(_) => *json += &field.to_string(),
+        Field::UByte(_) | Field::UShort(_) | Field::UInt(_) | Field::ULong(_) => *json += &field.to_string(),
+        // NaN and the infinities too, which `tasks` tells from numbers.
+        Field::Float16(number) => *json += &constant(f64::from(*number), number.to_string()),
+        Field::Float(number) => *json += &constant(f64::from(*number), number.to_string()),
+        Field::Double(number) => *json += &constant(*number, number.to_string()),
+        Field::ListInternal(list) => {
+            let kind = element(kind);
+            let values = list.elements().iter().map(|value| (None, kind.clone(), value));
+            write_all(values, ('[', ']'), json)?;
+        }
+        Field::Group(row) => {
+            let kind = |name: &str| child(kind, name).unwrap_or_else(|| Arc::new(kind.clone()));
+            let entries = row.get_column_iter().map(|(name, value)| (Some(name.clone()), kind(name), value));
+            write_all(entries, ('{', '}'), json)?;
+        }
+        other => return Err(shown(&other.to_string())),
+    }
+    Ok(())
+}
+
+fn shown(value: &str) -> String {
+    value.chars().take(60).collect()
+}
+
+fn write_all<'f>(
+    entries: impl Iterator<Item = (Option<String>, Arc<Type>, &'f Field)>,
+    (open, close): (char, char),
+    json: &mut String,
+) -> Result<(), String> {
+    json.push(open);
+    for (at, (name, kind, value)) in entries.enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        if let Some(name) = name {
+            *json += &quoted(&name);
+            json.push(':');
+        }
+        write_json(&kind, value, json)?;
+    }
+    json.push(close);
+    Ok(())
+}
+
+/// Python's name of a number that JSON has none for, else its digits.
+fn constant(number: f64, digits: String) -> String {
+    match number {
+        number if number.is_nan() => "NaN".to_owned(),
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        _ => digits,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn bad(path: &Path, reason: impl ToString) -> DataError {
@@ -123,20 +311,28 @@ mod tests {
     fn columns(path: &Path, answer: &str) -> Columns {
         Columns {
             path: path.display().to_string(),
-            prompt_field: "prompt".to_owned(),
-            answer_field: Some(answer.to_owned()),
+            prompt_field: Some("prompt".to_owned()),
+            answer: tasks::AnswerSource::Field(answer.to_owned()),
         }
     }
 
     #[test]
-    fn rows_are_read_in_both_usual_compressions() {
+    fn rows_are_read_in_every_compression() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.parquet");
-        for compression in [Compression::SNAPPY, Compression::ZSTD(Default::default())] {
+        for compression in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::GZIP(Default::default()),
+            Compression::BROTLI(Default::default()),
+            Compression::ZSTD(Default::default()),
+            Compression::LZ4_RAW,
+            // Hadoop's framing, which Python no longer writes.
+            Compression::LZ4,
+        ] {
             write(&path, &[Some(10), Some(20)], compression);
-            let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
             let read = rows(&path, &columns(&path, "answer")).unwrap();
-            assert_eq!(read, [pair("p0", "10"), pair("p1", "20")]);
+            assert_eq!(read, [tasks::Row::text(1, "p0", "10"), tasks::Row::text(2, "p1", "20")]);
         }
     }
 
@@ -146,7 +342,7 @@ mod tests {
         let path = folder.path().join("rows.parquet");
         write(&path, &[Some(10), None], Compression::SNAPPY);
         let message = |answer: &str| rows(&path, &columns(&path, answer)).unwrap_err().to_string();
-        assert!(message("answer").contains("row 2: column `answer` holds null"));
+        assert!(message("answer").contains("row 2: field \"answer\" must be text"));
         let absent = message("anwser");
         assert!(absent.contains("no column `anwser`, did you mean `answer`?; columns: id"), "{absent}");
         let bytes = fs::read(&path).unwrap();
@@ -154,6 +350,33 @@ mod tests {
             fs::write(&path, &bytes[..kept]).unwrap();
             assert!(rows(&path, &columns(&path, "answer")).is_err(), "{kept} bytes were accepted");
         }
+    }
+
+    #[test]
+    fn one_text_of_a_dictionary_that_stands_in_every_row_is_counted_in_every_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.parquet");
+        let schema = "message rows { required binary prompt (UTF8); required binary answer (UTF8); }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(Default::default()))
+            .set_dictionary_page_size_limit(64 << 20)
+            .build();
+        let mut writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::new(properties)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let long: ByteArray = vec![b'x'; 16 << 20].into();
+        for _ in 0..2 {
+            let mut column = group.next_column().unwrap().unwrap();
+            for _ in 0..200 {
+                column.typed::<ByteArrayType>().write_batch(std::slice::from_ref(&long), None, None).unwrap();
+            }
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        writer.close().unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
+        let refused = rows(&path, &columns(&path, "answer")).unwrap_err();
+        assert!(matches!(refused, DataError::TooLarge { limit: DATASET_BYTES_MAX, .. }), "{refused}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn recheck(group: &StoredGroup, places: &[Place], reach: Reach, device: &str
     let (tokenizer, shape) =
         model_of(&config, &tasks, places, reach, &device).context("the tokenizer and the shape of the model")?;
     let width = shape.config().hidden_size;
-    let prompting = setup::prompting(&config, tokenizer, tasks)?;
+    let (prompting, _) = setup::prompting(&config, tokenizer, tasks, shape.config())?;
     let lease = &group.submission.lease.body;
     let (version, hash) = (lease.weight_version, lease.weights);
     let mut search = Search { version, hash, config: &config, shape: &shape, device: &device, seen: Vec::new() };

@@ -115,7 +115,7 @@ pub fn explain(group: &StoredGroup, recheck: &Recheck) -> Result<Explained> {
     Ok(Explained {
         lease: lease.lease,
         worker: lease.worker,
-        task: task.map_or_else(|| format!("task {}", lease.task), |entry| entry.task.name().to_owned()),
+        task: task.map_or_else(|| format!("task {}", lease.task), |entry| entry.name.clone()),
         item: lease.item,
         rollouts: rollouts.len() as u64,
         tokens: rollouts.iter().map(|rollout| rollout.completion_tokens.len() as u64).sum(),

@@ -177,7 +177,7 @@ fn graded(setup: &EvalSetup, asked: &[(usize, Item)], completion: Completion) ->
 pub fn scores(setup: &EvalSetup, samples: &[EvalSample]) -> Result<Vec<TaskScore>> {
     let tasks = setup.prompting.tasks();
     let of_task = |task: usize| samples.iter().filter(move |sample| sample.task == task).collect::<Vec<_>>();
-    let found = tasks.iter().enumerate().map(|(index, entry)| (entry.task.name(), of_task(index)));
+    let found = tasks.iter().enumerate().map(|(index, entry)| (entry.name.as_str(), of_task(index)));
     found
         .filter(|(_, samples)| !samples.is_empty())
         .map(|(name, samples)| score(name, &samples, setup.samples))

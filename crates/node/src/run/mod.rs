@@ -10,6 +10,7 @@ pub mod cast;
 pub mod checkpoint;
 pub mod conductor;
 pub mod evaluator;
+pub mod fitting;
 pub mod journal;
 pub mod learning;
 pub mod measure;
@@ -51,6 +52,7 @@ use cast::Cast;
 use checkpoint::Draft;
 use conductor::{Conductor, Limits, Logged, Progress, Tally, Weights};
 use evaluator::EvalSetup;
+use fitting::LeftOut;
 use journal::Journal;
 use messages::News;
 use parties::Parties;
@@ -68,6 +70,8 @@ struct Stage {
     dir: RunDir,
     device: Device,
     prompting: Arc<Prompting>,
+    /// Rows that are too long for the model.
+    left_out: Vec<LeftOut>,
     tokenizer: Arc<Tokenizer>,
     parties: Parties,
     stop: Stop,
@@ -126,9 +130,9 @@ fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transform
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;
-    let prompting = setup::prompting(&config, tokenizer.clone(), tasks)?;
+    let (prompting, left_out) = setup::prompting(&config, tokenizer.clone(), tasks, model.config())?;
     let parties = Parties::of(&config);
-    Ok((Stage { config, dir, device, prompting, tokenizer, parties, stop, start }, model))
+    Ok((Stage { config, dir, device, prompting, left_out, tokenizer, parties, stop, start }, model))
 }
 
 /// The journal of a new run, its first event written.
@@ -143,6 +147,9 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
         parameter_count: model.params().count() as u64,
         machine: Machine::here(&stage.config.run.device),
     }))?;
+    for left_out in &stage.left_out {
+        journal.record(Event::Warning { message: left_out.to_string() })?;
+    }
     Ok(journal)
 }
 

@@ -5,19 +5,45 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use model::{Message, Tokenizer};
 use protocol::TaskIndex;
-use tasks::{Grade, Item, Split, Task};
+use tasks::{Grade, Item, Role, Split, Task};
 use train::SftExample;
 use verify::Prompts;
 
 /// One task of a run.
 pub struct RunTask {
+    /// What scores and metrics call it; no other task of the run has this name.
+    pub name: String,
     /// Where items and grades come from.
     pub task: Box<dyn Task>,
     /// Whether prompts go through the tokenizer's chat template.
     pub chat: bool,
+    /// The run file's instruction, in place of the task's own; an empty one is none.
+    pub system: Option<String>,
+}
+
+impl RunTask {
+    /// The conversation that the chat template is given. A row of messages is given as it is, under
+    /// the run file's instruction if it has one; a plain text is a turn of the user, under the run
+    /// file's instruction or else the task's.
+    fn messages(&self, item: &Item) -> Result<Vec<Message>> {
+        let given = self.system.as_ref().filter(|text| !text.is_empty());
+        let has_own = item.messages.iter().any(|message| message.role == Role::System);
+        ensure!(given.is_none() || !has_own, "the row has a system message of its own, and so has the run file");
+        let own = || self.task.instruction().filter(|_| self.system.is_none() && item.messages.is_empty());
+        let instruction = given.cloned().or_else(own);
+        let mut messages = Vec::new();
+        messages.extend(instruction.map(|content| Message { role: Role::System.as_str().to_owned(), content }));
+        let turn =
+            |turn: &tasks::Message| Message { role: turn.role.as_str().to_owned(), content: turn.content.clone() };
+        match &item.messages[..] {
+            [] => messages.push(Message::user(&item.prompt)),
+            turns => messages.extend(turns.iter().map(turn)),
+        }
+        Ok(messages)
+    }
 }
 
 /// The run's tasks with its tokenizer. For workers and validators, items are training items.
@@ -44,23 +70,27 @@ impl Prompting {
         &self.tasks
     }
 
+    pub(super) fn task_mut(&mut self, task: usize) -> &mut RunTask {
+        &mut self.tasks[task]
+    }
+
     /// Item `index` of a split of a task.
     pub fn item(&self, task: usize, split: Split, index: u64) -> Result<Item> {
         let entry = self.entry(task)?;
-        let name = entry.task.name();
+        let name = &entry.name;
         entry.task.item(self.seed, split, index).with_context(|| format!("item {index} of task {name}"))
     }
 
     /// Token ids of an item's prompt.
     pub fn prompt(&self, task: usize, item: &Item) -> Result<Arc<[u32]>> {
         let entry = self.entry(task)?;
-        let tokens = if entry.chat {
-            let mut messages = Vec::new();
-            messages.extend(entry.task.instruction().map(|content| Message { role: "system".to_owned(), content }));
-            messages.push(Message::user(&item.prompt));
-            self.chat_prompt(&messages)?
-        } else {
-            self.tokenizer.encode(&item.prompt)?
+        let tokens = match &item.messages[..] {
+            _ if entry.chat => self.chat_prompt(&entry.messages(item)?)?,
+            // A lone turn of the user is its text.
+            [] | [tasks::Message { role: Role::User, .. }] => self.tokenizer.encode(&item.prompt)?,
+            turns => {
+                bail!("{} messages need a chat template: a model that has one, and no `chat = false`", turns.len())
+            }
         };
         Ok(tokens.into())
     }
@@ -82,12 +112,16 @@ impl Prompting {
         Ok(self.entry(task)?.task.grade(item, &text))
     }
 
-    /// Prompt, perfect completion and end-of-text token of training item `index`, for the warm-up.
+    /// Training item `index` as an example, for the warm-up.
     pub fn sft_example(&self, task: usize, index: u64) -> Result<SftExample> {
-        let item = self.item(task, Split::Train, index)?;
-        let prompt = self.prompt(task, &item)?;
+        self.example(task, &self.item(task, Split::Train, index)?)
+    }
+
+    /// Prompt, perfect completion and end-of-text token of an item.
+    pub fn example(&self, task: usize, item: &Item) -> Result<SftExample> {
+        let prompt = self.prompt(task, item)?;
         let mut tokens = prompt.to_vec();
-        tokens.extend(self.tokenizer.encode_bare(&self.entry(task)?.task.oracle(&item))?);
+        tokens.extend(self.tokenizer.encode_bare(&self.entry(task)?.task.oracle(item))?);
         tokens.extend(self.tokenizer.eos_ids().first());
         Ok(SftExample { tokens, prompt_len: prompt.len() })
     }
@@ -108,5 +142,58 @@ impl Prompts for Prompting {
         let item = self.item(task as usize, Split::Train, item);
         let grade = item.and_then(|item| self.grade(task as usize, &item, completion));
         grade.map_err(|error| format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task of two rows, one a text and one messages.
+    fn task(system: Option<&str>, rows: &str) -> RunTask {
+        let dataset = tasks::Dataset {
+            path: "rows.jsonl".to_owned(),
+            prompt_field: None,
+            answer_field: None,
+            grader: tasks::Grader::Exact,
+        };
+        let task = tasks::build_from_bytes(&tasks::TaskSpec::Dataset(dataset), rows.as_bytes()).unwrap();
+        RunTask { name: "rows".to_owned(), task, chat: true, system: system.map(str::to_owned) }
+    }
+
+    /// The roles and texts that the template gets for each row.
+    fn turns(system: Option<&str>, rows: &str) -> Result<Vec<String>> {
+        let task = task(system, rows);
+        let items = task.task.rows().unwrap().items();
+        items
+            .map(|(_, item)| {
+                let messages = task.messages(&item)?;
+                let turn = |message: &Message| format!("{}:{}", message.role, message.content);
+                Ok(messages.iter().map(turn).collect::<Vec<_>>().join("|"))
+            })
+            .collect()
+    }
+
+    const TEXT: &str = "{\"prompt\":\"p\",\"answer\":\"a\"}\n";
+    const TURNS: &str = "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"r\"},\
+                         {\"role\":\"user\",\"content\":\"s\"}],\"answer\":\"b\"}\n";
+    const OWN: &str = "{\"prompt\":[{\"role\":\"system\",\"content\":\"t\"},{\"role\":\"user\",\"content\":\"u\"}],\"answer\":\"c\"}\n";
+
+    #[test]
+    fn a_text_gets_the_instruction_and_messages_stay_as_they_are() {
+        let all = [TEXT, TURNS, OWN].concat();
+        assert_eq!(
+            turns(None, &all).unwrap(),
+            ["system:Reply with the answer and nothing else.|user:p", "user:q|assistant:r|user:s", "system:t|user:u"]
+        );
+        assert_eq!(turns(Some(""), &all).unwrap(), ["user:p", "user:q|assistant:r|user:s", "system:t|user:u"]);
+    }
+
+    #[test]
+    fn an_instruction_of_the_run_file_stands_before_all_rows_or_is_refused() {
+        let given = turns(Some("Be brief."), &[TEXT, TURNS].concat()).unwrap();
+        assert_eq!(given, ["system:Be brief.|user:p", "system:Be brief.|user:q|assistant:r|user:s"]);
+        let refused = turns(Some("Be brief."), &[TEXT, OWN].concat()).unwrap_err().to_string();
+        assert!(refused.contains("a system message of its own"), "{refused}");
     }
 }

@@ -16,8 +16,9 @@ use ops::gemm::{self, Kernel};
 use protocol::{BeaconPoint, Hash};
 use rounds::desk::Timeouts;
 use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
-use tasks::Split;
+use tasks::{RowSet, Split};
 
+use super::fitting::{self, LeftOut};
 use super::prompting::{Prompting, RunTask};
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
@@ -47,15 +48,15 @@ pub fn device(config: &RunConfig) -> Result<Device> {
 
 /// Makes the tasks; with `admit`, a grader that pays for an answer without a look is refused.
 pub fn run_tasks(config: &RunConfig, admit: bool) -> Result<Vec<RunTask>> {
-    let make = |entry: &config::TaskEntry| {
-        let name = entry.spec.type_name();
+    let make = |(entry, name): (&config::TaskEntry, String)| {
         let task = data::build_task(&entry.spec).with_context(|| format!("task {name}"))?;
         if admit {
             tasks::admit(task.as_ref(), config.run.seed).with_context(|| format!("task {name} is not admitted"))?;
         }
-        Ok(RunTask { task, chat: entry.chat })
+        let chat = entry.chat.unwrap_or_default(); // settled with the tokenizer
+        Ok(RunTask { name, task, chat, system: entry.system.clone() })
     };
-    config.tasks.iter().map(make).collect()
+    config.tasks.iter().zip(config::task_names(&config.tasks)).map(make).collect()
 }
 
 /// Tokenizer and starting weights of `[model]`.
@@ -121,8 +122,7 @@ fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) ->
 
 fn alphabet(tasks: &[RunTask]) -> Result<String> {
     let mut characters = BTreeSet::new();
-    for RunTask { task, .. } in tasks {
-        let name = task.name();
+    for RunTask { name, task, .. } in tasks {
         let own = task.alphabet().with_context(|| {
             format!("task {name} has too many characters for a small random model: give [model] path or hub")
         })?;
@@ -131,12 +131,27 @@ fn alphabet(tasks: &[RunTask]) -> Result<String> {
     Ok(characters.into_iter().collect())
 }
 
-/// Tasks with their tokenizer.
-pub fn prompting(config: &RunConfig, tokenizer: Arc<Tokenizer>, tasks: Vec<RunTask>) -> Result<Arc<Prompting>> {
-    if tasks.iter().any(|entry| entry.chat) && !tokenizer.has_chat_template() {
-        bail!("a task has chat = true, but the model's tokenizer has no chat template");
+/// Tasks with their tokenizer, without the rows that are too long for the model; these are told apart.
+pub fn prompting(
+    config: &RunConfig,
+    tokenizer: Arc<Tokenizer>,
+    mut tasks: Vec<RunTask>,
+    model: &ModelConfig,
+) -> Result<(Arc<Prompting>, Vec<LeftOut>)> {
+    for (task, entry) in tasks.iter_mut().zip(&config.tasks) {
+        let RunTask { name, chat, system, task } = task;
+        let by_itself = || tokenizer.has_chat_template() && task.rows().is_some_and(RowSet::has_messages);
+        *chat = entry.chat.unwrap_or_else(by_itself);
+        ensure!(
+            !*chat || tokenizer.has_chat_template(),
+            "task {name} has chat = true, but the model has no chat template"
+        );
+        // Without a template there is no system message to say it in.
+        ensure!(*chat || system.as_deref().is_none_or(str::is_empty), "task {name}: `system` needs `chat = true`");
     }
-    Ok(Arc::new(Prompting::new(config.run.seed, tokenizer, tasks)))
+    let mut prompting = Prompting::new(config.run.seed, tokenizer, tasks);
+    let left_out = fitting::fit(&mut prompting, config, model.max_positions)?;
+    Ok((Arc::new(prompting), left_out))
 }
 
 /// How evaluations are sampled: the whole distribution, at their own temperature.

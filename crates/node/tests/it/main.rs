@@ -2,8 +2,10 @@
 
 mod cli;
 mod commands;
+mod data_files;
 mod liars;
 mod money;
+mod own_data;
 mod payout;
 mod resume;
 mod scoring;

@@ -53,7 +53,7 @@ impl<F: Fn(&Item, &str) -> Grade + Send + Sync> Task for Graded<F> {
     }
     fn item(&self, _: u64, split: Split, index: u64) -> Result<Item, TaskError> {
         let (prompt, answer) = (format!("question {index}"), format!("answer {}", index * 37 + 1));
-        Ok(Item { prompt, answer, split, index })
+        Ok(Item { prompt, messages: Vec::new(), answer, split, index })
     }
     fn grade(&self, item: &Item, completion: &str) -> Grade {
         (self.0)(item, completion)

@@ -4,7 +4,7 @@ use tasks::{Item, Split, Task, ratcliff_micro};
 use crate::{all_tasks, file_task, task};
 
 fn item(prompt: &str, answer: &str) -> Item {
-    Item { prompt: prompt.to_owned(), answer: answer.to_owned(), split: Split::Train, index: 0 }
+    Item { prompt: prompt.to_owned(), messages: Vec::new(), answer: answer.to_owned(), split: Split::Train, index: 0 }
 }
 
 /// Reward in millionths and whether it is exact.

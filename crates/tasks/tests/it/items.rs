@@ -180,3 +180,22 @@ fn countdown_answers_reach_the_target_and_sorted_lists_are_sorted() {
         assert_eq!(total.to_string(), item.answer, "{}", item.prompt);
     }
 }
+
+#[test]
+fn a_made_up_task_takes_a_grader_and_says_what_it_looks_for() {
+    let boxed = task(r#"{"type":"chain-sum","grader":"contains_boxed"}"#);
+    let plain = task(r#"{"type":"chain-sum"}"#);
+    let item = boxed.item(3, Split::Train, 5).unwrap();
+    assert_eq!(item, plain.item(3, Split::Train, 5).unwrap());
+    assert_eq!(boxed.oracle(&item), format!("\\boxed{{{}}}", item.answer));
+    let words = format!("The sum is \\boxed{{{}}}.", item.answer);
+    assert!(boxed.grade(&item, &words).exact && !plain.grade(&item, &words).exact);
+    assert!(boxed.instruction().unwrap().ends_with("within \\boxed{}."));
+    let number = task(r#"{"type":"chain-sum","grader":"number"}"#);
+    assert!(number.grade(&item, &format!("it is {}.0", item.answer)).exact);
+    let letters = task(r#"{"type":"spell-backward","grader":"contains_boxed"}"#);
+    let item = letters.item(0, Split::HeldOut, 0).unwrap();
+    assert!(letters.grade(&item, &letters.oracle(&item)).exact);
+    let refused = try_task(r#"{"type":"sort","kind":"numbers","grader":"number"}"#).err();
+    assert_eq!(refused, Some(TaskError::NotANumber { task: "sort" }));
+}

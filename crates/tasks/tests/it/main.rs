@@ -40,6 +40,9 @@ fn all_tasks() -> Vec<Box<dyn Task>> {
         r#"{"type":"sat"}"#,
         r#"{"type":"sort"}"#,
         r#"{"type":"sort","kind":"numbers","items_min":3,"items_max":6}"#,
+        r#"{"type":"sort","kind":"numbers","grader":"contains_boxed"}"#,
+        r#"{"type":"chain-sum","digits_max":2,"grader":"number"}"#,
+        r#"{"type":"spell-backward","letters_max":5,"grader":"ratcliff"}"#,
     ]
     .map(task)
     .into();
