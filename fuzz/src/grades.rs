@@ -21,7 +21,7 @@ static TASKS: LazyLock<Vec<Tried>> = LazyLock::new(|| {
 fn specs() -> Vec<TaskSpec> {
     let path = || "rows.jsonl".to_owned();
     let dataset = |grader| {
-        let (prompt_field, answer_field) = ("question".to_owned(), "answer".to_owned());
+        let (prompt_field, answer_field) = (Some("question".to_owned()), Some("answer".to_owned()));
         TaskSpec::Dataset(Dataset { path: path(), prompt_field, answer_field, grader })
     };
     let made_up = TaskSpec::catalogue().into_iter().filter(|spec| spec.columns().is_none());

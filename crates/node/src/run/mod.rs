@@ -7,6 +7,7 @@
 
 pub mod actors;
 pub mod cast;
+pub mod chat;
 pub mod checkpoint;
 pub mod conductor;
 pub mod evaluator;
@@ -130,7 +131,8 @@ fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transform
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;
-    let (prompting, left_out) = setup::prompting(&config, tokenizer.clone(), tasks, model.config())?;
+    let (prompting, left_out) = setup::prompting(&config, tokenizer, tasks, model.config())?;
+    let tokenizer = prompting.tokenizer().clone();
     let parties = Parties::of(&config);
     Ok((Stage { config, dir, device, prompting, left_out, tokenizer, parties, stop, start }, model))
 }
@@ -147,8 +149,9 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
         parameter_count: model.params().count() as u64,
         machine: Machine::here(&stage.config.run.device),
     }))?;
-    for left_out in &stage.left_out {
-        journal.record(Event::Warning { message: left_out.to_string() })?;
+    let left_out = stage.left_out.iter().map(ToString::to_string);
+    for message in left_out.chain(chat::notes(&stage.prompting)) {
+        journal.record(Event::Warning { message })?;
     }
     Ok(journal)
 }

@@ -25,6 +25,14 @@ pub struct RunTask {
 }
 
 impl RunTask {
+    /// Whether a system message may stand before its questions.
+    pub(super) fn has_instruction(&self) -> bool {
+        match &self.system {
+            Some(text) => !text.is_empty(),
+            None => self.task.instruction().is_some(),
+        }
+    }
+
     /// The conversation that the chat template is given. A row of messages is given as it is, under
     /// the run file's instruction if it has one; a plain text is a turn of the user, under the run
     /// file's instruction or else the task's.
@@ -35,7 +43,7 @@ impl RunTask {
         let own = || self.task.instruction().filter(|_| self.system.is_none() && item.messages.is_empty());
         let instruction = given.cloned().or_else(own);
         let mut messages = Vec::new();
-        messages.extend(instruction.map(|content| Message { role: Role::System.as_str().to_owned(), content }));
+        messages.extend(instruction.map(|content| Message::new(Role::System.as_str(), content)));
         let turn =
             |turn: &tasks::Message| Message { role: turn.role.as_str().to_owned(), content: turn.content.clone() };
         match &item.messages[..] {
@@ -85,7 +93,7 @@ impl Prompting {
     pub fn prompt(&self, task: usize, item: &Item) -> Result<Arc<[u32]>> {
         let entry = self.entry(task)?;
         let tokens = match &item.messages[..] {
-            _ if entry.chat => self.chat_prompt(&entry.messages(item)?)?,
+            _ if entry.chat => self.tokenizer.chat_prompt(&entry.messages(item)?)?,
             // A lone turn of the user is its text.
             [] | [tasks::Message { role: Role::User, .. }] => self.tokenizer.encode(&item.prompt)?,
             turns => {
@@ -93,12 +101,6 @@ impl Prompting {
             }
         };
         Ok(tokens.into())
-    }
-
-    /// Token ids of a conversation, the assistant's turn opened.
-    pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        let text = self.tokenizer.apply_chat_template(messages, true)?;
-        Ok(self.tokenizer.encode_bare(&text)?)
     }
 
     /// The completion's text, without special tokens.
@@ -117,13 +119,18 @@ impl Prompting {
         self.example(task, &self.item(task, Split::Train, index)?)
     }
 
-    /// Prompt, perfect completion and end-of-text token of an item.
+    /// Prompt and perfect completion of an item. The completion ends as the chat template ends a turn, or without one
+    /// with the tokenizer's end of text.
     pub fn example(&self, task: usize, item: &Item) -> Result<SftExample> {
-        let prompt = self.prompt(task, item)?;
-        let mut tokens = prompt.to_vec();
-        tokens.extend(self.tokenizer.encode_bare(&self.entry(task)?.task.oracle(item))?);
-        tokens.extend(self.tokenizer.eos_ids().first());
-        Ok(SftExample { tokens, prompt_len: prompt.len() })
+        let entry = self.entry(task)?;
+        let answer = entry.task.oracle(item);
+        let (prompt, completion) = if entry.chat {
+            self.tokenizer.chat_example(&entry.messages(item)?, &answer)?
+        } else {
+            self.prompt(task, item)?; // refuses messages
+            self.tokenizer.text_example(&item.prompt, &answer)?
+        };
+        Ok(SftExample { prompt_len: prompt.len(), tokens: [prompt, completion].concat() })
     }
 
     fn entry(&self, task: usize) -> Result<&RunTask> {

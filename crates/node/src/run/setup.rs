@@ -18,6 +18,7 @@ use rounds::desk::Timeouts;
 use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 use tasks::{RowSet, Split};
 
+use super::chat;
 use super::fitting::{self, LeftOut};
 use super::prompting::{Prompting, RunTask};
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
@@ -131,7 +132,8 @@ fn alphabet(tasks: &[RunTask]) -> Result<String> {
     Ok(characters.into_iter().collect())
 }
 
-/// Tasks with their tokenizer, without the rows that are too long for the model; these are told apart.
+/// Tasks with their tokenizer, whose chat template is told what the run file says, without the rows that are too long
+/// for the model; these are told apart.
 pub fn prompting(
     config: &RunConfig,
     tokenizer: Arc<Tokenizer>,
@@ -149,7 +151,8 @@ pub fn prompting(
         // Without a template there is no system message to say it in.
         ensure!(*chat || system.as_deref().is_none_or(str::is_empty), "task {name}: `system` needs `chat = true`");
     }
-    let mut prompting = Prompting::new(config.run.seed, tokenizer, tasks);
+    let tokenizer = Arc::unwrap_or_clone(tokenizer).with_chat_args(chat::args(&config.model)?);
+    let mut prompting = Prompting::new(config.run.seed, Arc::new(tokenizer), tasks);
     let left_out = fitting::fit(&mut prompting, config, model.max_positions)?;
     Ok((Arc::new(prompting), left_out))
 }
@@ -158,7 +161,7 @@ pub fn prompting(
 pub fn eval_sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
     Sampling {
         temperature: config.eval.temperature,
-        stop_tokens: tokenizer.eos_ids().to_vec(),
+        stop_tokens: tokenizer.stop_ids().to_vec(),
         ..Sampling::new(config.rollout.max_new_tokens)
     }
 }
