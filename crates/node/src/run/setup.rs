@@ -27,9 +27,9 @@ const PROMPT_TOKENS_GUESS: usize = 512;
 /// Most memory that the default KV pool takes.
 const KV_POOL_BYTES_MAX: usize = 2 << 30;
 
-/// Gives numeric work the threads of `[run] threads`.
-pub fn use_threads(config: &RunConfig) {
-    if let Some(threads) = config.run.threads {
+/// Gives numeric work the threads of `[run] threads`, or of `--threads`.
+pub fn use_threads(threads: Option<usize>) {
+    if let Some(threads) = threads {
         // A pool that stands already keeps its size: then another run of this process set it.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
