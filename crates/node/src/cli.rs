@@ -1,14 +1,14 @@
 //! The command line: what a person can type, and what the exit code says.
 //!
 //! Promise: data goes to standard output, everything else to standard error (except the progress
-//! of `run` and `sft`, which is their output). Exit codes: 0 done, 1 failed or found false, 2 wrong usage,
-//! 3 could not be checked here, 130 ended by a person.
+//! of `run` and `sft`, which is their output). Exit codes: [`Ending::code`] and [`code_of`] are all there are.
 
 mod money;
 
 use crate::commands;
 use crate::commands::sim::CheatWord;
 use crate::config::Sources;
+use crate::output::{self, OutputError};
 use crate::signal::{EXIT_INTERRUPTED, Stop};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -16,8 +16,14 @@ use std::process::ExitCode;
 
 pub use money::*;
 
+/// Exit code of what failed, and of what was found not to be as it must be.
+const EXIT_FAILED: u8 = 1;
+/// Exit code of wrong usage, and of settings that are refused.
+const EXIT_USAGE: u8 = 2;
 /// Exit code of a check that could not be made here.
 const EXIT_OPEN: u8 = 3;
+/// Exit code of what was done and could not be printed: doing it again would do it twice.
+const EXIT_UNTOLD: u8 = 4;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +39,13 @@ Examples:
   essaim balance --all --chain runs/liars      who holds what on the run's chain
   essaim report runs/spell-backward            make report.html again
 
-Exit codes: 0 done, 1 failed or found false, 2 wrong usage, 3 could not be checked, 130 ended by Ctrl-C.";
+Exit codes:
+    0  done; a reader of the output that goes away (`| head`) changes nothing
+    1  failed, or found not to be as it must be; a run whose summary says \"failed\"; output that cannot be written
+    2  wrong usage, or settings that are refused
+    3  `verify` could not check it here
+    4  done, but the result could not be written to standard output: it is on standard error
+  130  ended by Ctrl-C, SIGTERM, or a no to a question";
 
 /// Reinforcement learning of language models, from one laptop to many machines that need not trust each other.
 #[derive(Debug, Parser)]
@@ -82,6 +94,7 @@ pub enum Command {
     #[command(after_help = TASKS_EXAMPLES)]
     Tasks(TasksArgs),
     /// Make report.html and summary.json of a run again, from its event log alone
+    #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
     /// Check a stored group of rollouts again, offline, and explain the verdict
     #[command(after_help = VERIFY_EXAMPLES)]
@@ -108,7 +121,9 @@ Examples:
   essaim run --resume runs/my-run              go on where it was stopped or killed
 
 Later files win over earlier ones, --set wins over files. A value is read as TOML
-(3, 0.5, true, [1, 2]); anything else is text. Without a file the embedded default run is used.";
+(3, 0.5, true, [1, 2]); anything else is text. Without a file the embedded default run is used.
+A run outlives its terminal: a hang-up, a closed pipe or a full disk behind its output change nothing, and its
+log in the run's folder has everything. Ctrl-C and SIGTERM end it after the step. Exit code 1 if it failed.";
 
 const SFT_EXAMPLES: &str = "\
 Examples:
@@ -119,21 +134,32 @@ Uses [model], [[tasks]] and [sft]; the trained model is written to OUT/model.";
 const EVAL_EXAMPLES: &str = "\
 Examples:
   essaim eval --model runs/spell-backward/model
+  essaim eval my.toml --model Qwen/Qwen2.5-0.5B-Instruct --show 3
   essaim eval my.toml --set eval.samples=8 --set eval.temperature=1.0 --json
 
-Uses [[tasks]] and [eval]; --model wins over [model]. Reports avg@k, pass@k and the mean reward.";
+Uses [[tasks]] and [eval]; --model wins over [model]. Reports avg@k, pass@k and the mean reward. Without run files
+the settings are those of the run that the model's folder is in; else the built-in task is scored, asked through the
+model's chat template if it has one. Which it is, is said each time.";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   essaim generate --model runs/spell-backward/model 'abc='
   echo 'What is 2+3?' | essaim generate --model Qwen/Qwen2.5-0.5B-Instruct --chat -
-  essaim generate --model DIR --samples 4 --temperature 1 --seed 7 --json 'abc=' 'xyz='";
+  essaim generate --model DIR --samples 4 --temperature 1 --seed 7 --json 'abc=' 'xyz='
+  essaim generate --model DIR --dtype bf16 --threads 4 'abc='          in half the memory, on four cores";
 
 const TASKS_EXAMPLES: &str = "\
 Examples:
   essaim tasks                                 every built-in task with its settings
   essaim tasks my.toml --items 3               the tasks of a run file, three items each
   essaim tasks my.toml --admit                 test their graders: does an answer without a look pay?";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  essaim report runs/liars
+  essaim report /mnt/archive/liars --out .     of a run in a folder that can only be read
+
+Prints the summary as well. While a run goes on, the report is of what its log has so far.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -233,6 +259,9 @@ pub struct EvalArgs {
     /// A Hugging Face folder, GGUF file or hub name, over `[model]`
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Show what was asked and answered on the first N items [default: 0; with --json all]
+    #[arg(long, value_name = "N")]
+    pub show: Option<u64>,
     /// Print the resolved settings and stop
     #[arg(long)]
     pub dry_run: bool,
@@ -267,6 +296,27 @@ pub struct SamplingArgs {
     pub template_date: Option<jinja::Date>,
 }
 
+/// How a model is computed, for commands without a run file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ComputeArgs {
+    /// Number format of the matrices, as `[rollout] dtype` has it; sums are f32 in both
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: DtypeWord,
+    /// Threads for numeric work, as `[run] threads` has it [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// Number formats of matrices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum DtypeWord {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits, with the range of f32: half the memory, rounded.
+    Bf16,
+}
+
 /// `essaim generate`.
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArgs {
@@ -285,6 +335,9 @@ pub struct GenerateArgs {
     /// How to sample.
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    /// How to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
 }
 
 /// `essaim chat`.
@@ -299,6 +352,9 @@ pub struct ChatArgs {
     /// How to sample.
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    /// How to compute.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
 }
 
 /// `essaim tasks`.
@@ -327,6 +383,9 @@ pub struct ReportArgs {
     /// Folder of the run
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: PathBuf,
+    /// Write both files into this folder instead; needed where the run's folder can only be read
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `essaim verify`.
@@ -422,6 +481,32 @@ pub struct Context {
     pub stop: Stop,
 }
 
+impl Context {
+    /// Prints what a command has to say: a document with `--json`, else a text. Errors: standard output takes no more.
+    pub(crate) fn answer(
+        &self,
+        document: impl FnOnce() -> serde_json::Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), OutputError> {
+        match self.global.json {
+            true => output::print_line(&document().to_string()),
+            false => output::print(&text()),
+        }
+    }
+
+    /// The same for what was done: what cannot be printed is told on standard error.
+    pub(crate) fn answer_done(
+        &self,
+        document: impl FnOnce() -> serde_json::Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), output::Untold> {
+        match self.global.json {
+            true => output::print_done(&format!("{}\n", document())),
+            false => output::print_done(&text()),
+        }
+    }
+}
+
 /// How a command ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -435,47 +520,62 @@ pub enum Ending {
     Open,
 }
 
+impl Ending {
+    /// The exit code.
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Interrupted => EXIT_INTERRUPTED,
+            Self::Refuted => EXIT_FAILED,
+            Self::Open => EXIT_OPEN,
+        }
+    }
+}
+
+/// The exit code of a command that failed.
+fn code_of(error: &anyhow::Error) -> u8 {
+    match error {
+        error if error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>() => EXIT_USAGE,
+        error if error.is::<output::Untold>() => EXIT_UNTOLD,
+        _ => EXIT_FAILED,
+    }
+}
+
 /// The whole program: parses, runs, tells the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return ExitCode::from(usage(&error)),
     };
     let context = Context { global: cli.global, stop: Stop::new() };
-    match commands::dispatch(cli.command, &context) {
-        Ok(Ending::Done) => ExitCode::SUCCESS,
-        Ok(Ending::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
-        Ok(Ending::Refuted) => ExitCode::FAILURE,
-        Ok(Ending::Open) => ExitCode::from(EXIT_OPEN),
-        Err(error) => failure(&error, context.global.json),
+    let code = match commands::dispatch(cli.command, &context) {
+        Ok(ending) => ending.code(),
+        Err(error) => {
+            tell_failure(&output::message(&error), context.global.json);
+            code_of(&error)
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// Help and version are output like any other; wrong usage is told on standard error.
+fn usage(error: &clap::Error) -> u8 {
+    match error.print() {
+        // If standard error is gone there is nobody to tell.
+        _ if error.use_stderr() => EXIT_USAGE,
+        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
+            tell_failure(&OutputError::from(fault).to_string(), false);
+            EXIT_FAILED
+        }
+        _ => 0,
     }
 }
 
-/// Help and version end with 0, wrong usage with 2.
-fn usage(error: &clap::Error) -> ExitCode {
-    // If the terminal is gone there is nobody to tell.
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-}
-
-/// Prints what went wrong with all its causes; wrong settings count as wrong usage.
-fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
-    if is_broken_pipe(error) {
-        return ExitCode::SUCCESS;
+fn tell_failure(message: &str, json: bool) {
+    match json {
+        true => output::note(&serde_json::json!({ "error": message }).to_string()),
+        false => output::note(&format!("error: {message}")),
     }
-    let message = format!("{error:#}");
-    if json {
-        eprintln!("{}", serde_json::json!({ "error": message }));
-    } else {
-        eprintln!("error: {message}");
-    }
-    let is_usage = error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>();
-    ExitCode::from(if is_usage { 2 } else { 1 })
-}
-
-/// The reader of our output went away (`essaim tasks | head`): no failure of ours.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

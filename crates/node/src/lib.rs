@@ -4,6 +4,7 @@
 //! over the typed events in [`events`]; nothing decides anything by reading a log line.
 //! Here is the World side: files, signals, clocks and terminals. Numbers are made in `train` and
 //! `engine`, rules in `rounds`.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods))]
 
 pub mod beacon;
 mod claims;
@@ -15,6 +16,7 @@ pub mod events;
 pub mod evidence;
 pub mod machine;
 pub mod metrics;
+pub mod output;
 pub mod report;
 pub mod run;
 pub mod run_dir;

@@ -38,6 +38,14 @@ pub enum RunDirError {
     },
 }
 
+impl RunDirError {
+    /// Whether it is for want of permission to write there.
+    pub fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+}
+
 /// Runs of one name that are told apart by a number; more is surely a mistake.
 const SAME_NAME_MAX: u32 = 10_000;
 

@@ -2,8 +2,10 @@
 //!
 //! Promise: the first signal asks for a clean stop (finish the step, write a checkpoint); the
 //! second ends the process at once with [`EXIT_INTERRUPTED`]. The log survives both, see
-//! [`crate::store`].
+//! [`crate::store`]. A run outlives its terminal: a hang-up is no word of a person, and the run's
+//! log is where a person looks afterwards.
 
+use crate::output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,15 +32,17 @@ impl Stop {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Ties the flag to SIGINT, SIGTERM and SIGHUP of this process. To be called once.
+    /// Ties the flag to SIGINT and SIGTERM of this process; a hang-up (SIGHUP) is ignored. To be called once.
     ///
     /// # Errors
     /// If the system refuses the handler, or one is set already.
     pub fn on_signals(&self) -> Result<(), ctrlc::Error> {
-        self.on_signals_then(|| eprintln!("stopping after this step; press Ctrl-C again to end at once"))
+        self.on_signals_then(|| output::note("stopping after this step; press Ctrl-C again to end at once"))?;
+        outlive_terminal();
+        Ok(())
     }
 
-    /// The same where the stop is at once, and nothing has to be said.
+    /// The same where the stop is at once, nothing has to be said, and a hang-up is a signal like the others.
     ///
     /// # Errors
     /// As [`Self::on_signals`].
@@ -54,6 +58,17 @@ impl Stop {
             }
             tell();
         })
+    }
+}
+
+/// Ignores the signal that says that the terminal has gone.
+fn outlive_terminal() {
+    #[cfg(unix)]
+    // SAFETY: a signal that is ignored runs no code of ours.
+    unsafe {
+        use nix::sys::signal::{SigHandler, Signal, signal};
+        // That SIGHUP cannot be ignored is no reason not to run.
+        let _ = signal(Signal::SIGHUP, SigHandler::SigIgn);
     }
 }
 

@@ -13,7 +13,11 @@
 
 use crate::events::{Event, Recorded};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Version of the table layout and of the events' meaning; raised when an old log no longer reads.
 pub const SCHEMA_VERSION: i64 = 2;
@@ -81,6 +85,14 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// A log that can be read only from a copy, which could not be made.
+    #[error("{} has a write-ahead file in a folder that cannot be written, and could not be copied: {source}", path.display())]
+    NoCopy {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Anything else that SQLite says.
     #[error("{}: {source}", path.display())]
     Sqlite {
@@ -101,6 +113,8 @@ pub struct EventLog {
     path: PathBuf,
     connection: Connection,
     next_seq: u64,
+    /// The folder of the copy that is read, removed with this.
+    _copy: Option<TempDir>,
 }
 
 impl EventLog {
@@ -110,7 +124,7 @@ impl EventLog {
             return Err(StoreError::Exists { path: path.to_owned() });
         }
         let connection = Connection::open(path).map_err(|source| fault(path, source))?;
-        let log = Self { path: path.to_owned(), connection, next_seq: 1 };
+        let log = Self { path: path.to_owned(), connection, next_seq: 1, _copy: None };
         log.settings()?;
         let layout = format!(
             "BEGIN;
@@ -131,31 +145,60 @@ impl EventLog {
 
     /// Opens a log to go on writing. Errors: `NoLog`, `NotALog`, `OtherVersion`, `Sqlite`.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let log = Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let log = Self::open_with(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         log.settings()?;
         Ok(log)
     }
 
-    /// Opens a log for reading, beside a writer or after it. Errors as [`EventLog::open`].
+    /// Opens a log for reading, beside a writer or after it, also where nothing can be written. Errors as
+    /// [`EventLog::open`].
     pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        // Reading a write-ahead log needs its shared-memory file, so the folder must be writable
-        // even for a reader; `query_only` keeps this connection from changing anything.
-        let log = Self::open_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Reading a write-ahead log needs its shared-memory file, which a reader makes if it is not there;
+        // `query_only` keeps this connection from changing anything.
+        let log = match Self::open_with(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+            Err(StoreError::Sqlite { source, .. }) if cannot_write(&source) => Self::open_unwritable(path)?,
+            opened => opened?,
+        };
         let set = log.connection.pragma_update(None, "query_only", true);
         set.map_err(|source| fault(path, source))?;
         Ok(log)
     }
 
-    fn open_with(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+    /// Opens a log in a folder where no shared-memory file can be made.
+    ///
+    /// With events in its write-ahead file (its run was killed, or the folder was copied) it is read from a copy, for
+    /// only a writer may put the two together. Else the file is all there is, and nobody changes it.
+    fn open_unwritable(path: &Path) -> Result<Self, StoreError> {
+        let ahead = write_ahead(path);
+        if !fs::metadata(&ahead).is_ok_and(|file| file.len() > 0) {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            return Self::open_with(path, Path::new(&immutable(path)), flags);
+        }
+        let failed = |source| StoreError::NoCopy { path: path.to_owned(), source };
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let copy = folder.path().join("events.sqlite");
+        fs::copy(path, &copy).map_err(failed)?;
+        fs::copy(&ahead, write_ahead(&copy)).map_err(failed)?;
+        let log = Self::open_with(path, &copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        Ok(Self { _copy: Some(folder), ..log })
+    }
+
+    /// Opens the log `path`, which is to be found under the name `name`.
+    fn open_with(path: &Path, name: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::NoLog { path: path.to_owned() });
         }
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|source| fault(path, source))?;
+        let connection = Connection::open_with_flags(name, flags).map_err(|source| fault(path, source))?;
         let number = |pragma: &str| -> Result<i64, StoreError> {
             connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|source| fault(path, source))
         };
         let application = number("application_id")?;
+        if application == 0 && number("schema_version")? == 0 {
+            let ahead = write_ahead(path);
+            let reason = format!("it is empty; the events may all be in {}, which was not copied", ahead.display());
+            return Err(StoreError::NotALog { path: path.to_owned(), reason });
+        }
         if application != APPLICATION_ID {
             return Err(StoreError::NotALog {
                 path: path.to_owned(),
@@ -169,7 +212,7 @@ impl EventLog {
         let last: Option<u64> = connection
             .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
             .map_err(|source| fault(path, source))?;
-        Ok(Self { path: path.to_owned(), connection, next_seq: last.unwrap_or(0) + 1 })
+        Ok(Self { path: path.to_owned(), connection, next_seq: last.unwrap_or(0) + 1, _copy: None })
     }
 
     fn settings(&self) -> Result<(), StoreError> {
@@ -247,6 +290,31 @@ impl EventLog {
     }
 }
 
+/// The write-ahead file of a log.
+fn write_ahead(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push("-wal");
+    name.into()
+}
+
+/// The name under which SQLite opens a file that nobody changes: `file:…?immutable=1`.
+fn immutable(path: &Path) -> String {
+    let mut name = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => name.push(char::from(*byte)),
+            _ => drop(write!(name, "%{byte:02x}")),
+        }
+    }
+    name + "?immutable=1"
+}
+
+/// Whether SQLite failed for want of a file beside the log that it could write.
+fn cannot_write(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{CannotOpen, PermissionDenied, ReadOnly, SystemIoFailure};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | PermissionDenied | ReadOnly | SystemIoFailure))
+}
+
 fn fault(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
@@ -311,9 +379,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.sqlite");
         assert!(matches!(EventLog::open(&path), Err(StoreError::NoLog { .. })));
-        std::fs::write(&path, "this is no database, but long enough to look at".repeat(9)).unwrap();
+        fs::write(&path, "this is no database, but long enough to look at".repeat(9)).unwrap();
         assert!(matches!(EventLog::open(&path), Err(StoreError::NotALog { .. })));
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         let log = EventLog::create(&path).unwrap();
         log.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(log);

@@ -7,10 +7,10 @@
 use crate::cli::Global;
 use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, SftStep, StepMetrics};
 use crate::metrics::per_second;
+use crate::output;
 use crate::summary::{CaughtLiar, Summary, count, duration, esm, percent};
 use crate::view::{Caught, Money, RunView, Trust};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal, Write};
 
 /// Least time between two plain lines about steps.
 const LINE_EVERY_MS: u64 = 2_000;
@@ -40,7 +40,7 @@ impl Screen {
             Self::Json
         } else if global.quiet {
             Self::Quiet
-        } else if io::stdout().is_terminal() {
+        } else if output::is_terminal() {
             Self::Live(Box::new(Live::new(ProgressDrawTarget::stdout())))
         } else {
             Self::Plain(Plain::default())
@@ -54,9 +54,9 @@ impl Screen {
             Self::Plain(plain) => plain.line(view, recorded).iter().for_each(|line| say(line)),
             Self::Json => json_line(recorded).iter().for_each(|line| say(line)),
             Self::Quiet => match &recorded.event {
-                Event::Warning { message } => eprintln!("warning: {message}"),
+                Event::Warning { message } => output::note(&format!("warning: {message}")),
                 Event::Fined(_) => {
-                    view.trust.fined.last().into_iter().for_each(|caught| eprintln!("{}", fine_line(caught)))
+                    view.trust.fined.last().into_iter().for_each(|caught| output::note(&fine_line(caught)))
                 }
                 Event::RunFinished(_) => say(Summary::of(view).to_text().trim_end()),
                 _ => {}
@@ -79,9 +79,9 @@ impl Screen {
     }
 }
 
-/// Prints a line; a reader that went away is no reason to stop training.
+/// Prints a line; a reader that went away or a full disk is no reason to stop training.
 fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+    output::show(line);
 }
 
 fn json_line(recorded: &Recorded) -> Option<String> {

@@ -8,13 +8,14 @@
 use super::completer::{Completer, PromptError};
 use super::generate::word;
 use crate::cli::{ChatArgs, Context, Ending};
+use crate::output;
 use crate::signal::Stop;
 use anyhow::{Context as _, Result, bail, ensure};
 use engine::{Completion, Engine, Request, Sampling};
 use model::{InferenceModel, Message};
 use protocol::FinishReason;
 use serde::Serialize;
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{BufRead, IsTerminal, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -37,14 +38,15 @@ struct Line<'a> {
 
 /// Talks until the input ends or a person ends it.
 pub(crate) fn chat(args: &ChatArgs, context: &Context) -> Result<Ending> {
-    let (completer, model) = Completer::open(&args.model, context.global.device.as_deref(), &args.sampling)?;
+    let (completer, model) =
+        Completer::open(&args.model, context.global.device.as_deref(), &args.sampling, &args.compute)?;
     let mut talk = Talk::new(args, context, completer, model)?;
     let interactive = std::io::stdin().is_terminal();
     context.stop.on_signals_quietly()?;
     let lines = lines();
     loop {
         if interactive && !context.global.quiet {
-            eprint!("> ");
+            output::ask("> ")?;
         }
         let Some(line) = next_line(&lines, &context.stop)? else {
             break;
@@ -54,15 +56,15 @@ pub(crate) fn chat(args: &ChatArgs, context: &Context) -> Result<Ending> {
         }
         match talk.turn(&line) {
             // At a terminal the person can say it differently.
-            Err(error) if interactive => eprintln!("error: {error:#}"),
+            Err(error) if interactive => output::note(&format!("error: {}", output::message(&error))),
             answered => answered?,
         }
-        if context.stop.is_requested() {
+        if context.stop.is_requested() || output::is_closed() {
             break;
         }
     }
     if interactive {
-        eprintln!();
+        output::note("");
     }
     Ok(if context.stop.is_requested() { Ending::Interrupted } else { Ending::Done })
 }
@@ -128,10 +130,13 @@ impl Talk {
         let templated = completer.tokenizer().has_chat_template();
         if !templated {
             ensure!(args.system.is_none(), "--system: {} has no chat template to put it into", args.model);
-            eprintln!("note: {} has no chat template: each line is continued as plain text, on its own", args.model);
+            output::note(&format!(
+                "note: {} has no chat template: each line is continued as plain text, on its own",
+                args.model
+            ));
         }
         if templated && !context.global.quiet {
-            completer.chat_notes(args.system.is_some()).iter().for_each(|note| eprintln!("note: {note}"));
+            completer.chat_notes(args.system.is_some()).iter().for_each(|note| output::note(&format!("note: {note}")));
         }
         let system = args.system.iter().map(|text| message("system", text));
         Ok(Self {
@@ -162,9 +167,9 @@ impl Talk {
         let reply = self.reply(prompt)?;
         if self.json {
             let line = Line { role: "assistant", content: &reply.text, finish: word(reply.finish) };
-            print(&(serde_json::to_string(&line)? + "\n"))?;
+            output::print_line(&serde_json::to_string(&line)?)?;
         } else {
-            print("\n")?;
+            output::print("\n")?;
         }
         self.messages.push(message("assistant", &reply.text));
         self.turns += 1;
@@ -192,9 +197,9 @@ impl Talk {
             };
             if !long || !self.drop_oldest_turn() {
                 if dropped > 0 {
-                    eprintln!(
+                    output::note(&format!(
                         "note: the chat is longer than the model's context of {context} tokens: the oldest {dropped} turns are forgotten"
-                    );
+                    ));
                 }
                 return encoded;
             }
@@ -231,7 +236,7 @@ impl Talk {
             };
             let end = if finish.is_some() { text.len() } else { settled(&text, stops) };
             if let Some(new) = text.get(shown..end).filter(|_| !self.json) {
-                print(new)?;
+                output::print(new)?;
             }
             shown = shown.max(end);
             if let Some(finish) = finish {
@@ -253,7 +258,7 @@ impl Talk {
             weight_version: None,
         })?;
         while !self.engine.is_idle() {
-            if self.stop.is_requested() {
+            if self.stop.is_requested() || output::is_closed() {
                 self.engine.cancel(id);
             }
             if let Some(completion) = self.engine.step()?.pop() {
@@ -275,12 +280,6 @@ fn settled(text: &str, stops: &[String]) -> usize {
 
 fn message(role: &str, content: &str) -> Message {
     Message { role: role.to_owned(), content: content.to_owned() }
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 #[cfg(test)]

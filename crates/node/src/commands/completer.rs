@@ -4,9 +4,9 @@
 //! noise of a completion comes from `--seed`, the prompt's number and the sample's number alone.
 //! Never: knows tasks or run files.
 
-use crate::cli::SamplingArgs;
+use crate::cli::{ComputeArgs, DtypeWord, SamplingArgs};
 use crate::config::{ConfigError, EngineSection, Fault, FaultKind};
-use crate::run::chat;
+use crate::run::{chat, setup};
 use anyhow::Result;
 use engine::{Detokenize, Engine, EngineConfig, Sampling};
 use model::{InferenceModel, ModelConfig, Tokenizer, WeightDtype};
@@ -59,9 +59,15 @@ pub(crate) struct Completer {
 
 impl Completer {
     /// Loads a folder, or a model of the hub, onto a device (the CPU if none is named).
-    pub(crate) fn open(name: &str, device: Option<&str>, args: &SamplingArgs) -> Result<(Self, InferenceModel)> {
+    pub(crate) fn open(
+        name: &str,
+        device: Option<&str>,
+        args: &SamplingArgs,
+        compute: &ComputeArgs,
+    ) -> Result<(Self, InferenceModel)> {
+        setup::use_threads(compute.threads.map(usize::from));
         let device = device_named(device.unwrap_or("cpu"))?.open()?;
-        let (model, tokenizer) = crate::run::setup::load_named(name, &device)?;
+        let (model, tokenizer) = setup::load_named(name, &device)?;
         let date = args.template_date.or_else(|| tokenizer.asks_for_date().then(chat::today));
         let tokenizer = tokenizer.with_chat_args(model::ChatArgs { names: args.template_arg.clone(), date });
         // A stop string that is a token ends a completion as that token; its text is cut off all the same.
@@ -80,7 +86,11 @@ impl Completer {
             run_seed: protocol::run_seed(args.seed),
             sampling,
         };
-        Ok((completer, model.freeze(WeightDtype::F32)))
+        let dtype = match compute.dtype {
+            DtypeWord::F32 => WeightDtype::F32,
+            DtypeWord::Bf16 => WeightDtype::Bf16,
+        };
+        Ok((completer, model.freeze(dtype)))
     }
 
     pub(crate) fn tokenizer(&self) -> &Tokenizer {

@@ -1,15 +1,15 @@
 //! `essaim completions`: the script that teaches a shell our words.
 
 use crate::cli::{Cli, CompletionsArgs, Ending};
+use crate::output;
 use clap::CommandFactory;
-use std::io::Write;
 
 /// Prints the script to standard output.
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Ending> {
     // Made in memory first: the generator panics if it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "essaim", &mut script);
-    std::io::stdout().write_all(&script)?;
+    output::print(&String::from_utf8(script)?)?;
     Ok(Ending::Done)
 }
 

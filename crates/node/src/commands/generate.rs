@@ -6,13 +6,14 @@
 use super::completer::Completer;
 use super::progress::Progress;
 use crate::cli::{Context, Ending, GenerateArgs};
+use crate::output;
 use anyhow::{Context as _, Result, ensure};
 use engine::{Completion, Request};
 use model::Message;
 use protocol::FinishReason;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// Longest prompt that is read from standard input.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
@@ -37,9 +38,10 @@ struct Line<'a> {
 /// Completes the prompts.
 pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending> {
     let prompts = texts(&args.prompts, std::io::stdin().lock())?;
-    let (completer, model) = Completer::open(&args.model, context.global.device.as_deref(), &args.sampling)?;
+    let (completer, model) =
+        Completer::open(&args.model, context.global.device.as_deref(), &args.sampling, &args.compute)?;
     if args.chat && !context.global.quiet {
-        completer.chat_notes(false).iter().for_each(|note| eprintln!("note: {note}"));
+        completer.chat_notes(false).iter().for_each(|note| output::note(&format!("note: {note}")));
     }
     let encoded = (0..)
         .zip(&prompts)
@@ -63,7 +65,7 @@ pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending>
     let mut early = BTreeMap::new();
     let mut in_order =
         (0..prompts.len() as u64).flat_map(|id| (0..args.samples).map(move |sample| (id, sample))).peekable();
-    while !engine.is_idle() {
+    while !engine.is_idle() && !output::is_closed() {
         for completion in engine.step()? {
             early.insert((completion.request, completion.sample_index), completion);
         }
@@ -111,7 +113,6 @@ fn encode(completer: &Completer, index: u64, prompt: &str, chat: bool) -> Result
 }
 
 fn show(prompt: &str, text: &str, completion: &Completion, several: bool, context: &Context) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     let sample = completion.sample_index;
     if context.global.json {
         let line = Line {
@@ -122,14 +123,14 @@ fn show(prompt: &str, text: &str, completion: &Completion, several: bool, contex
             logprobs: &completion.logprobs,
             finish: word(completion.finish),
         };
-        writeln!(out, "{}", serde_json::to_string(&line)?)?;
+        output::print_line(&serde_json::to_string(&line)?)?;
     } else {
         if several && !context.global.quiet {
-            writeln!(out, "--- prompt {}, sample {}", completion.request + 1, sample + 1)?;
+            output::print_line(&format!("--- prompt {}, sample {}", completion.request + 1, sample + 1))?;
         }
-        writeln!(out, "{text}")?;
+        output::print_line(text)?;
     }
-    Ok(out.flush()?)
+    Ok(())
 }
 
 /// How a completion ended, as JSON says it.

@@ -1,6 +1,5 @@
 //! `essaim sim`: the whole network in this process, from seeds, with faults and liars.
 
-use std::io::Write;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -12,6 +11,7 @@ use sim::{Failure, Faults, Options, Report, Row};
 
 use super::progress::Progress;
 use crate::cli::{Context, Ending, SimArgs};
+use crate::output;
 use crate::summary::duration;
 
 /// Seeds where neither `--seeds` nor `--seed` is given.
@@ -58,7 +58,7 @@ pub(crate) fn sim(args: &SimArgs, context: &Context) -> Result<Ending> {
         true => serde_json::to_string_pretty(&document(&report, seconds))? + "\n",
         false => format!("{report}\ntook {}\n", duration(seconds)),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    output::print(&text)?;
     Ok(ending(&report))
 }
 
@@ -71,17 +71,15 @@ fn trace(args: &SimArgs, context: &Context) -> Result<Ending> {
     };
     let start = Instant::now();
     let trace = sim::trace(args.seed.unwrap_or(0), cheat, Faults::ALL)?;
-    let mut out = std::io::stdout().lock();
-    if context.global.json {
-        let mut document = document(&trace.report, start.elapsed().as_secs_f64());
-        document["trace"] = json!(trace.lines);
-        writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
-    } else {
-        for line in &trace.lines {
-            writeln!(out, "{line}")?;
+    let text = match context.global.json {
+        true => {
+            let mut document = document(&trace.report, start.elapsed().as_secs_f64());
+            document["trace"] = json!(trace.lines);
+            serde_json::to_string_pretty(&document)? + "\n"
         }
-        writeln!(out, "\n{}", trace.report)?;
-    }
+        false => format!("{}\n\n{}\n", trace.lines.join("\n"), trace.report),
+    };
+    output::print(&text)?;
     Ok(ending(&trace.report))
 }
 

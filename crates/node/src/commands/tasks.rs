@@ -3,9 +3,9 @@
 use crate::cli::{Context, Ending, TasksArgs};
 use crate::config::{self, Sources};
 use crate::data;
+use crate::output;
 use anyhow::Context as _;
 use serde::Serialize;
-use std::io::Write;
 use tasks::{AdmissionReport, Message, Split, TaskSpec};
 
 /// One task as `--json` prints it.
@@ -38,7 +38,6 @@ pub(crate) fn tasks(args: &TasksArgs, context: &Context) -> anyhow::Result<Endin
     } else {
         TaskSpec::catalogue().into_iter().map(|spec| (spec.type_name().to_owned(), spec)).collect()
     };
-    let mut out = std::io::stdout().lock();
     for (name, spec) in specs {
         // In the catalogue the tasks with a file have only a placeholder for it.
         let shown = if from_files || spec.columns().is_none() {
@@ -47,9 +46,9 @@ pub(crate) fn tasks(args: &TasksArgs, context: &Context) -> anyhow::Result<Endin
             Shown { name, spec, items: Vec::new(), admission: None }
         };
         if context.global.json {
-            writeln!(out, "{}", serde_json::to_string(&shown)?)?;
+            output::print_line(&serde_json::to_string(&shown)?)?;
         } else {
-            write!(out, "{}", text(&shown))?;
+            output::print(&text(&shown))?;
         }
     }
     Ok(Ending::Done)

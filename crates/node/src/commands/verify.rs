@@ -1,12 +1,11 @@
 //! `essaim verify`: checks a stored group again, offline, and explains the verdict.
 
-use std::io::Write;
-
 use anyhow::{Result, ensure};
 use protocol::Outcome;
 
 use crate::cli::{Context, Ending, VerifyArgs};
 use crate::evidence::{self, Place, Reach, StoredGroup};
+use crate::output;
 
 /// Where the model runs unless `--device` says otherwise: whoever looks at a file need not have the run's device.
 const DEVICE: &str = "cpu";
@@ -39,7 +38,7 @@ pub(crate) fn verify(args: &VerifyArgs, context: &Context) -> Result<Ending> {
         (false, true) => explained.words.clone() + "\n",
         (false, false) => explained.to_text(),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    output::print(&text)?;
     Ok(match explained.outcome {
         Outcome::Valid => Ending::Done,
         Outcome::Invalid(_) => Ending::Refuted,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use verify::weights_hash;
 
 use crate::config::RunConfig;
+use crate::output;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::learning;
 
@@ -136,7 +137,7 @@ impl Search<'_> {
                 None
             }
             Err(error) => {
-                self.note(place, format!("nothing that loads: {error:#}"));
+                self.note(place, format!("nothing that loads: {}", output::message(&error)));
                 None
             }
         }

@@ -104,7 +104,8 @@ pub struct Recorded {
     /// Whether it signed this, over this answer.
     pub is_genuine: bool,
     /// Whether the check made here came to the same.
-    pub agrees: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agrees: Option<bool>,
 }
 
 /// Puts a verdict into words. Errors: texts that the tokenizer cannot make.
@@ -128,7 +129,7 @@ pub fn explain(group: &StoredGroup, recheck: &Recheck) -> Result<Explained> {
         beacon_on_chain: beacon_on_chain(group),
         every_rollout: recheck.is_whole,
         outcome,
-        words: in_words(&outcome),
+        words: own_words(&outcome),
         samples: samples(group, recheck)?,
         recorded: group.verdicts.iter().map(|verdict| recorded(group, verdict, &outcome)).collect(),
         fined: group.fined.clone(),
@@ -152,10 +153,21 @@ fn in_words(outcome: &Outcome) -> String {
     }
 }
 
+/// What was found here, and what can be done if nothing was.
+fn own_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Unchecked(UncheckedCause::WeightsMissing { version }) => format!(
+            "not checked: weights {version} are not here (a run keeps only its newest checkpoints, --weights DIR names \
+             another place); every check that needs no model passed"
+        ),
+        other => in_words(other),
+    }
+}
+
 fn cause_in_words(cause: &UncheckedCause) -> String {
     match cause {
         UncheckedCause::WeightsMissing { version } => {
-            format!("weights {version} are not at hand; all that needs no model passed")
+            format!("weights {version} were not at hand; all that needs no model passed")
         }
         UncheckedCause::ModelFailed => "the model could not be run".to_owned(),
         UncheckedCause::TaskFailed => "the task gave no prompt or no grade".to_owned(),
@@ -253,12 +265,13 @@ fn recorded(group: &StoredGroup, verdict: &Signed<Verdict>, own: &Outcome) -> Re
     }
 }
 
-/// The same finding by the same check; the numbers may differ as machines do.
-fn agree(one: &Outcome, other: &Outcome) -> bool {
-    match (one, other) {
-        (Outcome::Valid, Outcome::Valid) => true,
-        (Outcome::Invalid(one), Outcome::Invalid(other)) => one.check == other.check,
-        _ => false,
+/// The same finding by the same check; the numbers may differ as machines do. None if nothing was found here.
+fn agree(said: &Outcome, own: &Outcome) -> Option<bool> {
+    match (said, own) {
+        (_, Outcome::Unchecked(_)) => None,
+        (Outcome::Valid, Outcome::Valid) => Some(true),
+        (Outcome::Invalid(said), Outcome::Invalid(own)) => Some(said.check == own.check),
+        _ => Some(false),
     }
 }
 
@@ -317,7 +330,7 @@ impl Explained {
         if let Some(place) = &self.weights_found {
             return format!("weights          {name}, from {place}\n");
         }
-        let mut text = format!("weights          {name} were not found; --weights DIR names another place\n");
+        let mut text = format!("weights          {name}, not found\n");
         for Seen { path, holds } in &self.weights_seen {
             text += &format!("                 {} holds {holds}\n", path.display());
         }
@@ -348,8 +361,12 @@ impl Recorded {
     fn to_text(&self) -> String {
         let Self { validator, words, .. } = self;
         let genuine = if self.is_genuine { "" } else { " (NOT signed by it, or about another answer)" };
-        let agrees = if self.agrees { "the same as here" } else { "not what was found here" };
-        format!("validator {validator} said in the run: {words}{genuine}; {agrees}\n")
+        let agrees = match self.agrees {
+            Some(true) => "; the same as here",
+            Some(false) => "; not what was found here",
+            None => "", // there is nothing to hold it against
+        };
+        format!("validator {validator} said in the run: {words}{genuine}{agrees}\n")
     }
 }
 
@@ -402,7 +419,8 @@ mod tests {
             assert!(meaning(check).len() > 20, "{check}");
         }
         let missing = Outcome::Unchecked(UncheckedCause::WeightsMissing { version: 7 });
-        assert_eq!(in_words(&missing), "not checked: weights 7 are not at hand; all that needs no model passed");
-        assert!(!agree(&missing, &missing), "nothing was found");
+        assert_eq!(in_words(&missing), "not checked: weights 7 were not at hand; all that needs no model passed");
+        assert!(own_words(&missing).starts_with("not checked: weights 7 are not here (a run keeps only"));
+        assert_eq!([agree(&Outcome::Valid, &missing), agree(&missing, &Outcome::Valid)], [None, Some(false)]);
     }
 }

@@ -32,7 +32,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use burn::tensor::Device;
 use model::{ModelConfig, ModelSnapshot, SaveOptions, Tokenizer, Transformer};
 use protocol::RunTerms;
@@ -45,6 +45,7 @@ use crate::cli::{Context, Ending};
 use crate::config::{EconomyPreset, RunConfig};
 use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted, TermsSet};
 use crate::machine::Machine;
+use crate::output;
 use crate::run_dir::RunDir;
 use crate::signal::Stop;
 use crate::store::EventLog;
@@ -107,11 +108,17 @@ struct Ready {
 /// Starts or goes on, and says how it ended.
 pub(crate) fn run(config: RunConfig, dir: RunDir, resumed: bool, context: &Context) -> Result<Ending> {
     let outcome = if resumed { resume::resume(config, dir, context) } else { begin(config, dir, context) }?;
-    Ok(ending(outcome))
+    ending(outcome)
 }
 
-fn ending(outcome: Outcome) -> Ending {
-    if outcome == Outcome::Interrupted { Ending::Interrupted } else { Ending::Done }
+/// How the command ends: the one place where a run's end becomes an exit code. A run that failed is an error, as
+/// what stops a run is, although its end is whole and on record.
+fn ending(outcome: Outcome) -> Result<Ending> {
+    match outcome {
+        Outcome::StepsDone | Outcome::TargetReached | Outcome::Solved | Outcome::TimeUp => Ok(Ending::Done),
+        Outcome::Interrupted => Ok(Ending::Interrupted),
+        Outcome::Failed(why) => Err(anyhow!("the run failed: {why}")),
+    }
 }
 
 fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
@@ -127,7 +134,7 @@ fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
 
 fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
     let start = Instant::now();
-    setup::use_threads(&config);
+    setup::use_threads(config.run.threads);
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;
@@ -320,9 +327,9 @@ fn conclude(stage: &Stage, journal: &mut Journal, ended: Result<Ended>) -> Resul
     let (outcome, steps, error) = match ended {
         Ok(ended) => match leave_model(stage, &ended, journal) {
             Ok(()) => (ended.outcome, ended.steps, None),
-            Err(error) => (Outcome::Failed(format!("{error:#}")), ended.steps, Some(error)),
+            Err(error) => (Outcome::Failed(output::message(&error)), ended.steps, Some(error)),
         },
-        Err(error) => (Outcome::Failed(format!("{error:#}")), 0, Some(error)),
+        Err(error) => (Outcome::Failed(output::message(&error)), 0, Some(error)),
     };
     journal.record(Event::RunFinished(RunFinished {
         outcome: outcome.clone(),

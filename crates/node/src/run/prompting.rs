@@ -12,6 +12,8 @@ use tasks::{Grade, Item, Role, Split, Task};
 use train::SftExample;
 use verify::Prompts;
 
+use crate::output;
+
 /// One task of a run.
 pub struct RunTask {
     /// What scores and metrics call it; no other task of the run has this name.
@@ -142,13 +144,13 @@ impl Prompting {
 impl Prompts for Prompting {
     fn prompt(&self, task: TaskIndex, item: u64) -> Result<Arc<[u32]>, String> {
         let prompt = self.item(task as usize, Split::Train, item).and_then(|item| self.prompt(task as usize, &item));
-        prompt.map_err(|error| format!("{error:#}"))
+        prompt.map_err(|error| output::message(&error))
     }
 
     fn grade(&self, task: TaskIndex, item: u64, completion: &[u32]) -> Result<Grade, String> {
         let item = self.item(task as usize, Split::Train, item);
         let grade = item.and_then(|item| self.grade(task as usize, &item, completion));
-        grade.map_err(|error| format!("{error:#}"))
+        grade.map_err(|error| output::message(&error))
     }
 }
 

@@ -23,15 +23,16 @@ use super::fitting::{self, LeftOut};
 use super::prompting::{Prompting, RunTask};
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
+use crate::output;
 
 /// Prompt tokens that the default size of the KV pool reckons with, beside the new tokens.
 const PROMPT_TOKENS_GUESS: usize = 512;
 /// Most memory that the default KV pool takes.
 const KV_POOL_BYTES_MAX: usize = 2 << 30;
 
-/// Gives numeric work the threads of `[run] threads`.
-pub fn use_threads(config: &RunConfig) {
-    if let Some(threads) = config.run.threads {
+/// Gives numeric work the threads of `[run] threads`, or of `--threads`.
+pub fn use_threads(threads: Option<usize>) {
+    if let Some(threads) = threads {
         // A pool that stands already keeps its size: then another run of this process set it.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
@@ -91,7 +92,7 @@ pub fn load_named(name: &str, device: &Device) -> Result<(Transformer, Tokenizer
 fn load(path: &Path, device: &Device) -> Result<(Transformer, Tokenizer)> {
     let Loaded { model, tokenizer, warnings } = model::load(path, device)?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        output::note(&format!("warning: {warning}"));
     }
     Ok((model, tokenizer))
 }

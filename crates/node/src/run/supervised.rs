@@ -19,7 +19,7 @@ pub(crate) fn supervise(config: RunConfig, dir: RunDir, context: &Context) -> Re
     let (stage, model) = stage(config, dir, context.stop.clone())?;
     let mut journal = begin_journal(&stage, &model, 0, context)?;
     let ended = train(&stage, model, &mut journal);
-    conclude(&stage, &mut journal, ended).map(ending)
+    ending(conclude(&stage, &mut journal, ended)?)
 }
 
 fn train(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<Ended> {

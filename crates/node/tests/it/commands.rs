@@ -109,3 +109,45 @@ fn eval_agrees_with_the_evaluation_at_the_end_of_sft() {
     let last = metrics.iter().filter_map(reward).next_back();
     assert_eq!(report["tasks"][0]["reward_mean"].as_f64(), last, "{metrics:?}");
 }
+
+#[test]
+fn eval_says_which_tasks_it_scores_and_shows_what_was_asked_and_answered() {
+    let eval = |more: &[&str]| {
+        let words = [&["eval", "--set", "eval.items=3", "--set", "eval.samples=2"], more].concat();
+        let output = crate::support::run(&mut essaim(&words));
+        assert!(output.status.success(), "{}", crate::support::stderr(&output));
+        (String::from_utf8(output.stdout.clone()).unwrap(), crate::support::stderr(&output))
+    };
+    let model = model();
+    let (text, told) = eval(&["--model", &model, "--show", "1"]);
+    assert!(told.contains("trained/config.toml; the model has no chat template"), "{told}");
+    let shown: Vec<&str> = text.lines().take(5).collect();
+    assert_eq!(shown[0], "--- spell-backward, item 0, sample 0", "{text}");
+    for (line, label) in shown[1..].iter().zip(["prompt ", "completion ", "answer ", "grade "]) {
+        assert!(line.starts_with(label), "{text}");
+    }
+    assert_eq!(text.matches("--- ").count(), 2, "one item with two samples: {text}");
+    let json = |more: &[&str]| serde_json::from_str::<Value>(&eval(&[more, &["--json"]].concat()).0).unwrap();
+    let whole = json(&["--model", &model]);
+    let completions = whole["completions"].as_array().unwrap();
+    assert_eq!(completions.len(), 6, "{whole}");
+    let exact = completions.iter().filter(|shown| shown["exact"] == true).count() as f64;
+    assert_eq!(whole["tasks"][0]["exact_mean"].as_f64(), Some((exact / 6.0 * 1e6).round() / 1e6), "{whole}");
+    assert_eq!(json(&["--model", &model, "--show", "0"])["completions"].as_array().unwrap().len(), 0);
+
+    // Away from its run, a model with a template is asked through it, and without a run file that is said.
+    let copy = crate::texts::model_with_template();
+    let away = copy.path().to_str().unwrap();
+    let (_, told) = eval(&["--model", away]);
+    let expected = "scoring spell-backward of the embedded default run (no run file is named); asked through the model's chat template";
+    assert!(told.contains(expected), "{told}");
+    let report = json(&["--model", away]);
+    assert_eq!(
+        (&report["tasks"][0]["chat"], &report["tasks_from"]),
+        (&true.into(), &"the embedded default run".into())
+    );
+    // The template puts a second `=` behind each prompt, so the answers are those to other prompts.
+    let (plain, told) = eval(&["--model", away, "--set", "tasks.0.chat=false"]);
+    assert!(told.contains("asked without the model's chat template, which chat = true"), "{told}");
+    assert!(!plain.is_empty());
+}

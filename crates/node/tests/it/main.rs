@@ -4,10 +4,15 @@ mod chats;
 mod cli;
 mod commands;
 mod data_files;
+mod ends;
 mod liars;
+mod messages;
 mod money;
 mod own_data;
 mod payout;
+mod pipes;
+#[cfg(unix)]
+mod read_only;
 mod resume;
 mod scoring;
 mod support;

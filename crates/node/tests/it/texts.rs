@@ -111,7 +111,7 @@ fn chat_without_a_template_continues_each_line_as_generate_does() {
 }
 
 /// A copy of the model that puts a `=` behind each message.
-fn model_with_template() -> TempDir {
+pub(crate) fn model_with_template() -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(trained().model()).unwrap() {
         let path = entry.unwrap().path();
@@ -146,4 +146,19 @@ fn a_chat_line_that_can_never_fit_is_refused() {
     let output = run_with_input(&mut chat, &"a".repeat(60));
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("prompt 1 has 61 tokens; limit 31"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_model_is_computed_in_half_the_bits_and_on_as_many_threads_as_asked() {
+    let logprobs = |more: &[&str]| generated(&[more, &["abc="]].concat())[0]["logprobs"].clone();
+    let whole = logprobs(&[]);
+    // Rounded matrices give other numbers, and not far from them.
+    let half = logprobs(&["--dtype", "bf16"]);
+    let first = |value: &Value| value[0].as_f64().unwrap();
+    assert!(first(&half) != first(&whole) && (first(&half) - first(&whole)).abs() < 0.1, "{half} {whole}");
+    assert_eq!(logprobs(&["--dtype", "f32", "--threads", "1"]), whole);
+    for wrong in [&["--dtype", "f64"][..], &["--threads", "0"], &["--threads", "many"]] {
+        let (code, _) = failure(&[&["generate", "--model", "x", "abc="], wrong].concat());
+        assert_eq!(code, 2, "{wrong:?}");
+    }
 }

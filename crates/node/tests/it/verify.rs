@@ -118,8 +118,12 @@ fn an_exported_group_is_checked_away_from_its_run_if_the_weights_are_there() {
     assert_eq!(verify_lease(lied().accepted(), &["--export", file]).0, 0);
     let (code, text, _) = verify(&[file]);
     assert_eq!(code, 3, "{text}");
-    assert!(text.contains("were not found; --weights DIR names another place"), "{text}");
-    assert!(text.contains("not checked: weights") && text.contains("all that needs no model passed"), "{text}");
+    assert!(text.contains(", not found\n"), "{text}");
+    assert!(text.contains("are not here (a run keeps only its newest checkpoints, --weights DIR names"), "{text}");
+    // Where nothing was found, what validators said is neither confirmed nor denied.
+    assert!(text.contains("said in the run: valid") && !text.contains("found here"), "{text}");
+    let (code, found) = json(verify(&[file, "--json"]));
+    assert_eq!((code, found["recorded"][0].get("agrees")), (3, None), "{found}");
     let (code, text, error) = verify(&[file, "--weights", lied().folder.to_str().unwrap(), "--all"]);
     assert_eq!(code, 0, "{text}{error}");
     assert!(text.contains("every rollout"), "{text}");

@@ -2,7 +2,6 @@
 
 mod plot;
 
-use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,6 +12,7 @@ use sim::economy::{Crowd, EconomyOptions, EconomyReport, EconomyRow, Strategy, e
 
 use super::progress::Progress;
 use crate::cli::{Context, EconomicsArgs, Ending};
+use crate::output;
 use crate::summary::duration;
 
 /// Simulates, prints the table, draws the picture if asked, and ends with a failure if a lie pays.
@@ -44,7 +44,7 @@ pub(crate) fn economics(args: &EconomicsArgs, context: &Context) -> Result<Endin
         true => serde_json::to_string_pretty(&document(&report, &options.crowds, seconds))? + "\n",
         false => format!("{report}\ntook {}\n", duration(seconds)),
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    output::print(&text)?;
     Ok(if report.is_good() { Ending::Done } else { Ending::Refuted })
 }
 

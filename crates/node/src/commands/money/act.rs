@@ -1,9 +1,12 @@
 //! From what a person wants to transactions: shown, tried or agreed to, sent, told.
 //!
 //! Promise: nothing is sent without `--yes` or a person's yes on a terminal; a dry run sends nothing; the steps
-//! that were sent before one that failed are told.
+//! that were sent before one that failed are told. Output never cuts an act in two: its first words are printed
+//! before anything is sent, and if they cannot be, nothing is; from then on every step is sent, and what cannot be
+//! printed is told on standard error.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::Result;
 use chain::{Call, ChainError, Receipt, Wallet};
@@ -12,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::place::{Access, Place};
 use super::{refusal, signer, words, wrong_usage};
 use crate::cli::{Context, Ending, SendArgs};
+use crate::output::{self, OutputError};
 
 /// One transaction.
 pub(super) struct Step {
@@ -67,6 +71,71 @@ fn nobody_to_ask() -> anyhow::Error {
     wrong_usage("there is no terminal to ask on: --yes sends without asking, --dry-run only tries")
 }
 
+/// What is printed of an act while it is carried out: lines, or with `--json` one document, bit by bit.
+pub(super) struct Telling {
+    is_json: bool,
+    /// Whether a person reads along.
+    is_told: bool,
+    /// The first fields of the document, once they are printed.
+    first: Option<Map<String, Value>>,
+    /// The first failure to print.
+    fault: Option<OutputError>,
+}
+
+impl Telling {
+    pub(super) fn new(context: &Context) -> Self {
+        let (is_json, is_quiet) = (context.global.json, context.global.quiet);
+        Self { is_json, is_told: !is_json && !is_quiet, first: None, fault: None }
+    }
+
+    /// Begins the document. Errors: standard output takes nothing, so nothing should be sent.
+    pub(super) fn open(&mut self, place: &Place, wallet: &Wallet, send: &SendArgs) -> Result<(), OutputError> {
+        if self.first.is_none() {
+            let fields = [
+                ("dry_run", json!(send.dry_run)),
+                ("from", json!(wallet.address().to_string())),
+                ("chain_id", json!(place.chain.chain_id())),
+            ];
+            let first: Map<_, _> = fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            if self.is_json {
+                let text = json!(first).to_string();
+                self.print(&text[..text.len() - 1]); // the brace comes with the rest
+            }
+            self.first = Some(first);
+        }
+        self.check()
+    }
+
+    /// Prints a line for whoever reads along.
+    pub(super) fn line(&mut self, line: &str) {
+        if self.is_told {
+            self.print(&format!("{line}\n"));
+        }
+    }
+
+    /// Ends the document, or tells people how things stand. Gives the whole document.
+    fn close(&mut self, rest: &Map<String, Value>, lines: &[(&str, String)]) -> String {
+        match self.is_json {
+            true => self.print(&format!(",{}\n", &json!(rest).to_string()[1..])),
+            false => self.print(&words::facts(lines)),
+        }
+        let fields = self.first.iter().flatten().chain(rest);
+        json!(fields.collect::<BTreeMap<_, _>>()).to_string()
+    }
+
+    /// Prints; after a failure nothing more, for a gap would not be seen.
+    fn print(&mut self, text: &str) {
+        if self.fault.is_none() {
+            self.fault = output::print(text).err();
+        }
+    }
+
+    /// What stands against printing.
+    pub(super) fn check(&mut self) -> Result<(), OutputError> {
+        self.fault.take().map_or(Ok(()), Err)
+    }
+}
+
 /// Does it, or tries it, and tells how things stand after it.
 pub(super) fn carry_out(
     place: &mut Place,
@@ -76,42 +145,77 @@ pub(super) fn carry_out(
     context: &Context,
     after: &dyn Fn(&Place) -> Result<After>,
 ) -> Result<Ending> {
-    let is_told = !context.global.json && !context.global.quiet;
-    if is_told {
-        println!("{}\n  by {wallet}, on {}", act.words, place.name);
-    }
-    if !send.dry_run && !send.yes && !agreed(&question(act, place, is_told))? {
-        eprintln!("nothing was sent");
+    carry_on(Telling::new(context), place, wallet, act, send, after)
+}
+
+/// The same where some of it is told already.
+pub(super) fn carry_on(
+    mut telling: Telling,
+    place: &mut Place,
+    wallet: &Wallet,
+    act: &Act,
+    send: &SendArgs,
+    after: &dyn Fn(&Place) -> Result<After>,
+) -> Result<Ending> {
+    telling.line(&format!("{}\n  by {wallet}, on {}", act.words, place.name));
+    telling.check()?;
+    if !send.dry_run && !send.yes && !agreed(&question(act, place, telling.is_told && !output::is_closed()))? {
+        output::note("nothing was sent");
         return Ok(Ending::Interrupted);
     }
     let price_wei = place.chain.gas_price_wei()?;
+    telling.open(place, wallet, send)?;
     let mut told = Vec::new();
+    let done = steps(place, wallet, act, send.dry_run, &mut |done, index| {
+        telling.line(&line(&done, index, price_wei, send.dry_run));
+        told.push(done);
+    });
+    let after = match done {
+        Ok(()) => stand(place, send, after),
+        Err(ref error) => After { lines: Vec::new(), facts: json!({ "error": output::message(error) }) },
+    };
+    let document = telling.close(&rest(act, &told, send.dry_run, &after), &after.lines);
+    if send.dry_run || told.is_empty() {
+        done?; // nothing was sent
+        telling.line("dry run: nothing was sent");
+        telling.check()?;
+        return Ok(Ending::Done);
+    }
+    let untold = output::done(telling.check(), &document);
+    if let (Err(_), Err(untold)) = (&done, &untold) {
+        output::note(&untold.to_string()); // the error to end with is that of the step
+    }
+    done?;
+    untold?;
+    Ok(Ending::Done)
+}
+
+/// How things stand after all was done. That this cannot be asked undoes nothing, so it is a warning.
+fn stand(place: &Place, send: &SendArgs, after: &dyn Fn(&Place) -> Result<After>) -> After {
+    if send.dry_run && !place.is_local {
+        return After::default(); // nothing has changed there
+    }
+    after(place).unwrap_or_else(|error| {
+        let error = output::message(&error);
+        output::note(&format!("warning: every step went through; how things stand now could not be asked: {error}"));
+        After::default()
+    })
+}
+
+/// Sends or tries one step after the other. Errors: the first that fails, with its place in the act.
+fn steps(place: &mut Place, wallet: &Wallet, act: &Act, is_dry: bool, told: &mut dyn FnMut(Told, usize)) -> Result<()> {
     for (index, step) in act.steps.iter().enumerate() {
-        let done = match send.dry_run && !place.is_local {
+        let done = match is_dry && !place.is_local {
             true => estimate(place, wallet, step, index),
             false => perform(place, wallet, step),
         };
         let done = done.map_err(|error| {
-            let words = position(act, index, send.dry_run, &error);
+            let words = position(act, index, is_dry, &error);
             refusal::explain(error, place.now_s().ok()).context(words)
         })?;
-        if is_told {
-            println!("{}", line(&done, index, price_wei, send.dry_run));
-        }
-        told.push(done);
+        told(done, index);
     }
-    // On a chain behind an address nothing has changed by a dry run.
-    let after = if send.dry_run && !place.is_local { After::default() } else { after(place)? };
-    match context.global.json {
-        true => println!("{}", document(place, wallet, act, &told, send.dry_run, &after)),
-        false => {
-            print!("{}", words::facts(&after.lines));
-            if send.dry_run && is_told {
-                println!("dry run: nothing was sent");
-            }
-        }
-    }
-    Ok(Ending::Done)
+    Ok(())
 }
 
 /// What a person is asked, who may not have seen yet what it is about.
@@ -128,9 +232,7 @@ pub(super) fn agreed(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(nobody_to_ask());
     }
-    let mut terminal = std::io::stderr();
-    write!(terminal, "{question} [y/N] ")?;
-    terminal.flush()?;
+    output::ask(&format!("{question} [y/N] "))?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -190,7 +292,8 @@ fn line(told: &Told, index: usize, price_wei: u128, is_dry: bool) -> String {
     }
 }
 
-fn document(place: &Place, wallet: &Wallet, act: &Act, told: &[Told], is_dry: bool, after: &After) -> Value {
+/// The rest of the document. Of an act that failed half-way it has the steps that were done.
+fn rest(act: &Act, told: &[Told], is_dry: bool, after: &After) -> Map<String, Value> {
     let step = |told: &Told| {
         let mut step = json!({ "what": told.words, "gas": told.gas });
         if let Some(receipt) = told.receipt.as_ref().filter(|_| !is_dry) {
@@ -199,17 +302,9 @@ fn document(place: &Place, wallet: &Wallet, act: &Act, told: &[Told], is_dry: bo
         }
         step
     };
-    let mut document = json!({
-        "act": act.words,
-        "dry_run": is_dry,
-        "from": wallet.address().to_string(),
-        "chain_id": place.chain.chain_id(),
-        "steps": told.iter().map(step).collect::<Vec<_>>(),
-    });
-    let more = [&act.facts, &after.facts].into_iter().filter_map(Value::as_object);
-    let more: Map<String, Value> = more.flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    document.as_object_mut().expect("an object was just made").extend(more);
-    document
+    let own = json!({ "act": act.words, "steps": told.iter().map(step).collect::<Vec<_>>() });
+    let fields = [&own, &act.facts, &after.facts].into_iter().filter_map(Value::as_object).flatten();
+    fields.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]

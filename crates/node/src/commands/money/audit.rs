@@ -81,26 +81,18 @@ pub(super) fn audit(args: &AuditArgs, context: &Context) -> Result<Ending> {
     let rebuilt = match log::judge(&args.log, context.global.quiet || context.global.json)? {
         Ok(rebuilt) => rebuilt,
         Err(bad) => {
-            match context.global.json {
-                true => println!("{}", json!({ "is_good": false, "bad": bad })),
-                false => println!("{}", bad.in_words()),
-            }
+            context.answer(|| json!({ "is_good": false, "bad": bad }), || bad.in_words() + "\n")?;
             return Ok(Ending::Refuted);
         }
     };
     let compared = place.as_ref().map(|place| compare(&rebuilt, place)).transpose()?;
     let is_good = compared.as_ref().is_none_or(|compared| compared.faults.is_empty());
-    match context.global.json {
-        true => {
-            let report = rebuilt.ledger.report();
-            let orchestrator = hex::encode(rebuilt.ledger.terms().run.orchestrator.0);
-            let document = json!({
-                "is_good": is_good, "orchestrator": orchestrator, "report": report, "chain": compared,
-            });
-            println!("{document}");
-        }
-        false => print!("{}", text(&rebuilt, compared.as_ref(), context.global.quiet)),
-    }
+    let document = || {
+        let report = rebuilt.ledger.report();
+        let orchestrator = hex::encode(rebuilt.ledger.terms().run.orchestrator.0);
+        json!({ "is_good": is_good, "orchestrator": orchestrator, "report": report, "chain": compared })
+    };
+    context.answer(document, || text(&rebuilt, compared.as_ref(), context.global.quiet))?;
     Ok(if is_good { Ending::Done } else { Ending::Refuted })
 }
 

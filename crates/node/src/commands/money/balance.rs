@@ -13,6 +13,7 @@ use super::proofs::{self, Sources};
 use super::words::{esm, facts, moment, some, table};
 use super::{signer, wrong_usage};
 use crate::cli::{BalanceArgs, Context, Ending};
+use crate::output;
 
 /// Asks and prints.
 pub(super) fn balance(args: &BalanceArgs, context: &Context) -> Result<Ending> {
@@ -51,7 +52,7 @@ fn one(place: &Place, account: Address, sources: Sources<'_>, context: &Context)
             "leaving": position.leaving, "leave_at_s": position.leave_at_s, "reserved": position.reserved,
             "earned": earned, "claimed": claimed, "claimable": due, "epoch": live.map(|live| live.epoch),
         });
-        println!("{document}");
+        output::print_line(&document.to_string())?;
         return Ok(Ending::Done);
     }
     let leaving = match position.leaving {
@@ -64,7 +65,7 @@ fn one(place: &Place, account: Address, sources: Sources<'_>, context: &Context)
         (None, None) => "nothing: no root is live".to_owned(),
         _ => unknown(),
     };
-    println!("{}\n  on {}", Names::of(place)?.show(&account), place.name);
+    let head = format!("{}\n  on {}\n", Names::of(place)?.show(&account), place.name);
     let lines = [
         ("holds", esm(holds)),
         ("at stake", esm(position.active)),
@@ -74,7 +75,7 @@ fn one(place: &Place, account: Address, sources: Sources<'_>, context: &Context)
         ("claimed", esm(claimed)),
         ("can claim", due.map_or_else(unknown, esm)),
     ];
-    print!("{}", facts(&lines));
+    output::print(&(head + &facts(&lines)))?;
     Ok(Ending::Done)
 }
 
@@ -96,15 +97,16 @@ fn everybody(place: &Place, context: &Context) -> Result<Ending> {
     if context.global.json {
         let holder = |(account, holds, stake): &(Address, u64, u64)| json!({ "account": account.to_string(), "name": names.name(account), "holds": holds, "stake": stake });
         let holders: Vec<_> = rows.iter().map(holder).collect();
-        println!("{}", json!({ "holders": holders, "sum": sum, "supply": supply, "is_good": sum == supply }));
+        let document = json!({ "holders": holders, "sum": sum, "supply": supply, "is_good": sum == supply });
+        output::print_line(&document.to_string())?;
     } else {
         let cells = |(account, holds, stake): &(Address, u64, u64)| {
             let stake = if *stake == 0 { "–".to_owned() } else { esm(*stake) };
             vec![names.name(account).unwrap_or("").to_owned(), account.to_string(), esm(*holds), stake]
         };
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
-        print!("{}", table(&["who", "account", "#holds", "#of the vault's"], &cells));
-        println!("  {} hold {}; there are {}", some(rows.len() as u64, "account"), esm(sum), esm(supply));
+        let sums = format!("  {} hold {}; there are {}", some(rows.len() as u64, "account"), esm(sum), esm(supply));
+        output::print_line(&(table(&["who", "account", "#holds", "#of the vault's"], &cells) + &sums))?;
     }
     if sum != supply {
         bail!("what all hold is not all there is: {} and {}", esm(sum), esm(supply));

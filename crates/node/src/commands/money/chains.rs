@@ -9,6 +9,7 @@ use super::place::{Access, Place};
 use super::words::{date, esm, facts, span, table};
 use super::{signer, wrong_usage};
 use crate::cli::{AdvanceArgs, ChainShowArgs, Context, Ending, NewWalletArgs, PlaceArgs, WalletArgs};
+use crate::output;
 
 /// Makes a key and writes it into an encrypted file.
 pub(super) fn new_wallet(args: &NewWalletArgs, context: &Context) -> Result<Ending> {
@@ -17,14 +18,11 @@ pub(super) fn new_wallet(args: &NewWalletArgs, context: &Context) -> Result<Endi
     let password = signer::password(&format!("new password for {}: ", args.file.display()), true)?;
     let wallet = Wallet::generate()?;
     wallet.save(&args.file, password.as_bytes())?;
-    match (context.global.json, context.global.quiet) {
-        (true, _) => println!("{}", json!({ "account": wallet.to_string(), "file": args.file })),
-        (false, true) => println!("{wallet}"),
-        (false, false) => println!(
-            "{wallet}\n  its key is in {}, encrypted; whoever loses file or password loses the money",
-            args.file.display()
-        ),
-    }
+    let file = args.file.display();
+    let more = format!("  its key is in {file}, encrypted; whoever loses file or password loses the money\n");
+    let more = if context.global.quiet { "" } else { &more };
+    let document = || json!({ "account": wallet.to_string(), "file": args.file });
+    context.answer_done(document, || format!("{wallet}\n{more}"))?;
     Ok(Ending::Done)
 }
 
@@ -56,21 +54,19 @@ pub(super) fn wallet(args: &WalletArgs, context: &Context) -> Result<Ending> {
             document["active"] = active.into();
             document["coin_wei"] = coin.to_string().into();
         }
-        println!("{document}");
+        output::print_line(&document.to_string())?;
         return Ok(Ending::Done);
     }
-    println!("{account}");
+    let mut text = format!("{account}\n");
     if let (Some((holds, active, coin)), Some(place)) = (held, &place) {
-        print!(
-            "{}",
-            facts(&[
-                ("on", place.name.clone()),
-                ("holds", esm(holds)),
-                ("at stake", esm(active)),
-                ("for gas", format!("{coin} wei"))
-            ])
-        );
+        text += &facts(&[
+            ("on", place.name.clone()),
+            ("holds", esm(holds)),
+            ("at stake", esm(active)),
+            ("for gas", format!("{coin} wei")),
+        ]);
     }
+    output::print(&text)?;
     Ok(Ending::Done)
 }
 
@@ -81,10 +77,9 @@ pub(super) fn advance(args: &AdvanceArgs, context: &Context) -> Result<Ending> {
         bail!("the clock of {} is not ours to move", place.name);
     }
     let now_s = place.now_s()?;
-    match context.global.json {
-        true => println!("{}", json!({ "seconds": args.seconds, "time_s": now_s })),
-        false => println!("{} have passed; it is {} on {}", span(args.seconds), date(now_s), place.name),
-    }
+    let document = || json!({ "seconds": args.seconds, "time_s": now_s });
+    let text = || format!("{} have passed; it is {} on {}\n", span(args.seconds), date(now_s), place.name);
+    context.answer_done(document, text)?;
     Ok(Ending::Done)
 }
 
@@ -107,29 +102,26 @@ pub(super) fn show(args: &ChainShowArgs, context: &Context) -> Result<Ending> {
             "addresses": contracts.addresses, "windows_s": windows, "supply": supply, "claimed": claimed,
             "committee": { "number": committee, "threshold": threshold },
         });
-        println!("{document}");
+        output::print_line(&document.to_string())?;
         return Ok(Ending::Done);
     }
-    println!("{}", place.name);
-    print!(
-        "{}",
-        facts(&[
-            ("chain", chain.chain_id().to_string()),
-            ("newest block", format!("{} of {}", head.number, date(head.time_s))),
-            ("supply", esm(supply)),
-            ("claimed", esm(claimed)),
-            ("committee", format!("number {committee}; {threshold} must sign a ruling")),
-        ])
-    );
+    let head = facts(&[
+        ("chain", chain.chain_id().to_string()),
+        ("newest block", format!("{} of {}", head.number, date(head.time_s))),
+        ("supply", esm(supply)),
+        ("claimed", esm(claimed)),
+        ("committee", format!("number {committee}; {threshold} must sign a ruling")),
+    ]);
     let rows: Vec<Vec<String>> = contracts
         .addresses
         .named()
         .iter()
         .map(|(name, address)| vec![(*name).to_owned(), address.to_string()])
         .collect();
-    print!("\n{}", table(&["contract", "address"], &rows));
+    let addresses = table(&["contract", "address"], &rows);
     let rows: Vec<Vec<String>> = windows.iter().map(|(name, s)| vec![name.replace('_', " "), span(*s)]).collect();
-    print!("\n{}", table(&["window", "#length"], &rows));
+    let windows = table(&["window", "#length"], &rows);
+    output::print(&format!("{}\n{head}\n{addresses}\n{windows}", place.name))?;
     Ok(Ending::Done)
 }
 

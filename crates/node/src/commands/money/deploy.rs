@@ -2,7 +2,7 @@
 //!
 //! Promise: the whole plan is rehearsed on a chain in memory before a question is asked; the addresses are written
 //! only once every role has been asked back from the chain; an addresses file is never written over another; a
-//! deployment that stopped half-way is gone on with, and none is paid for twice.
+//! deployment that stopped half-way is gone on with, and none is paid for twice; output that fails stops none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use super::words::{count, esm, facts, span, table};
 use super::{act, refusal, signer, wrong_usage};
 use crate::cli::{Context, DeployArgs, Ending, PresetWord, RolesArgs, WindowsWord};
 use crate::config::{self, Sources};
+use crate::output;
 use crate::run::parties::Parties;
 use crate::run::payout::{self, is_development, reach};
 
@@ -48,20 +49,19 @@ pub(super) fn deploy(args: &DeployArgs, context: &Context) -> Result<Ending> {
     let is_told = !context.global.json && !context.global.quiet;
     let place = format!("chain {} at {}", chain.chain_id(), chain.name());
     if is_told {
-        println!("deploy on {place}, by {deployer}\n{}", text(&plan, gas));
+        output::print(&format!("deploy on {place}, by {deployer}\n{}", text(&plan, gas)))?;
         if is_begun {
-            println!("  a deployment was begun before ({}): this goes on with it", under_way.display());
+            let file = under_way.display();
+            output::print_line(&format!("  a deployment was begun before ({file}): this goes on with it"))?;
         }
     }
     if args.dry_run {
-        match context.global.json {
-            true => println!("{}", json!({ "dry_run": true, "gas": gas, "chain_id": chain.chain_id(), "plan": plan })),
-            false => println!("dry run: nothing was sent"),
-        }
+        let document = || json!({ "dry_run": true, "gas": gas, "chain_id": chain.chain_id(), "plan": plan });
+        context.answer(document, || "dry run: nothing was sent\n".to_owned())?;
         return Ok(Ending::Done);
     }
     if !args.yes && !act::agreed(&format!("deploy on {place}?"))? {
-        eprintln!("nothing was sent");
+        output::note("nothing was sent");
         return Ok(Ending::Interrupted);
     }
     let addresses = chain::deploy_resumable(&mut chain, &deployer, &plan, &under_way).map_err(|error| {
@@ -74,10 +74,8 @@ pub(super) fn deploy(args: &DeployArgs, context: &Context) -> Result<Ending> {
     // What is deployed must not be forgotten, whatever happens to the file.
     addresses.save(&args.out).with_context(|| format!("deployed, but not written down: {}", json!(addresses)))?;
     fs::remove_file(&under_way).with_context(|| format!("deployed; remove {}", under_way.display()))?;
-    match context.global.json {
-        true => println!("{}", json!({ "dry_run": false, "addresses": addresses, "file": args.out, "plan": plan })),
-        false => print!("{}", done(&addresses, args)),
-    }
+    let document = || json!({ "dry_run": false, "addresses": addresses, "file": args.out, "plan": plan });
+    context.answer_done(document, || done(&addresses, args))?;
     Ok(Ending::Done)
 }
 

@@ -7,7 +7,7 @@ use ledger::keccak256;
 use protocol::Keypair;
 use serde_json::json;
 
-use super::act::{self, Act, After, Step};
+use super::act::{self, Act, After, Step, Telling};
 use super::audit::{PostedRoot, posted};
 use super::log::{self, Rebuilt};
 use super::place::{Access, Place};
@@ -17,6 +17,7 @@ use super::stake::enough;
 use super::words::{count, esm, facts, moment, short, some, table};
 use super::wrong_usage;
 use crate::cli::{ChallengeArgs, Context, Ending, EpochPostArgs, EpochShowArgs, EpochVoidArgs, SendArgs};
+use crate::output;
 use crate::run::payout::Book;
 use crate::run_dir::{RunDir, RunDirError};
 
@@ -40,7 +41,7 @@ pub(super) fn show(args: &EpochShowArgs, context: &Context) -> Result<Ending> {
             "next_epoch": next, "claimed": claimed, "held": held, "posted": roots,
             "next_release": { "epoch": release, "budget": budget, "at_s": release_at_s },
         });
-        println!("{document}");
+        output::print_line(&document.to_string())?;
         return Ok(Ending::Done);
     }
     let now_s = place.now_s()?;
@@ -50,7 +51,6 @@ pub(super) fn show(args: &EpochShowArgs, context: &Context) -> Result<Ending> {
     let pending = pending.map_or("nothing".to_owned(), |root| {
         format!("epoch {}, root {}, live from {}", root.epoch, short(&root.root), moment(root.live_at_s, now_s))
     });
-    println!("{}", place.name);
     let lines = [
         ("live", live),
         ("waits", pending),
@@ -58,15 +58,17 @@ pub(super) fn show(args: &EpochShowArgs, context: &Context) -> Result<Ending> {
         ("next to post", format!("epoch {next}")),
         ("next budget", format!("epoch {release}: {}, from {}", esm(budget), moment(release_at_s, now_s))),
     ];
-    print!("{}", facts(&lines));
+    let mut text = format!("{}\n{}", place.name, facts(&lines));
     if !roots.is_empty() {
         let left_out = roots.len().saturating_sub(ROOTS_SHOWN);
         let rows: Vec<Vec<String>> = roots[left_out..].iter().map(row).collect();
-        print!("\n{}", table(&["#epoch", "root", "#paid since the beginning", "#block", "log", ""], &rows));
+        let heads = ["#epoch", "root", "#paid since the beginning", "#block", "log", ""];
+        text += &format!("\n{}", table(&heads, &rows));
         if left_out > 0 {
-            println!("  {} before these; --json lists all", some(left_out as u64, "root"));
+            text += &format!("  {} before these; --json lists all\n", some(left_out as u64, "root"));
         }
     }
+    output::print(&text)?;
     Ok(Ending::Done)
 }
 
@@ -88,7 +90,7 @@ fn row(root: &PostedRoot) -> Vec<String> {
 pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
     let (mut place, wallet) = act::open(&args.send)?;
     let quiet = context.global.quiet || context.global.json;
-    let mut send = args.send.clone();
+    let (mut send, mut telling) = (args.send.clone(), Telling::new(context));
     let mut rebuilt = ledger(&place, args.ledger.as_deref(), quiet)?
         .ok_or_else(|| wrong_usage("which ledger? --ledger LOG, or --chain with the folder of a run"))?;
     let (terms, at) = (rebuilt.ledger.terms(), &place.contracts.addresses);
@@ -108,10 +110,11 @@ pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
             true => orchestrator(&place, &rebuilt)?,
             false => None,
         };
-        let Some(keys) = keys else { return Ok(posted_before(&post, &settled, send.dry_run, context)) };
+        let Some(keys) = keys else { return posted_before(&post, &settled, send.dry_run, context) };
         is_poster(&place, &wallet)?;
-        if !close_empty(&place, &mut rebuilt, &keys, &send)? {
-            eprintln!("nothing was closed or sent");
+        telling.open(&place, &wallet, &send)?; // before anything is closed
+        if !close_empty(&place, &mut rebuilt, &keys, &send, &mut telling)? {
+            output::note("nothing was closed or sent");
             return Ok(Ending::Interrupted);
         }
         send.yes = true; // agreed to just now
@@ -131,7 +134,7 @@ pub(super) fn post(args: &EpochPostArgs, context: &Context) -> Result<Ending> {
     steps.push(Step::new("post the root".to_owned(), place.contracts.post_root(&post)));
     let facts = json!({ "epoch": post.epoch, "root": post.root, "lifetime_total": post.lifetime_total, "file_hash": post.file_hash });
     let act = Act { words, steps, facts };
-    act::carry_out(&mut place, &wallet, &act, &send, context, &pending)
+    act::carry_on(telling, &mut place, &wallet, &act, &send, &pending)
 }
 
 /// The key that writes the ledger, if it is that of the run's folder and the key follows from the run's seed.
@@ -144,7 +147,13 @@ fn orchestrator(place: &Place, rebuilt: &Rebuilt) -> Result<Option<Keypair>> {
 }
 
 /// Closes the epoch that is open, after a question; false if the answer is no. A dry run writes nothing.
-fn close_empty(place: &Place, rebuilt: &mut Rebuilt, keys: &Keypair, send: &SendArgs) -> Result<bool> {
+fn close_empty(
+    place: &Place,
+    rebuilt: &mut Rebuilt,
+    keys: &Keypair,
+    send: &SendArgs,
+    telling: &mut Telling,
+) -> Result<bool> {
     let ledger = &mut rebuilt.ledger;
     let (dropped, open) = (ledger.epoch().saturating_sub(1), ledger.epoch());
     if send.dry_run {
@@ -162,6 +171,8 @@ fn close_empty(place: &Place, rebuilt: &mut Rebuilt, keys: &Keypair, send: &Send
     if !send.yes && !act::agreed(&question)? {
         return Ok(false);
     }
+    telling.line(&format!("close epoch {open} in {path}"));
+    telling.check()?; // before it is written
     // A copy of a run's folder need not have its events; then no run can be going on in it.
     let _owner = match place.run.as_deref().map(RunDir::open).transpose() {
         Err(RunDirError::NoRun { .. }) => None,
@@ -181,7 +192,7 @@ fn is_poster(place: &Place, wallet: &Wallet) -> Result<()> {
 }
 
 /// Another try of the same has posted it.
-fn posted_before(post: &EpochToPost, settled: &Settled, is_dry: bool, context: &Context) -> Ending {
+fn posted_before(post: &EpochToPost, settled: &Settled, is_dry: bool, context: &Context) -> Result<Ending> {
     let EpochToPost { epoch, root, .. } = post;
     let fate = match settled.voided {
         true => {
@@ -190,17 +201,14 @@ fn posted_before(post: &EpochToPost, settled: &Settled, is_dry: bool, context: &
         }
         false => "; nothing to do",
     };
-    match context.global.json {
-        true => println!(
-            "{}",
-            json!({
-                "act": "nothing", "dry_run": is_dry, "steps": [], "epoch": epoch, "root": root,
-                "block": settled.block, "transaction": settled.transaction, "voided": settled.voided,
-            })
-        ),
-        false => println!("epoch {epoch} was posted before, in block {}{fate}", settled.block),
-    }
-    Ending::Done
+    let document = || {
+        json!({
+            "act": "nothing", "dry_run": is_dry, "steps": [], "epoch": epoch, "root": root,
+            "block": settled.block, "transaction": settled.transaction, "voided": settled.voided,
+        })
+    };
+    context.answer(document, || format!("epoch {epoch} was posted before, in block {}{fate}\n", settled.block))?;
+    Ok(Ending::Done)
 }
 
 fn to_post(rebuilt: &Rebuilt, args: &EpochPostArgs) -> Result<EpochToPost> {

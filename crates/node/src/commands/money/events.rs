@@ -3,7 +3,6 @@
 //! Promise: every event is told once it has its confirmations, none twice while a cursor is kept, and one that the
 //! chain has replaced is told as undone. What was printed and not yet noted when the process was killed is told again.
 
-use std::io::{self, Write};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::account::Names;
 use super::event::{self, Told};
 use super::place::{Access, Place};
 use crate::cli::{Context, Ending, EventsArgs};
+use crate::output;
 
 /// Pause between two looks at a chain that is followed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -40,6 +40,9 @@ pub(super) fn events(args: &EventsArgs, context: &Context) -> Result<Ending> {
         let more = news.more;
         teller.tell(&place, &news.undone, true)?;
         teller.tell(&place, &news.logs, false)?;
+        if output::is_closed() {
+            return Ok(Ending::Done); // what nobody read is not noted as told
+        }
         follower.take(news)?;
         if more && !context.stop.is_requested() {
             continue;
@@ -66,18 +69,17 @@ struct Teller {
 
 impl Teller {
     fn tell(&self, place: &Place, logs: &[Log], undone: bool) -> Result<()> {
-        let mut out = io::stdout().lock();
         for log in logs {
             let told = match place.contracts.event(log)? {
                 Some(event) => event::told(&event),
                 None => continue,
             };
             match self.is_json {
-                true => writeln!(out, "{}", document(log, &told, undone))?,
-                false => writeln!(out, "{}", self.line(log, &told, undone))?,
+                true => output::print_line(&document(log, &told, undone).to_string())?,
+                false => output::print_line(&self.line(log, &told, undone))?,
             }
         }
-        Ok(out.flush()?)
+        Ok(())
     }
 
     fn line(&self, log: &Log, told: &Told, undone: bool) -> String {

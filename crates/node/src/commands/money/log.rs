@@ -14,6 +14,7 @@ use protocol::Hash;
 use serde::Serialize;
 
 use crate::commands::progress::Progress;
+use crate::output;
 use crate::run::payout::ledger_path;
 
 /// Characters shown of what a bad entry says that it is.
@@ -83,7 +84,7 @@ pub(super) fn read(path: &Path, quiet: bool) -> Result<Rebuilt> {
     match (rebuilt, bad) {
         (Some(rebuilt), None) => Ok(rebuilt),
         (Some(rebuilt), Some(bad)) if bad.is_cut_off => {
-            eprintln!("warning: {}", bad.in_words());
+            output::note(&format!("warning: {}", bad.in_words()));
             Ok(rebuilt)
         }
         (_, bad) => Err(anyhow!(bad.map_or_else(|| "the log is empty".to_owned(), |bad| bad.in_words()))),

@@ -31,6 +31,12 @@ use crate::cli::{ChainCommand, Context, Ending, EpochCommand, LedgerCommand, Mon
 #[error("{0}")]
 pub(crate) struct WrongUsage(String);
 
+impl From<String> for WrongUsage {
+    fn from(message: String) -> Self {
+        Self(message)
+    }
+}
+
 /// Ends a command with wrong usage.
 fn wrong_usage(message: impl Into<String>) -> anyhow::Error {
     WrongUsage(message.into()).into()

@@ -10,6 +10,7 @@ use super::words::{count, esm, facts, short, some, table};
 use super::wrong_usage;
 use crate::claims::ClaimsFile;
 use crate::cli::{Context, Ending, ShowArgs};
+use crate::output;
 
 /// Epochs that are listed one by one; of more, the first and the last.
 const EPOCHS_SHOWN: usize = 40;
@@ -26,7 +27,7 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Ending> {
         let claims = ClaimsFile::of(ledger, args.epoch.or(ledger.epoch().checked_sub(1)));
         claims.write(file)?;
         if !context.global.json && !context.global.quiet {
-            eprintln!("{} written to {}", some(claims.claims.len() as u64, "proof"), file.display());
+            output::note(&format!("{} written to {}", some(claims.claims.len() as u64, "proof"), file.display()));
         }
     }
     let (document, text) = match (&args.account, args.epoch) {
@@ -34,10 +35,7 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Ending> {
         (None, Some(epoch)) => one_epoch(ledger, epoch)?,
         (None, None) => (serde_json::to_value(ledger.report())?, overview(ledger)),
     };
-    match context.global.json {
-        true => println!("{document}"),
-        false => print!("{text}"),
-    }
+    context.answer(|| document, || text)?;
     Ok(Ending::Done)
 }
 

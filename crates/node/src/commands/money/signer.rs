@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use chain::Wallet;
-use chain::wallet::{KEY, KEYSTORE, PASSWORD, PASSWORD_FILE};
+use chain::wallet::{KEY, KEYSTORE, PASSWORD, PASSWORD_FILE, read_password};
 
 use super::place::Place;
 use super::{account, wrong_usage};
@@ -61,10 +61,7 @@ pub(super) fn password(prompt: &str, is_new: bool) -> Result<String> {
     let password = match (variable(PASSWORD), variable(PASSWORD_FILE)) {
         (Some(_), Some(_)) => bail!("{PASSWORD} and {PASSWORD_FILE} are both set; unset one"),
         (Some(password), None) => password,
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("{PASSWORD_FILE}: {path}"))?;
-            text.lines().next().unwrap_or_default().to_owned()
-        }
+        (None, Some(path)) => read_password(Path::new(&path))?.to_string(),
         (None, None) => typed(prompt, is_new)?,
     };
     if is_new && password.chars().count() < PASSWORD_CHARS_MIN {

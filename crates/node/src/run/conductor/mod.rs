@@ -142,16 +142,8 @@ impl Conductor<'_> {
     }
 
     fn outcome(&mut self) -> Outcome {
-        match (self.progress.finished, self.progress.early.take()) {
-            (Some(FinishCause::StepsDone), _) => Outcome::StepsDone,
-            (Some(FinishCause::EmptyBatches { .. }), _) if self.progress.is_solved() => Outcome::Solved,
-            (Some(FinishCause::EmptyBatches { limit }), _) => Outcome::Failed(format!(
-                "{limit} batches in a row held no group with a signal: the task is too hard or too easy for this model"
-            )),
-            (Some(FinishCause::NoWorkers), _) => Outcome::Failed("every worker was caught lying".to_owned()),
-            (Some(FinishCause::NoValidators), _) => Outcome::Failed("every validator was caught lying".to_owned()),
-            (_, early) => early.unwrap_or(Outcome::Interrupted),
-        }
+        let early = self.progress.early.take().unwrap_or(Outcome::Interrupted);
+        outcome_of(self.progress.finished.unwrap_or(FinishCause::Stopped), early, self.progress.is_solved())
     }
 
     /// Gives the rules one event, logs it, and performs what follows.
@@ -209,6 +201,23 @@ impl Conductor<'_> {
         let way = self.orders.validators.get(validator as usize);
         let way = way.ok_or_else(|| anyhow!("the rules name validator {validator}, who does not exist"))?;
         way.send(order).map_err(gone)
+    }
+}
+
+/// What an end of the rules means for the run: the one place that says so.
+///
+/// - `early`: why the rules were stopped, if they were
+/// - `is_solved`: whether nearly every rollout of late earned the whole reward
+fn outcome_of(cause: FinishCause, early: Outcome, is_solved: bool) -> Outcome {
+    match cause {
+        FinishCause::StepsDone => Outcome::StepsDone,
+        FinishCause::Stopped => early,
+        FinishCause::EmptyBatches { .. } if is_solved => Outcome::Solved,
+        FinishCause::EmptyBatches { limit } => Outcome::Failed(format!(
+            "{limit} batches in a row held no group with a signal: the task is too hard or too easy for this model"
+        )),
+        FinishCause::NoWorkers => Outcome::Failed("every worker was caught lying".to_owned()),
+        FinishCause::NoValidators => Outcome::Failed("every validator was caught lying".to_owned()),
     }
 }
 

@@ -123,3 +123,28 @@ fn a_worker_that_was_fined_is_heard_and_logged_no_more() {
     assert_eq!(fined.count(), 1);
     assert_eq!(events.len() as u64, before);
 }
+
+#[test]
+fn each_end_of_the_rules_is_done_or_interrupted_or_a_failure_that_is_told() {
+    use crate::cli::Ending;
+    use crate::run::ending;
+    let ended =
+        |cause, early, is_solved| ending(outcome_of(cause, early, is_solved)).map_err(|error| error.to_string());
+    let empty = FinishCause::EmptyBatches { limit: 10 };
+    for (cause, early, is_solved, expected) in [
+        (FinishCause::StepsDone, Outcome::Interrupted, false, Ok(Ending::Done)),
+        (FinishCause::Stopped, Outcome::Interrupted, false, Ok(Ending::Interrupted)),
+        (FinishCause::Stopped, Outcome::TimeUp, false, Ok(Ending::Done)),
+        (FinishCause::Stopped, Outcome::TargetReached, false, Ok(Ending::Done)),
+        (empty, Outcome::Interrupted, true, Ok(Ending::Done)),
+        (empty, Outcome::Interrupted, false, Err("held no group with a signal")),
+        (FinishCause::NoWorkers, Outcome::Interrupted, false, Err("the run failed: every worker was caught lying")),
+        (FinishCause::NoValidators, Outcome::TimeUp, true, Err("the run failed: every validator was caught lying")),
+    ] {
+        match (ended(cause, early, is_solved), expected) {
+            (Ok(ending), Ok(expected)) => assert_eq!(ending, expected, "{cause:?}"),
+            (Err(told), Err(expected)) => assert!(told.contains(expected), "{cause:?}: {told}"),
+            (ended, expected) => panic!("{cause:?}: {ended:?}, not {expected:?}"),
+        }
+    }
+}

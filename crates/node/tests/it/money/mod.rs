@@ -37,7 +37,7 @@ fn settings(more: &[&'static str]) -> Vec<&'static str> {
 }
 
 /// A run with a liar and three epochs, made once and only looked at.
-fn finished() -> &'static Path {
+pub(crate) fn finished() -> &'static Path {
     static FINISHED: OnceLock<PathBuf> = OnceLock::new();
     FINISHED.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("money");
@@ -49,7 +49,7 @@ fn finished() -> &'static Path {
 }
 
 /// A copy of what is about money in that run, to act on.
-fn copy() -> TempDir {
+pub(crate) fn copy() -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in ["addresses.json", "chain.jsonl", "ledger.jsonl", "claims.json", "config.toml"] {
         fs::copy(finished().join(file), copy.path().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -63,7 +63,7 @@ fn parties(folder: &Path) -> Parties {
 }
 
 /// The program, with none of the variables that name a wallet.
-fn essaim(words: &[&str]) -> Command {
+pub(crate) fn essaim(words: &[&str]) -> Command {
     let mut command = crate::support::essaim(words);
     for name in ["ESSAIM_KEY", "ESSAIM_KEYSTORE", "ESSAIM_PASSWORD", "ESSAIM_PASSWORD_FILE"] {
         command.env_remove(name);
@@ -83,7 +83,7 @@ fn good_with(words: &[&str], variables: &[(&str, &str)]) -> Value {
 }
 
 /// The same on the chain of a run's folder.
-fn on(folder: &Path, words: &[&str]) -> Value {
+pub(crate) fn on(folder: &Path, words: &[&str]) -> Value {
     good(&[words, &["--chain", folder.to_str().unwrap()]].concat())
 }
 
@@ -111,7 +111,7 @@ fn refused(folder: &Path, party: &str, words: &[&str]) -> (i32, String) {
 }
 
 /// What an account holds.
-fn holds(folder: &Path, account: &str) -> u64 {
+pub(crate) fn holds(folder: &Path, account: &str) -> u64 {
     on(folder, &["balance", account])["holds"].as_u64().unwrap()
 }
 

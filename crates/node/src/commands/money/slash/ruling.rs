@@ -17,6 +17,7 @@ use crate::commands::money::act::{self, Act, Step};
 use crate::commands::money::place::{Access, Place};
 use crate::commands::money::signer;
 use crate::commands::money::words::some;
+use crate::output;
 
 /// Longest ballot file.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -106,7 +107,7 @@ pub(super) fn sign(args: &SignArgs, _: &Context) -> Result<Ending> {
         Ruling::Root(ruling) => ruling.sign(addresses, &member),
     };
     let file = BallotFile { finding, member: ballot.member, signature: ballot.signature };
-    println!("{}", serde_json::to_string(&file)?);
+    output::print_line(&serde_json::to_string(&file)?)?;
     Ok(Ending::Done)
 }
 

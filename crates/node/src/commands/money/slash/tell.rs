@@ -10,6 +10,7 @@ use crate::cli::{CaseArgs, CasesArgs, Context, Ending};
 use crate::commands::money::account::Names;
 use crate::commands::money::place::{Access, Place};
 use crate::commands::money::words::{date, esm, facts as lines, moment, table};
+use crate::output;
 
 /// All cases, one a line.
 pub(super) fn list(args: &CasesArgs, context: &Context) -> Result<Ending> {
@@ -17,11 +18,12 @@ pub(super) fn list(args: &CasesArgs, context: &Context) -> Result<Ending> {
     let count = place.contracts.case_count(&*place.chain)?;
     let cases = (1..=count).map(|number| case(&place, number)).collect::<Result<Vec<Case>>>()?;
     if context.global.json {
-        println!("{}", json!({ "cases": cases.iter().map(facts).collect::<Vec<_>>() }));
+        let document = json!({ "cases": cases.iter().map(facts).collect::<Vec<_>>() });
+        output::print_line(&document.to_string())?;
         return Ok(Ending::Done);
     }
     if cases.is_empty() {
-        println!("no case was ever brought on {}", place.name);
+        output::print_line(&format!("no case was ever brought on {}", place.name))?;
         return Ok(Ending::Done);
     }
     let (names, now_s) = (Names::of(&place)?, place.now_s()?);
@@ -34,7 +36,7 @@ pub(super) fn list(args: &CasesArgs, context: &Context) -> Result<Ending> {
         vec![case.case.to_string(), about, at_risk, esm(case.bond), names.brief(&case.challenger), state(case, now_s)]
     };
     let rows: Vec<Vec<String>> = cases.iter().map(row).collect();
-    print!("{}", table(&["#case", "about", "#at risk", "#bond", "by", "stands"], &rows));
+    output::print(&table(&["#case", "about", "#at risk", "#bond", "by", "stands"], &rows))?;
     Ok(Ending::Done)
 }
 
@@ -43,12 +45,12 @@ pub(super) fn show(args: &CaseArgs, context: &Context) -> Result<Ending> {
     let place = Place::open(&args.place, Access::Look)?;
     let case = case(&place, args.case)?;
     if context.global.json {
-        println!("{}", facts(&case));
+        output::print_line(&facts(&case).to_string())?;
         return Ok(Ending::Done);
     }
     let names = Names::of(&place)?;
     let now_s = place.now_s()?;
-    println!("case {}: {}", case.case, state(&case, now_s));
+    let head = format!("case {}: {}\n", case.case, state(&case, now_s));
     let about = match case.kind {
         CaseKind::Stake => vec![
             ("accused", names.show(&case.accused)),
@@ -63,7 +65,7 @@ pub(super) fn show(args: &CaseArgs, context: &Context) -> Result<Ending> {
         ("evidence", case.evidence.to_string()),
         ("answer", if case.answer == B256::ZERO { "none".to_owned() } else { case.answer.to_string() }),
     ];
-    print!("{}", lines(&about.into_iter().chain(rest).collect::<Vec<_>>()));
+    output::print(&(head + &lines(&about.into_iter().chain(rest).collect::<Vec<_>>())))?;
     Ok(Ending::Done)
 }
 
