@@ -97,7 +97,7 @@ fn measure(config: &RunConfig, context: &Context) -> Result<Report> {
         tasks: scores.into_iter().map(row).collect(),
         tokens,
         seconds,
-        tokens_per_second: per_second(tokens, seconds),
+        tokens_per_second: per_second(tokens, seconds).unwrap_or(0.0), // it took time
     })
 }
 
