@@ -7,12 +7,14 @@
 //! Adding a field: give it `#[serde(default)]`, so that old logs still read. Renaming or removing
 //! one: raise [`crate::store::SCHEMA_VERSION`].
 
+mod measures;
 mod money;
 #[cfg(test)]
 mod tests;
 mod trust;
 
 use crate::machine::Machine;
+pub use measures::{Graded, GroupSums, PhaseSeconds, Range, StepMetrics};
 pub use money::{EpochClosed, EpochPosted, PaidOut, Payee, PayoutRow, StakeSlashed};
 use serde::{Deserialize, Serialize};
 pub use trust::{Fined, GroupReceived, Party, TermsSet, VerdictGiven};
@@ -96,13 +98,13 @@ pub enum Event {
         /// Time to write it.
         seconds: f64,
     },
-    /// Somebody waited for somebody else and the wait is over, or has lasted long enough to be told.
+    /// Somebody was idle for want of something. Told every few seconds, and at the end.
     Waited {
-        /// Who waited: `trainer`, `engine`, …
+        /// Who waited: `trainer`, `workers`, `validators` or `run`.
         who: String,
-        /// For what: `batch`, `lease`, `weights`, …
+        /// For what: `generation`, `checks`, `new weights`, …
         on: String,
-        /// How long.
+        /// How long since it was last told; of workers and validators, all of them together.
         seconds: f64,
     },
     /// Something a person should know; the run goes on.
@@ -151,16 +153,13 @@ pub struct RunStarted {
 pub struct SftStep {
     /// Number of the step, from 1.
     pub step: u64,
-    /// Mean negative log-probability per target token.
-    pub loss: f64,
-    /// Norm of the gradient before clipping.
-    pub grad_norm: f64,
-    /// Learning rate used.
-    pub lr: f64,
-    /// Target tokens trained on in this step.
-    pub tokens: u64,
+    /// What the trainer measured.
+    pub learnt: train::SftMetrics,
     /// Time of this step.
     pub seconds: f64,
+    /// Largest memory that the process has held so far; absent if the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// A worker was told to answer a prompt.
@@ -270,119 +269,6 @@ pub struct StepTrained {
     pub leases: Vec<u64>,
 }
 
-/// What is measured in one training step. Names in files are given by [`crate::metrics::METRICS`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StepMetrics {
-    /// Rewards of the rollouts in the batch, 0 to 1.
-    pub reward: Spread,
-    /// Mean reward of all rollouts that came back since the last step, the gate's refusals included; absent if none did.
-    pub reward_all_mean: Option<f64>,
-    /// Share of rollouts in the batch whose answer is exact.
-    pub exact_share: f64,
-    /// Share of groups in which every rollout is exact, of all that came back since the last step.
-    pub solved_all: f64,
-    /// Share of groups in which no rollout is exact, of all that came back since the last step.
-    pub solved_none: f64,
-    /// Share of groups whose rewards are all equal, of all that came back since the last step.
-    pub equal_rewards_share: f64,
-    /// Value of the loss.
-    pub loss: f64,
-    /// Mean entropy per completion token, in nats.
-    pub entropy: f64,
-    /// Mean k3 estimate of KL(engine || trainer) per completion token, in nats.
-    pub mismatch_kl: f64,
-    /// Ratio trainer / engine probability per completion token.
-    pub ratio: Spread,
-    /// Share of tokens whose ratio was cut from below.
-    pub clip_low_share: f64,
-    /// Share of tokens whose ratio was cut from above.
-    pub clip_high_share: f64,
-    /// Share of tokens left out of the loss.
-    pub masked_share: f64,
-    /// Norm of the gradient before clipping.
-    pub grad_norm: f64,
-    /// Learning rate used.
-    pub lr: f64,
-    /// Age of the batch's rollouts in weight versions.
-    pub staleness: Spread,
-    /// Groups dropped for age since the last step.
-    pub dropped_stale: u64,
-    /// Completion lengths in tokens.
-    pub completion_length: Spread,
-    /// Share of completions that met the length limit.
-    pub truncated_share: f64,
-    /// Rollouts in the batch.
-    pub rollouts: u64,
-    /// Prompt and completion tokens trained on in this step.
-    pub tokens_trained: u64,
-    /// Completion tokens generated since the last step, dropped ones too.
-    pub tokens_generated: u64,
-    /// Seconds of each phase.
-    pub time: PhaseSeconds,
-    /// Largest memory that the process has held so far.
-    pub peak_memory_bytes: u64,
-}
-
-/// Mean and extremes of a set of numbers; all 0 for an empty set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Spread {
-    /// Arithmetic mean.
-    pub mean: f64,
-    /// Standard deviation over the whole set (divided by n).
-    pub std: f64,
-    /// Smallest.
-    pub min: f64,
-    /// Largest.
-    pub max: f64,
-}
-
-impl Spread {
-    /// `mean = Σx/n`, `std = sqrt(Σ(x-mean)²/n)`, and the extremes.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        let values: Vec<f64> = values.into_iter().collect();
-        if values.is_empty() {
-            return Self::default();
-        }
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-        Self {
-            mean,
-            std: variance.sqrt(),
-            min: values.iter().copied().fold(f64::INFINITY, f64::min),
-            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
-    }
-}
-
-/// Wall seconds of one step by phase. In `async` mode generation overlaps the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PhaseSeconds {
-    /// From the end of the last step to the end of this one.
-    pub step: f64,
-    /// Busy time of all workers together since the last step, proofs included.
-    pub generate: f64,
-    /// The part of it that went into proofs and grades.
-    pub prove: f64,
-    /// Busy time of all validators together since the last step.
-    pub validate: f64,
-    /// Trainer idle, waiting for a batch.
-    pub wait_for_batch: f64,
-    /// Packing the batch.
-    pub pack: f64,
-    /// Forward and backward passes.
-    pub forward_backward: f64,
-    /// Optimiser step.
-    pub optimizer: f64,
-    /// Handing the weights to the engines.
-    pub broadcast_weights: f64,
-    /// Writing a checkpoint.
-    pub save_ckpt: f64,
-}
-
 /// Scores on held-out items of one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalFinished {
@@ -414,6 +300,8 @@ pub struct EvalFinished {
 pub enum EvalStage {
     /// Before the supervised warm-up.
     Start,
+    /// At the end of a run that is supervised only; its step is a supervised one.
+    AfterSft,
     /// After the warm-up, before RL.
     BeforeRl,
     /// While training.
@@ -433,6 +321,9 @@ pub struct RunFinished {
     pub seconds: f64,
     /// Folder of the final weights, relative to the run folder, if they were written.
     pub model_path: Option<String>,
+    /// Largest memory that the process has held; absent if the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// Why a run ended.

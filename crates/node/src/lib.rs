@@ -17,14 +17,14 @@ pub mod evidence;
 pub mod machine;
 pub mod metrics;
 pub mod output;
+#[cfg(test)]
+mod recorded;
 pub mod report;
 pub mod run;
 pub mod run_dir;
 pub mod signal;
 pub mod store;
 pub mod summary;
-#[cfg(test)]
-mod synthetic;
 pub mod tensorboard;
 pub mod term;
 pub mod view;

@@ -1,6 +1,6 @@
 //! What machine a run was on, for the summary and the report.
 //!
-//! Promise: never fails; what cannot be found out is empty or 0. On Linux the answers come from
+//! Promise: never fails; what cannot be found out is empty or absent. On Linux the answers come from
 //! `/proc`, elsewhere only the number of cores and the system's name are known.
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,9 @@ pub struct Machine {
     pub cpu: String,
     /// Cores that this process may use.
     pub cores: u64,
-    /// Main memory; 0 if unknown.
-    pub memory_bytes: u64,
+    /// Main memory; absent if unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// Device that the tensors live on.
     pub device: String,
 }
@@ -35,8 +36,8 @@ impl Machine {
     }
 }
 
-/// Largest memory that this process has held so far, in bytes; 0 if unknown.
-pub fn peak_memory_bytes() -> u64 {
+/// Largest memory that this process has held so far, in bytes; `None` if the system does not tell.
+pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     kibibytes(&status, "VmHWM")
 }
@@ -51,12 +52,10 @@ fn cpu_name(cpuinfo: &str) -> String {
 }
 
 /// The `key: N kB` line of a `/proc` file, in bytes.
-fn kibibytes(text: &str, key: &str) -> u64 {
-    text.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| *name == key)
-        .and_then(|(_, rest)| rest.split_whitespace().next()?.parse::<u64>().ok())
-        .map_or(0, |count| count.saturating_mul(1024))
+fn kibibytes(text: &str, key: &str) -> Option<u64> {
+    let mut fields = text.lines().filter_map(|line| line.split_once(':'));
+    let (_, rest) = fields.find(|(name, _)| *name == key)?;
+    rest.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -66,8 +65,17 @@ mod tests {
     #[test]
     fn proc_files_are_read() {
         assert_eq!(cpu_name("processor\t: 0\nmodel name\t: Fast CPU @ 2GHz\n"), "Fast CPU @ 2GHz");
-        assert_eq!(kibibytes("MemFree: 1 kB\nMemTotal:   2048 kB\n", "MemTotal"), 2 << 20);
-        assert_eq!(kibibytes("", "MemTotal"), 0);
+        assert_eq!(kibibytes("MemFree: 1 kB\nMemTotal:   2048 kB\n", "MemTotal"), Some(2 << 20));
+        assert_eq!(kibibytes("", "MemTotal"), None);
         assert!(Machine::here("cpu").cores > 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_of_this_process_holds_what_it_once_held() {
+        let before = peak_memory_bytes().unwrap();
+        let held = std::hint::black_box(vec![1u8; 1 << 28]);
+        drop(held);
+        assert!(peak_memory_bytes().unwrap() >= before.max(1 << 28));
     }
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Version of the table layout and of the events' meaning; raised when an old log no longer reads.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 /// Marks the file as ours (`PRAGMA application_id`): the letters `ESSA`.
 const APPLICATION_ID: i64 = 0x4553_5341;
 /// Largest payload of one event; a group of 4096 rollouts of 4096 tokens is about 200 MB.
@@ -386,7 +386,7 @@ mod tests {
         log.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(log);
         let message = EventLog::open(&path).unwrap_err().to_string();
-        assert!(message.contains("version 7, this program reads version 2"), "{message}");
+        assert!(message.contains("version 7, this program reads version 3"), "{message}");
     }
 
     #[test]

@@ -6,8 +6,9 @@
 mod payout;
 mod verification;
 
-use crate::events::{EvalFinished, EvalStage, Outcome, PhaseSeconds};
+use crate::events::{DropReason, EvalFinished, EvalStage, Outcome, PhaseSeconds, StepMetrics};
 use crate::machine::Machine;
+use crate::metrics::per_second;
 use crate::view::RunView;
 pub use payout::Payout;
 pub(crate) use payout::{esm, some_esm};
@@ -44,20 +45,21 @@ pub struct Summary {
     pub payout: Option<Payout>,
     /// Seconds by phase, summed over the steps; in `async` mode `generate` overlaps the others.
     pub phase_seconds: PhaseSeconds,
-    /// Seconds of the supervised warm-up's steps.
-    pub sft_seconds: f64,
-    /// Warm-up steps done.
+    /// Seconds of the steps of supervised training; absent if there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sft_seconds: Option<f64>,
+    /// Steps of supervised training done.
     pub sft_steps: u64,
-    /// Age of trained rollouts in weight versions.
-    pub staleness: Staleness,
-    /// Tokens trained on per second of RL wall time.
-    pub tokens_trained_per_second: f64,
-    /// Completion tokens generated per second of the engine's busy time.
-    pub tokens_generated_per_second: f64,
+    /// Age of trained rollouts in weight versions; absent before the first step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<Staleness>,
+    /// Tokens per second of wall time.
+    pub tokens_per_second: TokenRates,
     /// Seconds spent waiting, by who and for what.
     pub wait_seconds: BTreeMap<String, f64>,
-    /// Largest memory that the process has held.
-    pub peak_memory_bytes: u64,
+    /// Largest memory that the process has held; absent if the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
     /// Weights in the model.
     pub parameter_count: u64,
     /// Times that the run was resumed.
@@ -84,7 +86,7 @@ pub struct Scores {
     /// With the final weights, or the newest there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Score>,
-    /// `after.exact_mean - before_rl.exact_mean`.
+    /// `after.exact_mean - before_rl.exact_mean`; of a supervised run, `after.exact_mean - start.exact_mean`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<f64>,
 }
@@ -110,13 +112,32 @@ pub struct Score {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tokens {
     /// Completion tokens generated for training, dropped groups too.
-    pub generated: u64,
+    pub generated_completion: u64,
     /// Prompt and completion tokens trained on by RL.
     pub trained: u64,
-    /// Target tokens of the warm-up.
-    pub sft: u64,
+    /// Completion tokens among them.
+    pub trained_completion: u64,
+    /// Prompt and completion tokens of supervised training.
+    pub sft_trained: u64,
+    /// Completion tokens among them: those with a loss.
+    pub sft_trained_completion: u64,
     /// Completion tokens generated for evaluations.
-    pub eval: u64,
+    pub eval_completion: u64,
+}
+
+/// Tokens per second of wall time. What is trained on counts prompt and completion tokens, in RL as in supervised
+/// training; what is generated counts completion tokens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TokenRates {
+    /// `tokens.trained / phase_seconds.step`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained: Option<f64>,
+    /// Completion tokens of all steps' groups `/ phase_seconds.step`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated_completion: Option<f64>,
+    /// `tokens.sft_trained / sft_seconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sft_trained: Option<f64>,
 }
 
 /// Age of trained rollouts in weight versions.
@@ -135,34 +156,32 @@ impl Summary {
     pub fn of(view: &RunView) -> Self {
         let started = view.started.as_ref();
         let steps = || view.steps.values();
-        let phase_seconds = phases(view);
-        let trained = steps().map(|m| m.tokens_trained).sum();
-        let generated = steps().map(|m| m.tokens_generated).sum();
+        let phase_seconds = steps().fold(PhaseSeconds::default(), |sum, m| sum + m.time);
+        let sft_seconds = sum(view.sft.iter().map(|step| step.seconds));
+        let tokens = tokens(view);
         Self {
             name: started.map(|s| s.name.clone()).unwrap_or_default(),
             outcome: view.finished.as_ref().map(|f| f.outcome.clone()),
             steps: view.step(),
             seconds: view.seconds(),
             scores: scores(view),
-            tokens: Tokens {
-                generated: view.completion_tokens,
-                trained,
-                sft: view.sft.iter().map(|step| step.tokens).sum(),
-                eval: view.eval_tokens,
-            },
-            rollouts_trained: steps().map(|m| m.rollouts).sum(),
+            rollouts_trained: steps().map(|m| m.batch.rollouts).sum(),
             groups: view.groups,
             groups_dropped: view.dropped.iter().map(|(why, n)| (why.label(), *n)).collect(),
-            sft_seconds: view.sft.iter().map(|step| step.seconds).sum(),
             sft_steps: view.sft.len() as u64,
             staleness: staleness(view),
-            tokens_trained_per_second: crate::metrics::per_second(trained, phase_seconds.step),
-            tokens_generated_per_second: crate::metrics::per_second(generated, phase_seconds.generate),
+            tokens_per_second: TokenRates {
+                trained: per_second(tokens.trained, phase_seconds.step),
+                generated_completion: per_second(steps().map(StepMetrics::tokens_generated).sum(), phase_seconds.step),
+                sft_trained: sft_seconds.and_then(|seconds| per_second(tokens.sft_trained, seconds)),
+            },
+            sft_seconds,
+            tokens,
             verification: Verification::of(view, &phase_seconds),
             payout: Payout::of(view),
             phase_seconds,
             wait_seconds: waits(view),
-            peak_memory_bytes: steps().map(|m| m.peak_memory_bytes).max().unwrap_or(0),
+            peak_memory_bytes: peak_memory_bytes(view),
             parameter_count: started.map_or(0, |s| s.parameter_count),
             resumed_count: view.resumed_count,
             warnings_count: view.warnings_count,
@@ -178,53 +197,77 @@ impl Summary {
         let mut text = format!("{}: {outcome}; {} steps in {}\n", self.name, self.steps, duration(self.seconds));
         for (task, scores) in &self.scores {
             let parts: Vec<String> =
-                [("untrained", &scores.start), ("before RL", &scores.before_rl), ("after", &scores.after)]
+                [("at the start", &scores.start), ("before RL", &scores.before_rl), ("after", &scores.after)]
                     .into_iter()
                     .filter_map(|(label, score)| Some(format!("{label} {:.3}", score.as_ref()?.exact_mean)))
                     .collect();
             text += &format!("  held-out exact   {}   ({task})\n", parts.join("  →  "));
         }
-        if self.steps == 0 {
-            return text; // a warm-up alone has neither rollouts nor staleness
+        if let (Some(seconds), Some(rate)) = (self.sft_seconds, self.tokens_per_second.sft_trained) {
+            let Tokens { sft_trained, sft_trained_completion, .. } = &self.tokens;
+            text += &format!(
+                "  supervised       {} steps in {}; {} tokens trained on, {} of them completion; {} trained tokens/s\n",
+                self.sft_steps,
+                duration(seconds),
+                count(*sft_trained as f64),
+                count(*sft_trained_completion as f64),
+                count(rate)
+            );
         }
+        let Some(staleness) = &self.staleness else { return text }; // no step, so nothing of RL to tell
+        let Tokens { generated_completion, trained, trained_completion, .. } = &self.tokens;
+        let rate = |rate: Option<f64>| rate.map_or("–".to_owned(), count);
         text += &format!(
-            "  tokens           {} generated, {} trained on; {} trained tokens/s\n",
-            count(self.tokens.generated as f64),
-            count(self.tokens.trained as f64),
-            count(self.tokens_trained_per_second)
+            "  generated        {} completion tokens; {} tokens/s\n",
+            count(*generated_completion as f64),
+            rate(self.tokens_per_second.generated_completion)
+        );
+        text += &format!(
+            "  trained on       {} tokens, {} of them completion; {} tokens/s\n",
+            count(*trained as f64),
+            count(*trained_completion as f64),
+            rate(self.tokens_per_second.trained)
         );
         text += &format!(
             "  staleness        mean {:.2}, largest {} versions; {} groups dropped for it\n",
-            self.staleness.mean, self.staleness.max, self.staleness.dropped_groups
+            staleness.mean, staleness.max, staleness.dropped_groups
         );
         text += &self.verification.to_text();
         text + &self.payout.as_ref().map_or(String::new(), Payout::to_text)
     }
 }
 
-fn phases(view: &RunView) -> PhaseSeconds {
-    view.steps.values().fold(PhaseSeconds::default(), |sum, m| PhaseSeconds {
-        step: sum.step + m.time.step,
-        generate: sum.generate + m.time.generate,
-        prove: sum.prove + m.time.prove,
-        validate: sum.validate + m.time.validate,
-        wait_for_batch: sum.wait_for_batch + m.time.wait_for_batch,
-        pack: sum.pack + m.time.pack,
-        forward_backward: sum.forward_backward + m.time.forward_backward,
-        optimizer: sum.optimizer + m.time.optimizer,
-        broadcast_weights: sum.broadcast_weights + m.time.broadcast_weights,
-        save_ckpt: sum.save_ckpt + m.time.save_ckpt,
-    })
+fn tokens(view: &RunView) -> Tokens {
+    let steps = || view.steps.values();
+    let sft = || view.sft.iter().map(|step| step.learnt.batch);
+    Tokens {
+        generated_completion: view.completion_tokens,
+        trained: steps().map(StepMetrics::tokens_trained).sum(),
+        trained_completion: steps().map(|m| m.learnt.batch.completion_tokens as u64).sum(),
+        sft_trained: sft().map(|batch| batch.tokens as u64).sum(),
+        sft_trained_completion: sft().map(|batch| batch.completion_tokens as u64).sum(),
+        eval_completion: view.eval_tokens,
+    }
 }
 
-fn staleness(view: &RunView) -> Staleness {
-    let steps = view.steps.len().max(1) as f64;
-    let all = || view.steps.values().map(|m| &m.staleness);
-    Staleness {
-        mean: all().map(|s| s.mean).fold(0.0, |sum, mean| sum + mean) / steps,
-        max: all().map(|s| s.max).fold(0.0, f64::max),
-        dropped_groups: view.dropped.get(&crate::events::DropReason::Stale).copied().unwrap_or(0),
-    }
+fn peak_memory_bytes(view: &RunView) -> Option<u64> {
+    let steps = view.steps.values().filter_map(|m| m.peak_memory_bytes);
+    let sft = view.sft.iter().filter_map(|step| step.peak_memory_bytes);
+    steps.chain(sft).chain(view.finished.as_ref().and_then(|finished| finished.peak_memory_bytes)).max()
+}
+
+/// `None` of no numbers: their sum would be -0.
+fn sum(values: impl Iterator<Item = f64>) -> Option<f64> {
+    values.reduce(|sum, value| sum + value)
+}
+
+fn staleness(view: &RunView) -> Option<Staleness> {
+    let ages = || view.steps.values().map(|m| &m.staleness);
+    Some(Staleness {
+        mean: sum(ages().map(|age| age.mean))? / view.steps.len() as f64,
+        max: ages().map(|age| age.max).fold(0.0, f64::max),
+        dropped_groups: view.dropped.get(&DropReason::Stale).copied().unwrap_or(0),
+    })
 }
 
 fn waits(view: &RunView) -> BTreeMap<String, f64> {
@@ -243,10 +286,11 @@ fn scores(view: &RunView) -> BTreeMap<String, Scores> {
     };
     let of = |task: &str| {
         let at = |stage| view.evals_of(task).filter(|eval| eval.stage == stage).last().map(score);
-        let before_rl = at(EvalStage::BeforeRl);
-        let after = at(EvalStage::Final).or_else(|| at(EvalStage::During));
-        let gain = before_rl.as_ref().zip(after.as_ref()).map(|(b, a)| a.exact_mean - b.exact_mean);
-        Scores { start: at(EvalStage::Start), before_rl, after, gain }
+        let (start, before_rl) = (at(EvalStage::Start), at(EvalStage::BeforeRl));
+        let after = [EvalStage::Final, EvalStage::AfterSft, EvalStage::During].into_iter().find_map(at);
+        let before = before_rl.as_ref().or(start.as_ref());
+        let gain = before.zip(after.as_ref()).map(|(b, a)| a.exact_mean - b.exact_mean);
+        Scores { start, before_rl, after, gain }
     };
     view.eval_tasks().into_iter().map(|task| (task.to_owned(), of(task))).collect()
 }
@@ -273,39 +317,4 @@ pub fn count(value: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::synthetic;
-    use crate::view::tests::fold;
-
-    #[test]
-    fn the_synthetic_run_is_summed_up() {
-        let summary = Summary::of(&fold(&synthetic::run(50)));
-        assert_eq!((summary.steps, summary.sft_steps, summary.rollouts_trained), (50, 40, 50 * 256));
-        assert_eq!(summary.tokens.generated, 50 * 3 * 64);
-        assert_eq!(summary.groups_dropped["equal rewards"], 16);
-        let scores = &summary.scores["spell-backward"];
-        let (before, after) = (scores.before_rl.as_ref().unwrap(), scores.after.as_ref().unwrap());
-        assert_eq!((before.exact_mean, after.step), (0.21, 50));
-        assert!((scores.gain.unwrap() - (after.exact_mean - 0.21)).abs() < 1e-12);
-        assert_eq!(summary.staleness.max, 2.0);
-        assert!((summary.phase_seconds.generate - 0.41 * 50.0).abs() < 1e-9);
-        let json = serde_json::to_value(&summary).unwrap();
-        assert_eq!(json["outcome"], "steps_done");
-        assert!(summary.to_text().contains("untrained 0.000  →  before RL 0.210  →  after 0.97"));
-    }
-
-    #[test]
-    fn a_run_without_events_has_a_summary_too() {
-        let summary = Summary::of(&RunView::default());
-        assert_eq!((summary.steps, summary.outcome.is_none()), (0, true));
-    }
-
-    #[test]
-    fn numbers_for_people() {
-        assert_eq!(duration(4.26), "4.3s");
-        assert_eq!(duration(83.2), "1m23s");
-        assert_eq!(duration(7322.0), "2h02m");
-        assert_eq!((count(9999.0), count(12345.0), count(2.5e6)), ("9999".into(), "12.3k".into(), "2.50M".into()));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 //! from the view; a screen that cannot be written to never harms the run.
 
 use crate::cli::Global;
-use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, SftStep, StepMetrics};
+use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, RunStarted, SftStep, StepMetrics};
 use crate::metrics::per_second;
 use crate::output;
 use crate::summary::{CaughtLiar, Summary, count, duration, esm, percent};
@@ -135,22 +135,26 @@ fn sft_steps_max(view: &RunView) -> Option<u64> {
 }
 
 fn step_line(view: &RunView, step: u64, m: &StepMetrics) -> String {
-    format!("step {step}/{}  {}  {}", steps_max(view).unwrap_or(step), reward_text(m), state_text(view, m))
+    format!("step {step}/{}  {}  {}", steps_max(view).unwrap_or(step), reward_text(view), state_text(view, m))
 }
 
-fn reward_text(m: &StepMetrics) -> String {
-    let reward = m.reward_all_mean.unwrap_or(m.reward.mean);
-    format!("reward {reward:.3}  exact {:.3}", m.exact_share)
+/// Both numbers are over all groups of the newest step that has any, those that are not trained on too: a step whose
+/// batch lay ready may have none.
+fn reward_text(view: &RunView) -> String {
+    match view.steps.values().rev().find_map(|m| m.all.as_ref()) {
+        Some(all) => format!("reward {:.3}  exact {:.3}", all.reward_mean, all.exact_share),
+        None => "no group yet".to_owned(),
+    }
 }
 
 fn state_text(view: &RunView, m: &StepMetrics) -> String {
     let mut text = format!(
-        "loss {:.4}  entropy {:.3}  stale {:.1} (max {:.0})  {} tok/s",
-        m.loss,
-        m.entropy,
+        "loss {:.4}  entropy {:.3}  stale {:.1} (max {:.0})  {}",
+        m.learnt.loss,
+        m.learnt.policy.entropy,
         m.staleness.mean,
         m.staleness.max,
-        count(per_second(m.tokens_trained, m.time.step))
+        rate_text(m.tokens_trained(), m.time.step)
     );
     if let Some(left) = seconds_left(view) {
         text += &format!("  eta {}", duration(left));
@@ -160,12 +164,18 @@ fn state_text(view: &RunView, m: &StepMetrics) -> String {
 
 fn sft_line(view: &RunView, step: &SftStep) -> String {
     format!(
-        "warm-up {}/{}  loss {:.4}  {} tok/s",
+        "supervised {}/{}  loss {:.4}  lr {:.1e}  {}",
         step.step,
         sft_steps_max(view).unwrap_or(step.step),
-        step.loss,
-        count(per_second(step.tokens, step.seconds))
+        step.learnt.loss,
+        step.learnt.lr,
+        rate_text(step.learnt.batch.tokens as u64, step.seconds)
     )
+}
+
+/// Prompt and completion tokens trained on, per second of wall time.
+fn rate_text(tokens: u64, seconds: f64) -> String {
+    per_second(tokens, seconds).map_or(String::new(), |rate| format!("trains {} tok/s", count(rate)))
 }
 
 /// Mean time of the last steps, times the steps that are left.
@@ -179,13 +189,7 @@ fn seconds_left(view: &RunView) -> Option<f64> {
 /// A line for the events that are worth one whenever they happen.
 fn notice(view: &RunView, event: &Event) -> Option<String> {
     match event {
-        Event::RunStarted(started) => Some(format!(
-            "{}: {} parameters on {}, {} cores",
-            started.name,
-            count(started.parameter_count as f64),
-            started.machine.device,
-            started.machine.cores
-        )),
+        Event::RunStarted(started) => Some(start_line(started)),
         Event::RunResumed { step } => Some(format!("resumed after step {step}")),
         Event::EvalFinished(eval) => Some(eval_line(eval)),
         Event::Warning { message } => Some(format!("warning: {message}")),
@@ -195,6 +199,27 @@ fn notice(view: &RunView, event: &Event) -> Option<String> {
         Event::RunFinished(_) => Some(Summary::of(view).to_text().trim_end().to_owned()),
         _ => None,
     }
+}
+
+fn start_line(started: &RunStarted) -> String {
+    let RunStarted { name, machine, .. } = started;
+    let size = count(started.parameter_count as f64);
+    let mut text = format!("{name}: {size} parameters on {}, {} cores", machine.device, machine.cores);
+    // A file that does not read names no rate.
+    let settings: toml::Table = started.config_toml.parse().unwrap_or_default();
+    let number = |section: &str, key: &str| settings.get(section)?.get(key);
+    if let (1.., Some(lr)) = (started.sft_steps_max, number("sft", "lr").and_then(toml::Value::as_float)) {
+        let warm_up = number("sft", "warmup_steps").and_then(toml::Value::as_integer).unwrap_or(0);
+        let steps = started.sft_steps_max;
+        text += &format!("; supervised: {steps} steps, learning rate {lr:.1e}");
+        if warm_up > 0 {
+            text += &format!(" after {warm_up} steps of rise");
+        }
+    }
+    if let (1.., Some(lr)) = (started.steps_max, number("train", "lr").and_then(toml::Value::as_float)) {
+        text += &format!("; RL: {} steps at most, learning rate {lr:.1e}", started.steps_max);
+    }
+    text
 }
 
 /// What was paid so far; empty before the first epoch.
@@ -238,7 +263,8 @@ fn trust_text(trust: &Trust) -> String {
 
 fn eval_line(eval: &EvalFinished) -> String {
     let stage = match eval.stage {
-        EvalStage::Start => "untrained".to_owned(),
+        EvalStage::Start => "at the start".to_owned(),
+        EvalStage::AfterSft => "after supervised training".to_owned(),
         EvalStage::BeforeRl => "before RL".to_owned(),
         EvalStage::During => format!("step {}", eval.step),
         EvalStage::Final => "final".to_owned(),
@@ -317,19 +343,19 @@ impl Live {
         self.bar.set_position(view.step());
         self.bar.set_message(duration(view.seconds()));
         let mut rewards: Vec<f64> =
-            view.steps.values().rev().take(SPARK_STEPS).map(|m| m.reward_all_mean.unwrap_or(m.reward.mean)).collect();
+            view.steps.values().rev().filter_map(|m| Some(m.all.as_ref()?.reward_mean)).take(SPARK_STEPS).collect();
         rewards.reverse();
         let held_out = view
             .evals
             .last()
             .map_or(String::new(), |eval| format!("  held-out {:.3} (step {})", eval.exact_mean, eval.step));
-        self.reward.set_message(format!("  {}  {}{held_out}", reward_text(m), sparkline(&rewards, 0.0, 1.0)));
+        self.reward.set_message(format!("  {}  {}{held_out}", reward_text(view), sparkline(&rewards, 0.0, 1.0)));
         self.state.set_message(format!("  {}", state_text(view, m)));
         self.trust.set_message(trust_text(&view.trust) + &money_text(&view.money));
     }
 
     fn sft(&self, view: &RunView, step: &SftStep) {
-        self.bar.set_prefix("warm-up");
+        self.bar.set_prefix("supervised");
         self.bar.set_length(sft_steps_max(view).unwrap_or(0));
         self.bar.set_position(step.step);
         self.bar.set_message(duration(view.seconds()));
@@ -352,32 +378,28 @@ fn style(template: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synthetic;
-
-    fn plain_lines(steps: u64) -> Vec<String> {
-        let (mut view, mut plain) = (RunView::default(), Plain::default());
-        let mut lines = Vec::new();
-        for recorded in synthetic::run(steps) {
-            view.on_event(&recorded);
-            lines.extend(plain.line(&view, &recorded));
-        }
-        lines
-    }
+    use crate::recorded::network;
 
     #[test]
     fn plain_lines_are_calm_and_tell_first_last_and_scores() {
-        let lines = plain_lines(100);
+        let (mut view, mut plain) = (RunView::default(), Plain::default());
+        let mut lines = Vec::new();
+        for recorded in &network().events {
+            view.on_event(recorded);
+            lines.extend(plain.line(&view, recorded));
+        }
         let steps: Vec<_> = lines.iter().filter(|line| line.starts_with("step ")).collect();
-        assert!(steps[0].starts_with("step 1/100  reward "), "{}", steps[0]);
-        assert!(steps.last().unwrap().starts_with("step 100/100"));
-        // 100 steps of 0.78 s at one line per 2 s.
-        assert!((25..60).contains(&steps.len()), "{} lines", steps.len());
-        assert!(lines.iter().any(|line| line.starts_with("held-out before RL: exact 0.210")));
-        assert!(lines.iter().any(|line| line.starts_with("warm-up 40/40")));
+        assert!(steps[0].starts_with("step 1/12  reward "), "{}", steps[0]);
+        assert!(steps.last().unwrap().starts_with("step 24/24"));
+        assert!(steps.len() as u64 <= 4 + view.seconds() as u64 * 1_000 / LINE_EVERY_MS, "{} lines", steps.len());
+        let rates = "supervised: 120 steps, learning rate 3.0e-3; RL: 12 steps at most, learning rate 3.0e-4";
+        assert!(lines[0].ends_with(rates), "{}", lines[0]);
+        assert!(lines.iter().any(|line| line.starts_with("held-out before RL: exact 0.")));
+        assert!(lines.iter().any(|line| line.starts_with("supervised 120/120")));
         let fines: Vec<_> = lines.iter().filter(|line| line.starts_with("caught: ")).collect();
-        assert_eq!(fines.len(), 2);
-        assert!(fines[0].starts_with("caught: worker 3 (int8_weights) by fingerprint after 16 rollouts: sample 1: "));
-        assert!(lines.last().unwrap().contains("all steps done; 100 steps"));
+        assert_eq!(fines.len(), 4);
+        assert!(fines.iter().any(|line| line.starts_with("caught: worker 1 (fake_reward) by reward after ")));
+        assert!(lines.last().unwrap().contains("all steps done; 24 steps"));
     }
 
     #[test]
@@ -391,38 +413,46 @@ mod tests {
         let terminal = indicatif::InMemoryTerm::new(20, 120);
         let mut live = Live::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())));
         let mut view = RunView::default();
-        let events = synthetic::run(60);
-        let (end, before) = events.split_last().unwrap();
+        // A screen sees one process: this run was stopped once and gone on with.
+        let is_end = |recorded: &Recorded| matches!(recorded.event, Event::RunFinished(_));
+        let end = network().events.iter().position(is_end).unwrap();
+        let (before, end) = (&network().events[..end], &network().events[end]);
+        let mut drawn = String::new();
         for recorded in before {
             view.on_event(recorded);
             live.show(&view, recorded);
+            live.bar.force_draw();
+            drawn += &terminal.contents();
         }
-        live.waits("trainer for batch");
+        live.waits("trainer for generation");
         live.bar.force_draw();
-        let screen = terminal.contents();
+        drawn += &terminal.contents();
         for part in [
-            "60/60",
-            "reward 0.9",
-            "▇",
+            "12/12",
+            "reward 0.",
+            "▁",
             "entropy",
-            "waiting: trainer for batch",
+            "waiting: trainer for generation",
             "held-out final",
-            "checked 25 %  valid 180  invalid 1",
-            "fined 2: worker 3, worker 6",
-            "stake: worker 3 loses 200.00 ESM",
+            "checked ",
+            "fined 4: ",
+            "loses",
         ] {
-            assert!(screen.contains(part), "{part} is missing from:\n{screen}");
+            assert!(drawn.contains(part), "{part} is missing from:\n{}", terminal.contents());
         }
         view.on_event(end);
         live.show(&view, end);
-        assert!(!terminal.contents().contains("60/60"), "{}", terminal.contents());
+        assert!(!terminal.contents().contains("12/12"), "{}", terminal.contents());
     }
 
     #[test]
     fn json_lines_read_back_and_leave_out_the_rules() {
-        for recorded in synthetic::run(5) {
-            let line = json_line(&recorded).unwrap();
-            assert_eq!(serde_json::from_str::<Recorded>(&line).unwrap(), recorded);
+        let is_rule = |recorded: &Recorded| matches!(recorded.event, Event::Rules { .. });
+        for recorded in &network().events {
+            let line = json_line(recorded);
+            assert_eq!(line.is_none(), is_rule(recorded));
+            let Some(line) = line else { continue };
+            assert_eq!(&serde_json::from_str::<Recorded>(&line).unwrap(), recorded);
         }
     }
 }

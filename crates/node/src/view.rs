@@ -11,6 +11,7 @@ use crate::events::{
     DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
 pub use money::Money;
+use rounds::Event as Rule;
 use std::collections::BTreeMap;
 pub use trust::{Caught, HandedIn, Trust};
 
@@ -111,6 +112,9 @@ impl RunView {
             Event::Waited { who, on, seconds } => self.wait(who, on, *seconds),
             Event::Warning { message } => self.warn(message),
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
+            Event::Rules { rules: Rule::Extended { steps_max } } => {
+                self.started.iter_mut().for_each(|started| started.steps_max = *steps_max);
+            }
             Event::RunResumed { .. }
             | Event::Rules { .. }
             | Event::TermsSet(_)
@@ -196,70 +200,48 @@ impl RunView {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::events::{GroupAccepted, StepTrained};
-    use crate::synthetic;
-
-    pub(crate) fn fold(events: &[Recorded]) -> RunView {
-        let mut view = RunView::default();
-        events.iter().for_each(|event| view.on_event(event));
-        view
-    }
+    use crate::recorded::{fold, network};
 
     #[test]
     fn steps_after_the_checkpoint_are_forgotten_on_resume_and_done_again() {
-        let at = |seq: u64, at_ms: u64, event: Event| Recorded { seq, at_ms, event };
-        let step = |step: u64, loss: f64| {
-            let metrics = StepMetrics { loss, ..StepMetrics::default() };
-            Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases: Vec::new() }))
+        let events = &network().events;
+        let step = |wanted: u64| {
+            let is = |recorded: &Recorded| matches!(&recorded.event, Event::StepTrained(t) if t.step == wanted);
+            events.iter().position(is).unwrap()
         };
-        let view = fold(&[
-            at(1, 1000, step(1, 1.0)),
-            at(2, 2000, step(2, 2.0)),
-            at(3, 3000, step(3, 3.0)),
-            at(4, 9000, Event::RunResumed { step: 1 }),
-            at(5, 9500, step(2, 20.0)),
-        ]);
-        let losses: Vec<_> = view.steps.iter().map(|(step, m)| (*step, m.loss)).collect();
-        assert_eq!(losses, [(1, 1.0), (2, 20.0)]);
-        // 3.0 s (the first process began at 0, unseen) and 0.5 s of the second; not the pause.
-        assert_eq!(view.seconds(), 3.5);
+        // Killed after step 9, gone on from a checkpoint at 7, an hour later; then all as it was.
+        let late = |recorded: &Recorded| Recorded { at_ms: recorded.at_ms + 3_600_000, ..recorded.clone() };
+        let (before, after) = (&events[..=step(9)], &events[step(7) + 1..]);
+        let at_ms = after[0].at_ms + 3_600_000;
+        let resumed = Recorded { seq: 0, at_ms, event: Event::RunResumed { step: 7 } };
+        let mut all = before.to_vec();
+        all.push(resumed.clone());
+        assert_eq!(fold(&all).step(), 7);
+        all.extend(after.iter().map(late));
+        let (view, whole) = (fold(&all), fold(events));
+        assert_eq!((&view.steps, view.resumed_count), (&whole.steps, whole.resumed_count + 1));
+        let redone = (before[step(9)].at_ms - after[0].at_ms) as f64 / 1e3;
+        assert!((view.seconds() - whole.seconds() - redone).abs() < 1e-6, "the pause counts for nothing");
     }
 
     #[test]
     fn texts_stay_bounded_however_long_the_run() {
+        let accepted = network().events.iter().find_map(|recorded| match &recorded.event {
+            Event::GroupAccepted(group) => Some(group.clone()),
+            _ => None,
+        });
+        let (accepted, metrics) = (accepted.unwrap(), network().view().steps[&1].clone());
         let mut view = RunView::default();
-        let text = RolloutText { prompt: "p".into(), completion: "c".into(), reward_micro: 0, exact: false };
         for step in 1..=2000u64 {
-            view.steps.insert(step, StepMetrics::default());
-            let event = Event::GroupAccepted(GroupAccepted {
-                lease: step,
-                task: 0,
-                item: 0,
-                worker: 0,
-                weight_version: 0,
-                rewards_micro: vec![0],
-                exact_count: 0,
-                prompt_tokens: 1,
-                completion_tokens: 2,
-                sample: Some(text.clone()),
-            });
-            (0..9).for_each(|_| {
-                view.on_event(&Recorded { seq: step, at_ms: step, event: event.clone() });
-            });
+            view.steps.insert(step, metrics.clone());
+            let event = Event::GroupAccepted(accepted.clone());
+            (0..9).for_each(|_| view.on_event(&Recorded { seq: step, at_ms: step, event: event.clone() }));
         }
         assert!(view.samples.len() <= SAMPLED_STEPS_MAX);
         assert!(view.samples.values().all(|texts| texts.len() <= SAMPLES_PER_STEP_MAX));
         assert_eq!(*view.samples.first_key_value().unwrap().0, 1, "the first is kept");
-        assert_eq!((view.groups, view.completion_tokens), (18_000, 36_000));
-    }
-
-    #[test]
-    fn the_synthetic_run_is_told_whole() {
-        let view = fold(&synthetic::run(50));
-        assert_eq!(view.step(), 50);
-        assert_eq!(view.eval_tasks(), ["spell-backward"]);
-        assert!(view.finished.is_some());
+        assert_eq!(view.groups, 18_000);
     }
 }

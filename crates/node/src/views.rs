@@ -7,7 +7,7 @@
 
 use crate::cli::Global;
 use crate::events::{Event, Recorded};
-use crate::metrics::MetricsFile;
+use crate::metrics::{self, MetricsFile, Points};
 use crate::run_dir::{self, RunDirError};
 use crate::store::{EventLog, StoreError};
 use crate::summary::Summary;
@@ -26,8 +26,17 @@ pub struct Views {
 }
 
 struct Files {
+    points: Points,
     metrics: MetricsFile,
     tensorboard: TensorBoardFile,
+}
+
+impl Files {
+    fn see(&mut self, recorded: &Recorded) -> Result<(), RunDirError> {
+        let Some(point) = self.points.of(&recorded.event) else { return Ok(()) };
+        self.metrics.add(recorded.at_ms, &point)?;
+        self.tensorboard.add(recorded.at_ms, &point)
+    }
 }
 
 impl Views {
@@ -44,14 +53,11 @@ impl Views {
     /// Takes in an event that is in the log.
     pub fn see(&mut self, recorded: &Recorded) -> anyhow::Result<()> {
         match recorded.event {
-            Event::RunStarted(_) => self.open(recorded.at_ms, None)?,
-            Event::RunResumed { step } => self.open(recorded.at_ms, Some(step + 1))?,
+            Event::RunStarted(_) => self.open(recorded.at_ms, false)?,
+            Event::RunResumed { .. } => self.open(recorded.at_ms, true)?,
             _ => {
                 self.view.on_event(recorded);
-                if let Some(files) = &mut self.files {
-                    files.metrics.on_event(recorded)?;
-                    files.tensorboard.on_event(recorded)?;
-                }
+                self.files.iter_mut().try_for_each(|files| files.see(recorded))?;
             }
         }
         if matches!(recorded.event, Event::RunFinished(_)) {
@@ -74,13 +80,14 @@ impl Views {
     }
 
     /// Takes in the whole log, the newest event included, and opens the files.
-    fn open(&mut self, at_ms: u64, first_step: Option<u64>) -> anyhow::Result<()> {
+    fn open(&mut self, at_ms: u64, is_resumed: bool) -> anyhow::Result<()> {
         let log = EventLog::open_to_read(&run_dir::events_path(&self.dir))?;
         self.view = read(&log)?;
-        let metrics = MetricsFile::from_log(&run_dir::metrics_path(&self.dir), &log)?;
-        let folder = run_dir::tensorboard_path(&self.dir);
-        let tensorboard = TensorBoardFile::create(&folder, at_ms, first_step)?;
-        self.files = Some(Files { metrics, tensorboard });
+        let metrics = MetricsFile::create(&run_dir::metrics_path(&self.dir))?;
+        let tensorboard = TensorBoardFile::create(&run_dir::tensorboard_path(&self.dir), at_ms, is_resumed)?;
+        let mut files = Files { points: Points::default(), metrics, tensorboard };
+        metrics::events(&log)?.iter().try_for_each(|recorded| files.see(recorded))?;
+        self.files = Some(files);
         Ok(())
     }
 }
@@ -127,47 +134,20 @@ pub fn write(dir: &Path, view: &RunView) -> Result<(), RunDirError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synthetic;
+    use crate::recorded::network;
     use std::fs;
 
-    /// A run of 40 steps, killed after step 30 with a checkpoint at 25, and resumed.
     #[test]
     fn a_resumed_run_leaves_the_files_of_an_uninterrupted_one() {
-        let quiet = Global { quiet: true, ..Global::default() };
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path();
-        let path = run_dir::events_path(dir);
-        let events = synthetic::run(40);
-        let place = |wanted: u64| {
-            let is = |r: &Recorded| matches!(&r.event, Event::StepTrained(t) if t.step == wanted);
-            events.iter().position(is).unwrap()
-        };
-        let mut log = EventLog::create(&path).unwrap();
-        let mut views = Views::new(dir, &quiet);
-        for recorded in &events[..place(30)] {
-            let recorded = log.append(recorded.at_ms, recorded.event.clone(), None).unwrap();
-            views.see(&recorded).unwrap();
-        }
-        drop((views, log));
-        let mut log = EventLog::open(&path).unwrap();
-        let mut views = Views::new(dir, &quiet);
-        let at_ms = events[place(30)].at_ms + 60_000;
-        let resumed = log.append(at_ms, Event::RunResumed { step: 25 }, None).unwrap();
-        views.see(&resumed).unwrap();
-        for recorded in &events[place(26)..] {
-            let at_ms = recorded.at_ms + 60_000;
-            let recorded = log.append(at_ms, recorded.event.clone(), None).unwrap();
-            views.see(&recorded).unwrap();
-        }
-        let metrics = fs::read_to_string(run_dir::metrics_path(dir)).unwrap();
-        assert_eq!(metrics.lines().filter(|line| line.contains("\"loss\"")).count(), 40);
-        let summary: serde_json::Value =
-            serde_json::from_str(&fs::read_to_string(run_dir::summary_path(dir)).unwrap()).unwrap();
-        assert_eq!((&summary["steps"], &summary["resumed_count"]), (&40.into(), &1.into()));
+        let run = network();
+        let dir = run.dir.path();
+        let metrics = run.file(run_dir::metrics_path);
+        let steps = metrics.lines().filter(|line| line.contains("\"loss\""));
+        assert_eq!(steps.count(), 24, "each step once, those before the stop too");
+        assert_eq!(metrics.lines().filter(|line| line.contains("\"sft/loss\"")).count(), 120);
         assert_eq!(fs::read_dir(run_dir::tensorboard_path(dir)).unwrap().count(), 2);
         // The report made again from the log alone is the same page.
-        let page = fs::read_to_string(run_dir::report_path(dir)).unwrap();
-        let again = read(&EventLog::open_to_read(&path).unwrap()).unwrap();
-        assert_eq!(page, crate::report::html(&again));
+        let again = read(&EventLog::open_to_read(&run_dir::events_path(dir)).unwrap()).unwrap();
+        assert_eq!(run.file(run_dir::report_path), crate::report::html(&again));
     }
 }

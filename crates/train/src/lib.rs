@@ -22,10 +22,10 @@ pub use advantage::{STD_EPSILON, Scale, group_advantages};
 pub use batch::SftExample;
 pub use error::{Result, SequenceProblem, TrainError};
 pub use loss::{
-    Average, Correction, CorrectionMode, LOG_RATIO_MAX, Loss, LossConfig, LossInput, LossOutput, LossSums, Objective,
-    OldPolicy, Preset, Totals,
+    Average, ClippedShares, Correction, CorrectionMode, LOG_RATIO_MAX, Loss, LossConfig, LossInput, LossMetrics,
+    LossOutput, LossSums, Objective, OldPolicy, Preset, Totals,
 };
-pub use metrics::StepMetrics;
+pub use metrics::{BatchSize, SftMetrics, StepMetrics};
 pub use optimizer::OptimizerConfig;
 pub use packing::pack;
 pub use rollout::{BehaviourLogprobs, TrainRollout};

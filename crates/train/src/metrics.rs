@@ -1,61 +1,82 @@
 //! What a step reports.
 //!
-//! Promise: names are prime-rl's and TRL's where they have the same meaning; the page is `docs/algorithms/README.md`.
+//! Promise: every number is measured; a number that the loss does not have is `None`, never 0.
+//! `docs/metrics.md` says under which names a run publishes them.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
-use crate::TrainRollout;
+use crate::loss::{Loss, LossMetrics};
 use crate::trainer::Update;
 
-/// Named numbers of one step, in alphabetical order.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// One batch of rollouts: means over its updates, except extremes and counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
-    values: BTreeMap<&'static str, f64>,
-    updates: f64,
+    /// Value of the loss, the entropy term included.
+    pub loss: f64,
+    /// What the loss saw.
+    pub policy: LossMetrics,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Learning rate used.
+    pub lr: f64,
+    /// What was trained on.
+    pub batch: BatchSize,
+    /// Updates made with the batch.
+    pub updates: usize,
+    /// Prompt and completion tokens trained on since the start, this batch included.
+    pub tokens_seen: u64,
+}
+
+/// One update towards given completions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SftMetrics {
+    /// Mean negative log-probability per completion token, nats.
+    pub loss: f64,
+    /// Mean entropy per completion token, nats.
+    pub entropy: f64,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Learning rate used.
+    pub lr: f64,
+    /// What was trained on.
+    pub batch: BatchSize,
+    /// Prompt and completion tokens trained on since the start, this batch included.
+    pub tokens_seen: u64,
+}
+
+/// Counts of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchSize {
+    /// Prompts with their completions.
+    pub sequences: usize,
+    /// Prompt and completion tokens.
+    pub tokens: usize,
+    /// Completion tokens: those that the loss is taken of.
+    pub completion_tokens: usize,
+    /// Parts that went through the model one by one, over all updates.
+    pub micro_batches: usize,
 }
 
 impl StepMetrics {
-    /// The number of that name.
-    pub fn get(&self, name: &str) -> Option<f64> {
-        self.values.get(name).copied()
-    }
-
-    /// All names with their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
-        self.values.iter().map(|(&name, &value)| (name, value))
-    }
-
-    /// Adds one update's numbers: means over updates, except extremes and counts.
-    pub(crate) fn add_update(&mut self, update: &Update, loss: BTreeMap<&'static str, f64>) {
-        self.updates += 1.0;
-        let common = [("loss", update.loss), ("optim/grad_norm", update.grad_norm), ("optim/lr", update.lr)];
-        for (name, value) in loss.into_iter().chain(common) {
-            match self.values.get_mut(name) {
-                None => {
-                    self.values.insert(name, value);
-                }
-                Some(kept) if name.ends_with("max") => *kept = kept.max(value),
-                Some(kept) if name.ends_with("min") => *kept = kept.min(value),
-                Some(kept) => *kept += (value - *kept) / self.updates,
-            }
+    /// `updates` is not empty: a batch without an update is an error before.
+    pub(crate) fn of(updates: &[Update], loss: &Loss, batch: BatchSize, tokens_seen: u64) -> Self {
+        let policies: Vec<LossMetrics> = updates.iter().map(|update| update.sums.metrics(loss)).collect();
+        let mean = |number: fn(&Update) -> f64| updates.iter().map(number).sum::<f64>() / updates.len() as f64;
+        Self {
+            loss: mean(|update| update.loss),
+            policy: LossMetrics::over(&policies),
+            grad_norm: mean(|update| update.grad_norm),
+            lr: mean(|update| update.lr),
+            batch,
+            updates: updates.len(),
+            tokens_seen,
         }
-        *self.values.entry("batch/micro_batches").or_default() += update.micro_batches as f64;
-        *self.values.entry("batch/updates").or_default() += 1.0;
     }
+}
 
-    /// Adds how far the tokens' versions lie behind the weights that were trained.
-    pub(crate) fn finish_batch(&mut self, batch: &[TrainRollout], version: u64) {
-        let behind = |&sampled: &u64| version.saturating_sub(sampled) as f64;
-        let tokens = || batch.iter().flat_map(|rollout| &rollout.weight_versions).map(behind);
-        let count = tokens().count().max(1) as f64;
-        self.values.insert("off_policy/tokens/mean", tokens().sum::<f64>() / count);
-        self.values.insert("off_policy/tokens/max", tokens().fold(0.0, f64::max));
-    }
-
-    pub(crate) fn finish(&mut self, sequences: usize, tokens: usize, completion_tokens: usize, tokens_seen: u64) {
-        self.values.insert("batch/sequences", sequences as f64);
-        self.values.insert("batch/tokens", tokens as f64);
-        self.values.insert("batch/completion_tokens", completion_tokens as f64);
-        self.values.insert("num_tokens", tokens_seen as f64);
+impl SftMetrics {
+    pub(crate) fn of(update: &Update, batch: BatchSize, tokens_seen: u64) -> Self {
+        let Update { loss, grad_norm, lr, sums, .. } = update;
+        Self { loss: *loss, entropy: sums.mean_entropy(), grad_norm: *grad_norm, lr: *lr, batch, tokens_seen }
     }
 }

@@ -12,7 +12,7 @@ use crate::TrainRollout;
 use crate::batch::{Limits, MicroBatch, Sequence, SftExample, check_examples, check_rollouts};
 use crate::error::{Result, TrainError};
 use crate::loss::{Loss, LossConfig, LossInput, LossOutput, LossSums, OldPolicy, Totals};
-use crate::metrics::StepMetrics;
+use crate::metrics::{BatchSize, SftMetrics, StepMetrics};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::packing::pack;
 use crate::schedule::Schedule;
@@ -92,28 +92,23 @@ impl Trainer {
     /// updates of the same batch before it stay.
     pub fn step(&mut self, batch: &[TrainRollout]) -> Result<StepMetrics> {
         let sequences = check_rollouts(batch, self.limits())?;
-        let updates = self.config.updates_per_batch.min(batch.len());
-        let old = if self.loss.old == OldPolicy::Recomputed && updates > 1 {
-            Some(self.logprobs_of(&sequences))
-        } else {
-            None
-        };
-        let mut metrics = StepMetrics::default();
-        for first in 0..updates {
+        let count = self.config.updates_per_batch.min(batch.len());
+        let old =
+            if self.loss.old == OldPolicy::Recomputed && count > 1 { Some(self.logprobs_of(&sequences)) } else { None };
+        let mut updates = Vec::with_capacity(count);
+        for first in 0..count {
             // Dealt like cards, so that each update sees some of every group.
-            let members: Vec<usize> = (first..batch.len()).step_by(updates).collect();
+            let members: Vec<usize> = (first..batch.len()).step_by(count).collect();
             let tokens = members.iter().map(|&index| sequences[index].targets()).sum();
             let totals = Totals { sequences: members.len(), tokens };
             let loss = self.loss.clone();
             let evaluate = |micro: &MicroBatch, scores: &Scores| {
                 evaluate_rollouts(&loss, batch, old.as_deref(), totals, micro, scores)
             };
-            let update = self.update(&sequences, members, &evaluate)?;
-            metrics.add_update(&update, update.sums.metrics(&loss));
+            updates.push(self.update(&sequences, members, &evaluate)?);
         }
-        metrics.finish_batch(batch, self.version);
-        self.finish(&sequences, &mut metrics);
-        Ok(metrics)
+        let size = self.finish(&sequences, updates.iter().map(|update| update.micro_batches).sum());
+        Ok(StepMetrics::of(&updates, &self.loss, size, self.tokens_seen))
     }
 
     /// One update towards given completions, and raises the version by one.
@@ -122,7 +117,7 @@ impl Trainer {
     /// with `completion_only_loss`.
     ///
     /// Errors: as [`Trainer::step`].
-    pub fn sft_step(&mut self, batch: &[SftExample]) -> Result<StepMetrics> {
+    pub fn sft_step(&mut self, batch: &[SftExample]) -> Result<SftMetrics> {
         let sequences = check_examples(batch, self.limits())?;
         let tokens: usize = sequences.iter().map(Sequence::targets).sum();
         let share = 1.0 / tokens as f64;
@@ -136,10 +131,8 @@ impl Trainer {
             })
         };
         let update = self.update(&sequences, (0..batch.len()).collect(), &evaluate)?;
-        let mut metrics = StepMetrics::default();
-        metrics.add_update(&update, [("entropy", update.sums.mean_entropy())].into());
-        self.finish(&sequences, &mut metrics);
-        Ok(metrics)
+        let size = self.finish(&sequences, update.micro_batches);
+        Ok(SftMetrics::of(&update, size, self.tokens_seen))
     }
 
     /// Mean loss per completion token, without training: `-(1/N) Σ_t logprob_t`.
@@ -200,12 +193,13 @@ impl Trainer {
         Limits { vocabulary: config.vocab_size, positions: config.max_positions }
     }
 
-    fn finish(&mut self, sequences: &[Sequence], metrics: &mut StepMetrics) {
+    /// Counts a batch that was trained on.
+    fn finish(&mut self, sequences: &[Sequence], micro_batches: usize) -> BatchSize {
+        let tokens: usize = sequences.iter().map(|s| s.rows() + 1).sum();
+        let completion_tokens = sequences.iter().map(Sequence::targets).sum();
         self.version += 1;
-        let rows: usize = sequences.iter().map(|s| s.rows() + 1).sum();
-        let targets = sequences.iter().map(Sequence::targets).sum();
-        self.tokens_seen += rows as u64;
-        metrics.finish(sequences.len(), rows, targets, self.tokens_seen);
+        self.tokens_seen += tokens as u64;
+        BatchSize { sequences: sequences.len(), tokens, completion_tokens, micro_batches }
     }
 
     /// Log-probabilities of each sequence's completion under the present weights.

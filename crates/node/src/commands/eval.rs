@@ -186,7 +186,7 @@ fn measure(config: &RunConfig, args: &EvalArgs, origin: &Origin, context: &Conte
         tasks: scores.into_iter().map(|score| row(chat_of(&score.task), score)).collect(),
         tokens,
         seconds,
-        tokens_per_second: per_second(tokens, seconds),
+        tokens_per_second: per_second(tokens, seconds).unwrap_or(0.0), // it took time
         completions: shown(&setup, &samples, wanted),
     })
 }

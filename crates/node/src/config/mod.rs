@@ -11,6 +11,7 @@ mod de;
 mod economy;
 mod error;
 mod merge;
+mod rates;
 mod sections;
 mod task_entry;
 mod trust;
@@ -27,6 +28,9 @@ use std::path::{Path, PathBuf};
 
 /// The run that `essaim run` starts when no file is named.
 pub const DEFAULT_RUN: &str = include_str!("../../../../examples/default.toml");
+
+/// What the embedded run is called among the layers.
+const DEFAULT_LAYER: &str = "the embedded default run";
 
 /// Largest run file that is read.
 pub const RUN_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -103,7 +107,7 @@ pub struct Sources {
 pub fn resolve(sources: &Sources) -> Result<RunConfig, ConfigError> {
     let mut layers = Layers::default();
     if sources.files.is_empty() {
-        layers.add_text("the embedded default run", DEFAULT_RUN)?;
+        layers.add_text(DEFAULT_LAYER, DEFAULT_RUN)?;
     }
     for path in &sources.files {
         layers.add_text(&path.display().to_string(), &read(path)?)?;
@@ -121,7 +125,9 @@ pub fn resolve(sources: &Sources) -> Result<RunConfig, ConfigError> {
 pub fn from_layers(layers: &Layers) -> Result<RunConfig, ConfigError> {
     let located =
         |fault: Fault| ConfigError::Fault { layer: layers.source_of(&fault.full_path()).map(str::to_owned), fault };
-    let value = toml::Value::Table(layers.merged().clone());
+    let mut table = layers.merged().clone();
+    rates::settle(&mut table, layers);
+    let value = toml::Value::Table(table);
     let config: RunConfig = de::from_value(value).map_err(with_entry_keys).map_err(located)?;
     check::check(&config).map_err(located)?;
     Ok(config)

@@ -130,11 +130,11 @@ pub struct SftSection {
     pub steps: u64,
     /// Examples per step.
     pub batch_size: usize,
-    /// Peak learning rate.
+    /// Peak learning rate. Absent: 1e-3 for a random model, 2e-5 for a pretrained one.
     pub lr: f32,
     /// Shape of the learning rate over the steps.
     pub schedule: Schedule,
-    /// Steps over which the learning rate rises from zero.
+    /// Steps over which the learning rate rises from zero. Absent: none for a random model, a tenth of all for a pretrained one.
     pub warmup_steps: u64,
 }
 
@@ -228,7 +228,7 @@ impl Default for EngineSection {
 pub struct TrainSection {
     /// Named loss; each has a page in `docs/algorithms`.
     pub preset: Preset,
-    /// Peak learning rate.
+    /// Peak learning rate. Absent: 1e-3 for a random model, 1e-6 for a pretrained one.
     pub lr: f32,
     /// Shape of the learning rate over the run.
     pub schedule: Schedule,

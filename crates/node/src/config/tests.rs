@@ -140,6 +140,51 @@ fn a_missing_run_file_hints_at_the_nearest_name() {
 }
 
 #[test]
+fn learning_rates_follow_from_whether_the_model_is_pretrained_unless_a_person_gives_them() {
+    const PATH: &str = "[model]\npath='some/folder'\n[[tasks]]\ntype='spell-backward'\n";
+    let rates = |text: &str, sets: &[&str]| {
+        let config = resolve_text(text, sets).unwrap();
+        assert_eq!(resolve_text(&config.to_toml().unwrap(), &[]), Ok(config.clone()), "what is printed is resolved");
+        (config.sft.lr, config.sft.warmup_steps, config.train.lr)
+    };
+    assert_eq!(rates(SMALL, &["sft.steps=40"]), (1e-3, 0, 1e-3));
+    assert_eq!(rates(PATH, &["sft.steps=40"]), (2e-5, 4, 1e-6));
+    assert_eq!(rates(PATH, &["sft.steps=5"]), (2e-5, 0, 1e-6), "a fall needs steps to fall over");
+    let hub = PATH.replace("path='some/folder'", "hub='some/name'");
+    assert_eq!(rates(&hub, &[]), (2e-5, 0, 1e-6));
+    let given = ["sft.steps=40", "sft.lr=1e-3", "train.lr=3e-6", "sft.warmup_steps=0"];
+    assert_eq!(rates(PATH, &given), (1e-3, 0, 3e-6));
+    // The rates of the embedded run are meant for its own model.
+    let of_default = |sets: &[&str]| {
+        let sets = sets.iter().map(|set| (*set).to_owned()).collect();
+        resolve(&Sources { sets, ..Sources::default() }).unwrap()
+    };
+    let other = of_default(&["model={path='some/folder'}"]);
+    assert_eq!((other.sft.lr, other.sft.warmup_steps, other.train.lr), (2e-5, 4, 1e-6));
+    assert_eq!((of_default(&[]).sft.lr, of_default(&[]).train.lr), (1e-3, 1e-3));
+    assert_eq!(of_default(&["model={path='some/folder'}", "sft.lr=1e-4"]).sft.lr, 1e-4);
+}
+
+#[test]
+fn a_rate_that_ruins_a_pretrained_model_is_warned_of_with_limit_and_value() {
+    let config = |sets: &[&str]| {
+        let text = "[model]\npath='some/folder'\n[[tasks]]\ntype='spell-backward'\n[sft]\nsteps=40\n";
+        resolve_text(text, sets).unwrap()
+    };
+    assert_eq!(config(&[]).harmful_rates(135_000_000), [""; 0]);
+    let words = config(&["sft.lr=1e-3"]).harmful_rates(135_000_000);
+    assert_eq!(words.len(), 1);
+    assert!(words[0].starts_with("sft.lr = 1e-3 is likely to ruin a pretrained model: above 3e-4 "), "{words:?}");
+    assert_eq!(config(&["sft.lr=1e-3", "train.lr=1e-3"]).harmful_rates(135_000_000).len(), 2);
+    assert_eq!(
+        config(&["sft.lr=1e-3", "sft.steps=0", "train.lr=1e-3", "stop.steps=0"]).harmful_rates(135_000_000).len(),
+        0
+    );
+    assert_eq!(config(&["sft.lr=1e-3"]).harmful_rates(400_000), [""; 0], "small models bear it");
+    assert_eq!(resolve_text(SMALL, &["sft.steps=40"]).unwrap().harmful_rates(135_000_000), [""; 0]);
+}
+
+#[test]
 fn in_flight_follows_mode_and_staleness_unless_given() {
     let count = |sets: &[&str]| resolve_text(SMALL, sets).unwrap().in_flight_max();
     assert_eq!(count(&["run.mode=async"]), 32);

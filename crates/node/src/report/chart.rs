@@ -17,16 +17,16 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
 
 /// One curve.
-pub(super) struct Series {
-    pub(super) label: &'static str,
+pub(crate) struct Series {
+    pub(crate) label: &'static str,
     /// `(step, value)`; points that are not finite are left out.
-    pub(super) points: Vec<(f64, f64)>,
-    pub(super) look: Look,
+    pub(crate) points: Vec<(f64, f64)>,
+    pub(crate) look: Look,
 }
 
 /// How a curve is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// A line through the values.
     Line,
     /// The values faint, a moving average in front.
@@ -36,13 +36,13 @@ pub(super) enum Look {
 }
 
 /// A chart with its title.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
+pub(crate) struct Chart {
+    pub(crate) title: &'static str,
     /// What the numbers are, in a few words.
-    pub(super) note: String,
-    pub(super) series: Vec<Series>,
+    pub(crate) note: String,
+    pub(crate) series: Vec<Series>,
     /// The axis reaches at least from the first to the second.
-    pub(super) span: Option<(f64, f64)>,
+    pub(crate) span: Option<(f64, f64)>,
 }
 
 impl Chart {

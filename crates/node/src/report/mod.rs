@@ -9,7 +9,7 @@ mod html;
 mod payout;
 mod trust;
 
-use crate::events::{EvalStage, Outcome, RolloutText, StepMetrics};
+use crate::events::{EvalFinished, EvalStage, Graded, Outcome, RolloutText, StepMetrics};
 use crate::metrics::per_second;
 use crate::summary::{Summary, count, duration};
 use crate::view::RunView;
@@ -21,6 +21,27 @@ use std::fmt::Write;
 const TEXT_CHARS_MAX: usize = 600;
 /// Points in the run from which rollouts are shown.
 const SAMPLED_STEPS_SHOWN: usize = 5;
+
+/// A part of the page under its own heading; not shown where there is nothing to show.
+pub(crate) struct Section {
+    /// The heading.
+    pub(crate) title: &'static str,
+    /// What stands under it; empty if there is nothing.
+    pub(crate) content: fn(&RunView, &Summary) -> String,
+}
+
+/// All sections, in order.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section { title: "Learning", content: |view, _| charts(&learning(view)) },
+    Section { title: "Verification", content: trust::section },
+    Section { title: "Payouts", content: |_, summary| payout::section(summary) },
+    Section { title: "Held-out scores", content: |view, _| scores(view) },
+    Section { title: "Training", content: |view, _| charts(&training(view)) },
+    Section { title: "Time", content: |_, summary| time(summary) },
+    Section { title: "Sample rollouts", content: |view, _| samples(view) },
+    Section { title: "Warnings", content: |view, _| warnings(view) },
+    Section { title: "Settings and machine", content: settings },
+];
 
 /// The whole page.
 pub fn html(view: &RunView) -> String {
@@ -38,15 +59,9 @@ pub fn html(view: &RunView) -> String {
     );
     page += &header(&summary);
     page += &tiles(&summary);
-    page += &section("Learning", &charts(&learning(view)));
-    page += &section("Verification", &trust::section(view, &summary));
-    page += &section("Payouts", &payout::section(&summary));
-    page += &section("Held-out scores", &scores(view));
-    page += &section("Training", &charts(&training(view)));
-    page += &section("Time", &time(&summary));
-    page += &section("Sample rollouts", &samples(view));
-    page += &section("Warnings", &warnings(view));
-    page += &section("Settings and machine", &settings(view, &summary));
+    for Section { title, content } in SECTIONS {
+        page += &section(title, &content(view, &summary));
+    }
     page += "</main>\n</body>\n</html>\n";
     page
 }
@@ -90,17 +105,26 @@ fn tiles(summary: &Summary) -> String {
         }
     }
     let tokens = &summary.tokens;
-    tiles.extend([
-        (count(tokens.generated as f64), "tokens generated".to_owned()),
-        (count(tokens.trained as f64), "tokens trained on".to_owned()),
-        (count(summary.tokens_trained_per_second), "trained tokens per second".to_owned()),
-        (
-            format!("{:.2} / {}", summary.staleness.mean, number(summary.staleness.max)),
-            "staleness mean / largest, versions".to_owned(),
-        ),
-        caught(summary),
-        (format!("{} MiB", summary.peak_memory_bytes >> 20), "largest memory".to_owned()),
-    ]);
+    let rates = &summary.tokens_per_second;
+    let at = |rate: Option<f64>| rate.map_or(String::new(), |rate| format!(", {} a second", count(rate)));
+    let mut tile = |value: String, label: String| tiles.push((value, label));
+    if summary.sft_steps > 0 {
+        let label = format!("prompt and completion tokens trained on, supervised{}", at(rates.sft_trained));
+        tile(count(tokens.sft_trained as f64), label);
+    }
+    if let Some(staleness) = &summary.staleness {
+        let label = format!("completion tokens generated{}", at(rates.generated_completion));
+        tile(count(tokens.generated_completion as f64), label);
+        let label = format!("prompt and completion tokens trained on in RL{}", at(rates.trained));
+        tile(count(tokens.trained as f64), label);
+        let ages = format!("{:.2} / {}", staleness.mean, number(staleness.max));
+        tile(ages, "age of what is trained on, mean / largest, weight versions".to_owned());
+        let (value, label) = caught(summary);
+        tile(value, label);
+    }
+    if let Some(bytes) = summary.peak_memory_bytes {
+        tile(format!("{} MiB", bytes >> 20), "largest memory".to_owned());
+    }
     let tile = |(value, label): &(String, String)| {
         let class = if value.contains('→') { "tile wide" } else { "tile" };
         format!("<div class=\"{class}\"><b>{}</b><span>{}</span></div>", escape(value), escape(label))
@@ -118,6 +142,12 @@ fn caught(summary: &Summary) -> (String, String) {
     }
 }
 
+/// Every chart of the page.
+#[cfg(test)]
+pub(crate) fn charts_of(view: &RunView) -> Vec<Chart> {
+    learning(view).into_iter().chain(training(view)).collect()
+}
+
 fn charts(charts: &[Chart]) -> String {
     let figures: String = charts.iter().map(Chart::to_html).collect();
     if figures.is_empty() {
@@ -132,10 +162,22 @@ fn curve(view: &RunView, label: &'static str, look: Look, value: fn(&StepMetrics
     Series { label, points, look }
 }
 
+/// The same of numbers that not every step has.
+fn some_curve(view: &RunView, label: &'static str, look: Look, value: fn(&StepMetrics) -> Option<f64>) -> Series {
+    let points = view.steps.iter().filter_map(|(step, m)| Some((*step as f64, value(m)?))).collect();
+    Series { label, points, look }
+}
+
+fn all(view: &RunView, label: &'static str, value: fn(&Graded) -> f64) -> Series {
+    let point = |(step, m): (&u64, &StepMetrics)| Some((*step as f64, value(m.all.as_ref()?)));
+    Series { label, points: view.steps.iter().filter_map(point).collect(), look: Look::Smoothed }
+}
+
 fn learning(view: &RunView) -> Vec<Chart> {
-    let held_out = |label, value: fn(&crate::events::EvalFinished) -> f64| {
-        // The score before the warm-up has no place on an axis of RL steps; the table has it.
-        let evals = view.evals.iter().filter(|eval| eval.stage != EvalStage::Start);
+    let held_out = |label, value: fn(&EvalFinished) -> f64| {
+        // Scores around a warm-up have no place on an axis of RL steps; the table has them.
+        let is_rl = |eval: &&EvalFinished| !matches!(eval.stage, EvalStage::Start | EvalStage::AfterSft);
+        let evals = view.evals.iter().filter(is_rl);
         let mut points: Vec<(f64, f64)> = Vec::new();
         // With several tasks, the mean of the scores at the same step.
         for (step, group) in by_step(evals) {
@@ -146,12 +188,9 @@ fn learning(view: &RunView) -> Vec<Chart> {
     let several = if view.eval_tasks().len() > 1 { ", mean over tasks" } else { "" };
     vec![
         Chart {
-            title: "Reward",
-            note: "mean over all rollouts of a step, refused groups too, 0 to 1".to_owned(),
-            series: vec![
-                curve(view, "reward", Look::Smoothed, |m| m.reward_all_mean.unwrap_or(m.reward.mean)),
-                curve(view, "exact in the batch", Look::Smoothed, |m| m.exact_share),
-            ],
+            title: "Training reward",
+            note: "of training items: mean over the rollouts of all groups since the last step, 0 to 1".to_owned(),
+            series: vec![all(view, "reward", |all| all.reward_mean), all(view, "exact", |all| all.exact_share)],
             span: Some((0.0, 1.0)),
         },
         Chart {
@@ -167,12 +206,10 @@ fn learning(view: &RunView) -> Vec<Chart> {
 }
 
 /// Evaluations by step, in the order of the steps.
-fn by_step<'a>(
-    evals: impl Iterator<Item = &'a crate::events::EvalFinished>,
-) -> Vec<(f64, Vec<&'a crate::events::EvalFinished>)> {
+fn by_step<'a>(evals: impl Iterator<Item = &'a EvalFinished>) -> Vec<(f64, Vec<&'a EvalFinished>)> {
     let mut groups: std::collections::BTreeMap<u64, Vec<_>> = Default::default();
     for eval in evals {
-        let group: &mut Vec<&crate::events::EvalFinished> = groups.entry(eval.step).or_default();
+        let group: &mut Vec<&EvalFinished> = groups.entry(eval.step).or_default();
         // The final score replaces one made at the same step.
         group.retain(|other| other.task != eval.task);
         group.push(eval);
@@ -181,19 +218,19 @@ fn by_step<'a>(
 }
 
 fn training(view: &RunView) -> Vec<Chart> {
-    let sft = view.sft.iter().map(|step| (step.step as f64, step.loss)).collect();
+    let sft = view.sft.iter().map(|step| (step.step as f64, step.learnt.loss)).collect();
     let chart = |title, note: &str, series, span| Chart { title, note: note.to_owned(), series, span };
     vec![
         chart(
             "Loss",
             "its size says little in RL: it starts near 0 and may rise while the reward does",
-            vec![curve(view, "loss", Look::Smoothed, |m| m.loss)],
+            vec![curve(view, "loss", Look::Smoothed, |m| m.learnt.loss)],
             None,
         ),
         chart(
             "Entropy",
             "nats per completion token; near 0 means nothing is tried any more",
-            vec![curve(view, "entropy", Look::Smoothed, |m| m.entropy)],
+            vec![curve(view, "entropy", Look::Smoothed, |m| m.learnt.policy.entropy)],
             Some((0.0, 0.1)),
         ),
         chart(
@@ -207,44 +244,46 @@ fn training(view: &RunView) -> Vec<Chart> {
         ),
         chart(
             "Throughput",
-            "tokens per second",
+            "tokens per second of wall time",
             vec![
-                curve(view, "trained, per wall second", Look::Smoothed, |m| per_second(m.tokens_trained, m.time.step)),
-                curve(view, "generated, per busy second", Look::Smoothed, |m| {
-                    per_second(m.tokens_generated, m.time.generate)
+                some_curve(view, "trained on: prompts and completions", Look::Smoothed, |m| {
+                    per_second(m.tokens_trained(), m.time.step)
+                }),
+                some_curve(view, "generated: completions", Look::Smoothed, |m| {
+                    per_second(m.tokens_generated(), m.time.step)
                 }),
             ],
             Some((0.0, 1.0)),
         ),
         chart(
             "Groups",
-            "share of all groups that came back",
+            "shares of all groups that passed their checks",
             vec![
-                curve(view, "all exact", Look::Smoothed, |m| m.solved_all),
-                curve(view, "none exact", Look::Smoothed, |m| m.solved_none),
-                curve(view, "equal rewards", Look::Smoothed, |m| m.equal_rewards_share),
+                all(view, "every rollout exact", |all| all.solved_all_share),
+                all(view, "no rollout exact", |all| all.solved_none_share),
+                all(view, "equal rewards: nothing to learn", |all| all.equal_rewards_share),
             ],
             Some((0.0, 1.0)),
         ),
         chart(
             "Completion length",
-            "tokens",
+            "tokens, all groups",
             vec![
-                curve(view, "mean", Look::Smoothed, |m| m.completion_length.mean),
-                curve(view, "longest", Look::Line, |m| m.completion_length.max),
+                all(view, "mean", |all| all.completion_length.mean),
+                all(view, "longest", |all| all.completion_length.max),
             ],
             Some((0.0, 1.0)),
         ),
         chart(
             "Gradient norm",
             "before clipping",
-            vec![curve(view, "norm", Look::Smoothed, |m| m.grad_norm)],
+            vec![curve(view, "norm", Look::Smoothed, |m| m.learnt.grad_norm)],
             Some((0.0, 0.1)),
         ),
         chart(
             "Engine against trainer",
             "KL estimate per token, nats; rises when rollouts are stale",
-            vec![curve(view, "mismatch KL", Look::Smoothed, |m| m.mismatch_kl)],
+            vec![curve(view, "mismatch KL", Look::Smoothed, |m| m.learnt.policy.mismatch_kl)],
             None,
         ),
         chart(
@@ -252,15 +291,15 @@ fn training(view: &RunView) -> Vec<Chart> {
             "seconds",
             vec![
                 curve(view, "step", Look::Smoothed, |m| m.time.step),
-                curve(view, "generate (overlaps in async mode)", Look::Smoothed, |m| m.time.generate),
+                curve(view, "generate, all workers together", Look::Smoothed, |m| m.time.generate),
                 curve(view, "forward and backward", Look::Smoothed, |m| m.time.forward_backward),
                 curve(view, "wait for a batch", Look::Smoothed, |m| m.time.wait_for_batch),
             ],
             Some((0.0, 0.01)),
         ),
         chart(
-            "Warm-up loss",
-            "supervised, nats per target token",
+            "Supervised loss",
+            "nats per completion token",
             vec![Series { label: "loss", points: sft, look: Look::Smoothed }],
             Some((0.0, 0.1)),
         ),
@@ -273,7 +312,8 @@ fn scores(view: &RunView) -> String {
         .iter()
         .map(|eval| {
             let stage = match eval.stage {
-                EvalStage::Start => "untrained".to_owned(),
+                EvalStage::Start => "at the start".to_owned(),
+                EvalStage::AfterSft => format!("after {} supervised steps", eval.step),
                 EvalStage::BeforeRl => "before RL".to_owned(),
                 EvalStage::During => format!("step {}", eval.step),
                 EvalStage::Final => format!("final (step {})", eval.step),
@@ -299,43 +339,41 @@ fn scores(view: &RunView) -> String {
 
 fn time(summary: &Summary) -> String {
     let phase = &summary.phase_seconds;
-    let rows = [
-        ("generate (overlaps)", phase.generate, "overlap"),
-        ("validate (overlaps)", phase.validate, "overlap"),
-        ("forward and backward", phase.forward_backward, ""),
-        ("optimiser", phase.optimizer, ""),
-        ("pack", phase.pack, ""),
-        ("wait for a batch", phase.wait_for_batch, ""),
-        ("hand over weights", phase.broadcast_weights, ""),
-        ("write checkpoints", phase.save_ckpt, ""),
-        ("warm-up", summary.sft_seconds, ""),
+    let one_by_one = [
+        ("wait for a batch", phase.wait_for_batch),
+        ("forward, backward, optimiser", phase.forward_backward),
+        ("copy and hash new weights", phase.snapshot_weights),
+        ("write checkpoints", phase.save_ckpt),
     ];
-    let longest = rows.iter().map(|row| row.1).fold(phase.step, f64::max);
-    if longest <= 0.0 {
-        return String::new();
-    }
-    let bar = |(label, seconds, class): &(&str, f64, &str)| {
+    let trainer = bars(&one_by_one, phase.step, |seconds| format!("{:.0} %", 100.0 * seconds / phase.step));
+    let together = [("workers", phase.generate), ("validators", phase.validate)];
+    let busy = bars(&together, phase.step, |seconds| format!("{:.2} at once", seconds / phase.step));
+    let waits: Vec<Vec<String>> =
+        summary.wait_seconds.iter().map(|(who, seconds)| vec![escape(who), duration(*seconds)]).collect();
+    let waits = if waits.is_empty() { String::new() } else { table(&["who for what", "#time"], &waits) };
+    let parts = [
+        (format!("The trainer, of {} between the first step and the last", duration(phase.step)), trainer),
+        ("Workers and validators: busy seconds of all together, and how many were busy at once".to_owned(), busy),
+        ("Who waited for what; workers and validators all of them together".to_owned(), waits),
+    ];
+    let shown = parts.into_iter().filter(|(_, content)| !content.is_empty());
+    shown.map(|(title, content)| format!("<h3 style=\"margin:18px 0 8px\">{}</h3>{content}", escape(&title))).collect()
+}
+
+/// Seconds as bars, relative to `whole` or the longest; nothing where all are 0.
+fn bars(rows: &[(&str, f64)], whole: f64, share: impl Fn(f64) -> String) -> String {
+    let longest = rows.iter().map(|row| row.1).fold(whole, f64::max);
+    let bar = |(label, seconds): &(&str, f64)| {
         format!(
-            "<div class=\"bar {class}\"><span>{}</span><div><i style=\"width:{:.2}%\"></i></div><em>{} · {:.0}%</em></div>",
+            "<div class=\"bar\"><span>{}</span><div><i style=\"width:{:.2}%\"></i></div><em>{} · {}</em></div>",
             escape(label),
             100.0 * seconds / longest,
             duration(*seconds),
-            100.0 * seconds / longest
+            share(*seconds)
         )
     };
     let bars: String = rows.iter().filter(|row| row.1 > 0.0).map(bar).collect();
-    let waits: Vec<Vec<String>> =
-        summary.wait_seconds.iter().map(|(who, seconds)| vec![escape(who), duration(*seconds)]).collect();
-    let waits = if waits.is_empty() {
-        String::new()
-    } else {
-        format!("<h3 style=\"margin:18px 0 8px\">Who waited for what</h3>{}", table(&["who for what", "#time"], &waits))
-    };
-    format!(
-        "<p class=\"soft\" style=\"margin-bottom:10px\">All RL steps took {}; shares are of the longest of these.</p>\
-         <div class=\"card bars\">{bars}</div>{waits}",
-        duration(phase.step)
-    )
+    if bars.is_empty() { bars } else { format!("<div class=\"card bars\">{bars}</div>") }
 }
 
 fn samples(view: &RunView) -> String {
@@ -385,10 +423,11 @@ fn warnings(view: &RunView) -> String {
 fn settings(view: &RunView, summary: &Summary) -> String {
     let machine = &summary.machine;
     let cpu = if machine.cpu.is_empty() { "processor unknown" } else { &machine.cpu };
+    let memory = machine.memory_bytes.map(|bytes| format!(" {:.0} GiB,", bytes as f64 / (1u64 << 30) as f64));
     let line = format!(
-        "{cpu}, {} cores, {:.0} GiB, {}, device {}; essaim {}",
+        "{cpu}, {} cores,{} {}, device {}; essaim {}",
         machine.cores,
-        machine.memory_bytes as f64 / (1u64 << 30) as f64,
+        memory.unwrap_or_default(),
         machine.system,
         machine.device,
         summary.program_version
@@ -402,55 +441,4 @@ fn settings(view: &RunView, summary: &Summary) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::synthetic;
-    use crate::view::tests::fold;
-
-    #[test]
-    fn the_page_needs_nothing_from_outside_and_escapes_what_models_write() {
-        let page = html(&fold(&synthetic::run(200)));
-        for outside in ["http://", "https://", "<script", "src=", "url(", "@import", "<link"] {
-            assert!(!page.contains(outside), "{outside}");
-        }
-        assert!(page.contains("c&lt;b&gt;a &amp; &quot;x&quot;"));
-        assert!(page.contains("&lt;8 tokens&gt; &amp; were cut"));
-        assert!(page.contains("0.210 → 0.97"));
-        assert!(page.contains("2 of 3 liars were caught.") && page.contains("Honest parties fined: 0."));
-        assert!(page.contains("the fingerprint is off by 0.009120, allowed 0.001500"));
-        assert!(page.contains("Not caught: worker 9 (best_of_n)."));
-        assert!(page.contains("is no record &lt;i&gt;"));
-        assert!(page.contains("<h2>Payouts</h2>") && page.contains("Stake lost by liars: 600.00 ESM."));
-        assert!(page.contains("<b class=\"bad\">−200.00 ESM</b>") && page.contains("malformed &lt;i&gt;"));
-        assert_eq!(page.matches("<svg").count(), 12);
-        assert!(page.len() < 2_000_000, "{} bytes", page.len());
-        if let Some(path) = std::env::var_os("ESSAIM_TEST_REPORT") {
-            std::fs::write(path, page).unwrap();
-        }
-    }
-
-    #[test]
-    fn tags_are_closed_in_order() {
-        let page = html(&fold(&synthetic::run(60)));
-        let mut open: Vec<&str> = Vec::new();
-        for tag in page.split('<').skip(1) {
-            let (tag, _) = tag.split_once('>').unwrap();
-            let name = tag.trim_start_matches('/').split([' ', '\n']).next().unwrap();
-            if matches!(name, "!doctype" | "meta") || tag.ends_with('/') {
-                continue;
-            }
-            if tag.starts_with('/') {
-                assert_eq!(open.pop(), Some(name));
-            } else {
-                open.push(name);
-            }
-        }
-        assert_eq!(open, Vec::<&str>::new());
-    }
-
-    #[test]
-    fn a_run_that_never_began_has_a_page_too() {
-        let page = html(&RunView::default());
-        assert!(page.contains("not finished") && !page.contains("<svg"));
-    }
-}
+mod tests;

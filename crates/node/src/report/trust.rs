@@ -100,8 +100,10 @@ fn groups(checks: &Verification) -> String {
     let seen = format!("{share} of {}; the rest passed every check that needs no model", checks.rollouts);
     rows.push(row("rollouts recomputed", checks.rollouts_checked, &seen));
     rows.push(row("verdicts", checks.verdicts, "sealed first, opened when all of a panel had sealed"));
-    let found = format!("{} of them found out", checks.plants_caught);
-    rows.push(row("planted lies", checks.plants, &found));
+    if checks.plants > 0 {
+        let found = format!("{} of them found out", checks.plants_caught);
+        rows.push(row("planted lies", checks.plants, &found));
+    }
     table(&["", "#count", ""], &rows)
 }
 

@@ -5,7 +5,7 @@
 //! Never: looks into a message. That is for the actor on this side and for the desk on the other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -13,6 +13,7 @@ use protocol::{PromptLease, Record, Signed, ValidatorId, WorkerId};
 use verify::{ValidatorActor, WorkerActor};
 
 use super::messages::{BeaconOrder, News, ValidatorOrder, WorkerOrder};
+use super::waits::IdleTime;
 use crate::beacon::Beacon;
 
 /// Time at work and tokens made by all actors together, read by the conductor at any moment.
@@ -24,6 +25,10 @@ pub struct WorkCount {
     pub prove_ns: AtomicU64,
     /// Nanoseconds that validators spent checking.
     pub validate_ns: AtomicU64,
+    /// Time that workers had no lease.
+    pub workers_idle: IdleTime,
+    /// Time that validators had nothing to check.
+    pub validators_idle: IdleTime,
 }
 
 /// Runs a worker until the conductor hangs up. Ends with `News::Failed` if it cannot go on.
@@ -31,7 +36,7 @@ pub fn work(
     id: WorkerId,
     actor: Box<dyn WorkerActor>,
     orders: &Receiver<WorkerOrder>,
-    news: &Sender<News>,
+    news: &SyncSender<News>,
     count: &WorkCount,
 ) {
     let mut thread = WorkerThread { id, actor, proved_ns: 0, news, count };
@@ -46,7 +51,7 @@ struct WorkerThread<'a> {
     actor: Box<dyn WorkerActor>,
     /// What of its time at proofs has been counted.
     proved_ns: u64,
-    news: &'a Sender<News>,
+    news: &'a SyncSender<News>,
     count: &'a WorkCount,
 }
 
@@ -70,7 +75,7 @@ impl WorkerThread<'_> {
     fn take_orders(&mut self, orders: &Receiver<WorkerOrder>) -> Result<bool> {
         loop {
             let order = if self.actor.is_idle() {
-                match orders.recv() {
+                match self.count.workers_idle.during(|| orders.recv()) {
                     Ok(order) => order,
                     Err(RecvError) => return Ok(false),
                 }
@@ -104,7 +109,7 @@ pub fn validate(
     id: ValidatorId,
     mut actor: Box<dyn ValidatorActor>,
     orders: &Receiver<ValidatorOrder>,
-    news: &Sender<News>,
+    news: &SyncSender<News>,
     count: &WorkCount,
 ) {
     let mut obey = |order| -> Result<()> {
@@ -121,7 +126,7 @@ pub fn validate(
         }
         Ok(())
     };
-    while let Ok(order) = orders.recv() {
+    while let Ok(order) = count.validators_idle.during(|| orders.recv()) {
         if let Err(error) = obey(order) {
             // As above.
             let _ = news.send(News::Failed { who: format!("validator {id}"), error });
@@ -131,7 +136,7 @@ pub fn validate(
 }
 
 /// Answers questions to the beacon, one after the other, until the conductor hangs up.
-pub fn ask(mut beacon: Box<dyn Beacon>, orders: &Receiver<BeaconOrder>, news: &Sender<News>) {
+pub fn ask(mut beacon: Box<dyn Beacon>, orders: &Receiver<BeaconOrder>, news: &SyncSender<News>) {
     while let Ok(BeaconOrder { question, asked_ms, after }) = orders.recv() {
         let answer = match beacon.later_than(asked_ms, after) {
             Ok(point) => News::Point { question, point },
@@ -148,6 +153,6 @@ fn add(count: &AtomicU64, start: Instant) {
     count.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
 }
 
-fn tell(news: &Sender<News>, what: News) -> Result<()> {
+fn tell(news: &SyncSender<News>, what: News) -> Result<()> {
     news.send(what).map_err(|_| anyhow!("the conductor is gone"))
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
@@ -18,7 +18,7 @@ use verify::{Validator, ValidatorActor, ValidatorSetup, Worker, WorkerActor, Wor
 use super::actors::{self, WorkCount};
 use super::conductor::Orders;
 use super::evaluator::{self, EvalSetup};
-use super::messages::News;
+use super::messages::{News, QueueSizes};
 use super::parties::Parties;
 use super::prompting::Prompting;
 use super::setup;
@@ -43,6 +43,8 @@ pub struct Cast<'a> {
     pub trainer: Trainer,
     /// The source of randomness.
     pub beacon: Box<dyn Beacon>,
+    /// How long queues are.
+    pub queues: QueueSizes,
 }
 
 /// Who the run file tells to lie, and how.
@@ -54,12 +56,13 @@ pub fn cheats(config: &RunConfig) -> BTreeMap<Party, String> {
 
 impl Cast<'_> {
     /// Starts all threads. They end when the orders are hung up.
-    pub fn start(self, news: &Sender<News>, count: &Arc<WorkCount>) -> Result<(Orders, Vec<JoinHandle<()>>)> {
+    pub fn start(self, news: &SyncSender<News>, count: &Arc<WorkCount>) -> Result<(Orders, Vec<JoinHandle<()>>)> {
+        let queues = self.queues;
         let (cheats, ring) = (cheats(self.config), Ring::default());
         let mut threads = Vec::new();
         let mut workers = Vec::new();
         for id in 0..self.config.workers.count {
-            let (to, orders) = channel();
+            let (to, orders) = sync_channel(queues.orders);
             let actor = self.worker(id, cheats.get(&Party::Worker(id)), &ring)?;
             let (news, count) = (news.clone(), count.clone());
             threads.push(spawn(format!("worker-{id}"), move || actors::work(id, actor, &orders, &news, &count))?);
@@ -67,7 +70,7 @@ impl Cast<'_> {
         }
         let mut validators = Vec::new();
         for id in 0..self.config.verify.validators {
-            let (to, orders) = channel();
+            let (to, orders) = sync_channel(queues.orders);
             let actor = self.validator(id, cheats.get(&Party::Validator(id)), &ring)?;
             let (news, count) = (news.clone(), count.clone());
             let body = move || actors::validate(id, actor, &orders, &news, &count);
@@ -76,9 +79,9 @@ impl Cast<'_> {
         }
         let eval = EvalSetup::of_run(self.config, self.prompting.clone(), self.trainer.model().config(), &self.device);
         let rule = self.rule();
-        let (beacon, beacon_orders) = channel();
-        let (trainer, trainer_orders) = channel();
-        let (evaluator, evaluator_orders) = channel();
+        let (beacon, beacon_orders) = sync_channel(queues.orders);
+        let (trainer, trainer_orders) = sync_channel(queues.train);
+        let (evaluator, evaluator_orders) = sync_channel(queues.eval);
         let [to_beacon, to_trainer, to_evaluator] = [news.clone(), news.clone(), news.clone()];
         let (source, learner) = (self.beacon, self.trainer);
         threads.push(spawn("beacon".to_owned(), move || actors::ask(source, &beacon_orders, &to_beacon))?);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -86,7 +86,7 @@ pub struct EvalSample {
 }
 
 /// Runs until the conductor hangs up. Ends with `News::Failed` if it cannot go on.
-pub fn run(setup: &EvalSetup, orders: &Receiver<EvalOrder>, news: &Sender<News>) {
+pub fn run(setup: &EvalSetup, orders: &Receiver<EvalOrder>, news: &SyncSender<News>) {
     while let Ok(order) = orders.recv() {
         let start = Instant::now();
         let samples = evaluate(setup, &order.snapshot, order.version, &mut |_| ());

@@ -10,6 +10,7 @@ use super::journal::Journal;
 use super::prompting::Prompting;
 use crate::config::{self, RunConfig};
 use crate::events::{Event, SftStep};
+use crate::machine;
 use crate::signal::Stop;
 
 /// Largest ratio, either way, of the trained weights' probability to that of a behaviour that nobody checked:
@@ -103,16 +104,9 @@ pub fn warm_up(
         }
         let start = Instant::now();
         let batch = sft_batch(config, prompting, step)?;
-        let metrics = trainer.sft_step(&batch)?;
-        let number = |name: &str| metrics.get(name).unwrap_or_default();
-        journal.record(Event::SftStep(SftStep {
-            step,
-            loss: number("loss"),
-            grad_norm: number("optim/grad_norm"),
-            lr: number("optim/lr"),
-            tokens: number("batch/completion_tokens") as u64,
-            seconds: start.elapsed().as_secs_f64(),
-        }))?;
+        let learnt = trainer.sft_step(&batch)?;
+        let (seconds, peak_memory_bytes) = (start.elapsed().as_secs_f64(), machine::peak_memory_bytes());
+        journal.record(Event::SftStep(SftStep { step, learnt, seconds, peak_memory_bytes }))?;
         journal.tick(&[]);
     }
     Ok((trainer.into_model(), true))

@@ -2,6 +2,11 @@
 //!
 //! Promise: workers and validators are spoken to in encoded, signed records only (and in weights,
 //! which they check by hash); every other order is answered by exactly one piece of news, or by `Failed`.
+//!
+//! Every queue is bounded. The conductor never waits for room, and the others wait for room in its queue of news only:
+//! so whatever is full, the conductor goes on taking news and nobody waits in a circle. An order to a worker or
+//! validator whose queue is full is lost, as over a network, and its deadline passes; the rules never have more orders
+//! to the other threads under way than their queues hold.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,11 +14,56 @@ use std::time::Duration;
 
 use model::ModelSnapshot;
 use protocol::{BeaconPoint, BeaconRound, Hash, LeaseId, ValidatorId, VerifiedGroup, WeightVersion, WorkerId};
+use rounds::constants::EVALS_RUNNING_MAX;
 use train::StepMetrics;
 use verify::{Answer, VerifyError};
 
+use super::measure::TrainTime;
 use super::payout::BankNews;
+use super::setup;
+use crate::config::RunConfig;
 use crate::events::{EvalFinished, EvalStage};
+
+/// News that the conductor has not taken; threads with more of it wait.
+const NEWS_LEN_MAX: usize = 64;
+/// A batch and a checkpoint: the rules have one of each under way.
+const TRAIN_ORDERS_MAX: usize = 2;
+/// Evaluations under way, and the one at the end, which is never skipped.
+const EVAL_ORDERS_MAX: usize = EVALS_RUNNING_MAX + 1;
+/// Orders to the chain's thread; what is more waits with the paymaster.
+pub const BANK_ORDERS_MAX: usize = 16;
+/// Orders that are not about groups under way: weights, plants, leases taken back.
+const ORDERS_SPARE: usize = 64;
+/// Most orders in one queue, however large the run: room is taken when the queue is made.
+const ORDERS_MAX: usize = 1 << 16;
+
+/// How long the queues of a run are.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSizes {
+    /// To the conductor.
+    pub news: usize,
+    /// To each worker, each validator and the beacon: twice the groups that the rules let live at once, since the
+    /// answer may be on its way, and some.
+    pub orders: usize,
+    /// To the trainer.
+    pub train: usize,
+    /// To the evaluator.
+    pub eval: usize,
+}
+
+impl QueueSizes {
+    /// Those of a run file.
+    pub fn of(config: &RunConfig) -> Self {
+        let batches = usize::try_from(setup::staleness_limit(config)).unwrap_or(usize::MAX).saturating_add(2);
+        let groups = batches.saturating_mul(config.rollout.prompts_per_step).saturating_add(config.in_flight_max());
+        Self {
+            news: NEWS_LEN_MAX,
+            orders: groups.saturating_mul(2).saturating_add(ORDERS_SPARE).min(ORDERS_MAX),
+            train: TRAIN_ORDERS_MAX,
+            eval: EVAL_ORDERS_MAX,
+        }
+    }
+}
 
 /// To a worker.
 pub enum WorkerOrder {
@@ -162,12 +212,14 @@ pub enum News {
         /// Their hash.
         hash: Hash,
         /// Time at work.
-        busy: Duration,
+        time: TrainTime,
     },
     /// A state was written and is whole.
     Saved {
         /// The step.
         step: u64,
+        /// Time at work.
+        busy: Duration,
     },
     /// An evaluation ended.
     Evaluated {

@@ -25,10 +25,11 @@ pub mod shelf;
 pub mod supervised;
 pub mod trainer;
 pub mod versions;
+pub mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ use crate::beacon::{self, Beacon};
 use crate::cli::{Context, Ending};
 use crate::config::{EconomyPreset, RunConfig};
 use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted, TermsSet};
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::output;
 use crate::run_dir::RunDir;
 use crate::signal::Stop;
@@ -56,7 +57,7 @@ use conductor::{Conductor, Limits, Logged, Progress, Tally, Weights};
 use evaluator::EvalSetup;
 use fitting::LeftOut;
 use journal::Journal;
-use messages::News;
+use messages::{BANK_ORDERS_MAX, News, QueueSizes};
 use parties::Parties;
 use payout::{Bank, BankOrder, Book, Ground, Paymaster};
 use prompting::Prompting;
@@ -125,7 +126,7 @@ fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
     let (stage, model) = stage(config, dir, context.stop.clone())?;
     let mut journal = begin_journal(&stage, &model, stage.config.stop.steps, context)?;
     let ended = match prepare(&stage, model, &mut journal) {
-        Ok(Some(ready)) => perform(&stage, ready, &mut journal),
+        Ok(Some(ready)) => perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config)),
         Ok(None) => Ok(Ended { outcome: Outcome::Interrupted, steps: 0, snapshot: None }),
         Err(error) => Err(error),
     };
@@ -160,6 +161,8 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
     for message in left_out.chain(chat::notes(&stage.prompting)) {
         journal.record(Event::Warning { message })?;
     }
+    let harmful = stage.config.harmful_rates(model.params().count());
+    harmful.into_iter().try_for_each(|message| journal.record(Event::Warning { message }))?;
     Ok(journal)
 }
 
@@ -220,8 +223,8 @@ fn agree(stage: &Stage, model: &Transformer, journal: &mut Journal) -> Result<Ar
 }
 
 /// Starts the threads, conducts, and ends them.
-fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> {
-    let (news_to, news) = channel();
+fn perform(stage: &Stage, ready: Ready, journal: &mut Journal, queues: QueueSizes) -> Result<Ended> {
+    let (news_to, news) = sync_channel(queues.news);
     let work = Arc::new(WorkCount::default());
     let desk = desk(stage, &ready.terms);
     let cast = Cast {
@@ -232,6 +235,7 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
         device: stage.device.clone(),
         trainer: ready.trainer,
         beacon: ready.beacon,
+        queues,
     };
     let (orders, mut threads) = cast.start(&news_to, &work)?;
     let paymaster = match ready.money {
@@ -278,10 +282,10 @@ fn perform(stage: &Stage, ready: Ready, journal: &mut Journal) -> Result<Ended> 
 fn paymaster(
     stage: &Stage,
     (book, ground): (Book, Ground),
-    news: &Sender<News>,
+    news: &SyncSender<News>,
     threads: &mut Vec<JoinHandle<()>>,
 ) -> Result<Paymaster> {
-    let (to, orders) = channel::<BankOrder>();
+    let (to, orders) = sync_channel::<BankOrder>(BANK_ORDERS_MAX);
     let bank = Bank::of(ground, &stage.parties, book.ledger());
     let news = news.clone();
     threads.push(cast::spawn(payout::WHO.to_owned(), move || payout::keep(bank, &orders, &news))?);
@@ -336,6 +340,7 @@ fn conclude(stage: &Stage, journal: &mut Journal, ended: Result<Ended>) -> Resul
         steps,
         seconds: stage.start.elapsed().as_secs_f64(),
         model_path: stage.dir.model().exists().then(|| MODEL_FOLDER.to_owned()),
+        peak_memory_bytes: machine::peak_memory_bytes(),
     }))?;
     match error {
         Some(error) => Err(error),

@@ -13,6 +13,7 @@ use rounds::{Event as Rule, Rounds, RoundsConfig};
 use super::checkpoint::Checkpoint;
 use super::conductor::{Logged, Tally, Weights};
 use super::journal::Journal;
+use super::messages::QueueSizes;
 use super::shelf::Shelf;
 use super::versions::Versions;
 use super::{Ready, Stage, beacon, conclude, learning, payout, perform, setup, stage};
@@ -32,7 +33,7 @@ pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Resul
     let ready = recall(&stage, model, &checkpoint, &log)?;
     let mut journal = Journal::open(log, &stage.dir, &context.global);
     journal.record(Event::RunResumed { step: checkpoint.step })?;
-    let ended = perform(&stage, ready, &mut journal);
+    let ended = perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config));
     conclude(&stage, &mut journal, ended)
 }
 

@@ -174,13 +174,8 @@ pub fn engine(config: &RunConfig, model: &ModelConfig) -> EngineConfig {
 
 /// Sizes of one worker's engine: its share of the rollouts that may be out, and of the memory.
 pub fn worker_engine(config: &RunConfig, model: &ModelConfig) -> EngineConfig {
-    let groups = in_flight_groups(config).div_ceil(config.workers.count as usize);
+    let groups = config.in_flight_max().div_ceil(config.workers.count as usize);
     engine_for(config, model, config.engine.running_max.min(groups * config.rollout.group_size))
-}
-
-/// Groups that may be leased and not yet back.
-fn in_flight_groups(config: &RunConfig) -> usize {
-    config.rollout.in_flight_max.unwrap_or(2 * config.rollout.prompts_per_step)
 }
 
 fn engine_for(config: &RunConfig, model: &ModelConfig, running_max: usize) -> EngineConfig {
@@ -221,7 +216,7 @@ pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: B
     let gate = &config.gate;
     let bounded = gate.mean_reward_min > 0.0 || gate.mean_reward_max < 1.0;
     let micro = |reward: f32| (f64::from(reward) * 1e6).round() as i64;
-    let in_flight = in_flight_groups(config);
+    let in_flight = config.in_flight_max();
     let rules = RoundsConfig {
         steps_max: config.stop.steps,
         prompts_per_step: u32::try_from(config.rollout.prompts_per_step)?,

@@ -27,7 +27,7 @@ fn train(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<End
     let (model, whole) = learning::warm_up(&stage.config, &stage.prompting, model, journal, &stage.stop)?;
     let snapshot = model.snapshot();
     let outcome = if whole {
-        evaluate_now(stage, &snapshot, 0, EvalStage::Final, journal)?;
+        evaluate_now(stage, &snapshot, stage.config.sft.steps, EvalStage::AfterSft, journal)?;
         Outcome::StepsDone
     } else {
         Outcome::Interrupted

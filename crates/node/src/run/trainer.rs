@@ -5,7 +5,7 @@
 //! Never: looks at a reward that the batch does not carry, or changes weights after an error.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -14,6 +14,7 @@ use model::{SaveOptions, Transformer};
 use protocol::{VerifiedGroup, VerifiedRollout};
 use train::{BehaviourLogprobs, Scale, TrainRollout, Trainer, group_advantages};
 
+use super::measure::TrainTime;
 use super::messages::{News, TrainOrder};
 
 /// How groups become a batch, and where older weights are turned into files.
@@ -30,30 +31,38 @@ pub struct TrainRule {
 }
 
 /// Runs until the conductor hangs up. Ends with `News::Failed` if it cannot go on.
-pub fn run(mut trainer: Trainer, rule: &TrainRule, orders: &Receiver<TrainOrder>, news: &Sender<News>) {
+pub fn run(mut trainer: Trainer, rule: &TrainRule, orders: &Receiver<TrainOrder>, news: &SyncSender<News>) {
     if let Err(error) = work(&mut trainer, rule, orders, news) {
         // If the conductor is gone there is nobody left to tell.
         let _ = news.send(News::Failed { who: "trainer".to_owned(), error });
     }
 }
 
-fn work(trainer: &mut Trainer, rule: &TrainRule, orders: &Receiver<TrainOrder>, news: &Sender<News>) -> Result<()> {
+fn work(trainer: &mut Trainer, rule: &TrainRule, orders: &Receiver<TrainOrder>, news: &SyncSender<News>) -> Result<()> {
     while let Ok(order) = orders.recv() {
         let answer = match order {
             TrainOrder::Batch { step, groups } => {
                 let start = Instant::now();
                 let batch = batch_of(&groups, rule)?;
                 let metrics = Box::new(trainer.step(&batch)?);
+                let learn = start.elapsed();
                 let snapshot = trainer.snapshot();
                 let hash = verify::weights_hash(&snapshot);
-                News::Trained { step, metrics, snapshot, hash, busy: start.elapsed() }
+                News::Trained {
+                    step,
+                    metrics,
+                    snapshot,
+                    hash,
+                    time: TrainTime { learn, snapshot: start.elapsed() - learn },
+                }
             }
             TrainOrder::Save { step, folder, older } => {
+                let start = Instant::now();
                 trainer.save(&folder)?;
                 for (snapshot, folder) in older {
                     Transformer::from_snapshot(&snapshot, &rule.device).save(&folder, &SaveOptions::default())?;
                 }
-                News::Saved { step }
+                News::Saved { step, busy: start.elapsed() }
             }
         };
         news.send(answer).map_err(|_| anyhow!("the conductor is gone"))?;

@@ -153,9 +153,8 @@ fn number(micro: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recorded::network;
     use crate::summary::Summary;
-    use crate::synthetic;
-    use crate::view::tests::fold;
 
     #[test]
     fn amounts_for_people() {
@@ -167,20 +166,25 @@ mod tests {
 
     #[test]
     fn the_table_shows_who_earned_and_whose_stake_was_lost_for_what() {
-        let summary = Summary::of(&fold(&synthetic::run(50)));
+        let summary = Summary::of(&network().view());
         let payout = summary.payout.as_ref().unwrap();
-        assert_eq!((payout.epochs.len(), payout.slashed.len()), (2, 2));
+        let paid = payout.paid_out.as_ref().unwrap();
         let text = summary.to_text();
-        assert!(text.contains("  payouts          2,000.00 ESM in 2 epochs; 600.00 ESM of stake lost;"), "{text}");
+        let head = format!("  payouts          {} in {} epochs; {} of", esm(paid.budget), paid.epochs, esm(paid.lost));
+        assert!(text.contains(&head), "{text}");
+        let row = |who: Payee| paid.rows.iter().find(|row| row.who == who).unwrap();
         let line = |who: &str| text.lines().find(|line| line.trim_start().starts_with(who)).unwrap().to_owned();
-        let liar = line("worker 3  ");
-        assert!(liar.contains("    1,000.00     200.00   int8_weights: fingerprint"), "{liar}");
-        assert!(line("worker 0  ").contains("3200 tokens"), "{text}");
+        let (liar, shown) = (row(Payee::Worker(1)), line("worker 1  "));
+        assert!(liar.lost > 0 && payout.slashed.iter().any(|slash| slash.amount == liar.lost));
+        assert!(shown.ends_with(&format!("   {}   fake_reward: reward", number(liar.lost))), "{shown}");
+        assert!(line("worker 0  ").contains(&row(Payee::Worker(0)).did()), "{text}");
         let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("faults found")).collect();
         let end_of = |line: &str, head: &str| line.find(head).map(|at| line[..at].chars().count() + head.len());
-        assert_eq!(end_of(table[0], "lost ESM"), end_of(table[2], "200.00"), "columns stand in line:\n{text}");
+        let lost = number(liar.lost);
+        let place = table.iter().position(|line| *line == shown).unwrap();
+        assert_eq!(end_of(table[0], "lost ESM"), end_of(table[place], &lost), "columns stand in line:\n{text}");
         let json = serde_json::to_value(&summary).unwrap();
-        assert_eq!(json["payout"]["paid_out"]["rows"][1]["lost"], 200_000_000);
-        assert_eq!(json["payout"]["paid_out"]["rows"][1]["who"], "worker 3");
+        assert_eq!(json["payout"]["paid_out"]["rows"][1]["lost"], liar.lost);
+        assert_eq!(json["payout"]["paid_out"]["rows"][1]["who"], "worker 1");
     }
 }

@@ -276,47 +276,37 @@ fn liars(config_toml: &str) -> Vec<(Party, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{Event, Recorded};
+    use crate::recorded::network;
     use crate::summary::Summary;
-    use crate::synthetic;
-    use crate::view::tests::fold;
 
     #[test]
-    fn the_synthetic_runs_liars_are_named_with_check_limit_and_value() {
-        let summary = Summary::of(&fold(&synthetic::run(50)));
+    fn liars_are_named_with_check_limit_and_value() {
+        let summary = Summary::of(&network().view());
         let checks = &summary.verification;
-        assert_eq!((checks.liars, checks.caught.len(), checks.missed.len(), checks.honest_fined), (3, 2, 1, 0));
-        let first = &checks.caught[0];
-        assert_eq!((first.party.as_str(), first.cheat.as_deref()), ("worker 3", Some("int8_weights")));
-        assert_eq!((first.check, first.limit, first.given), (Check::Fingerprint, Some(1_500), Some(9_120)));
-        assert_eq!(checks.missed, [Liar { party: "worker 9".to_owned(), cheat: "best_of_n".to_owned() }]);
-        // 50 steps of 3 groups of 16 rollouts, of which 4 are drawn, and 2 groups of liars; one of them was refused.
-        assert_eq!((checks.groups.valid, checks.groups.invalid, checks.groups.refused), (150, 1, 1));
-        assert_eq!((checks.rollouts, checks.rollouts_checked), (151 * 16, 151 * 4));
+        assert_eq!((checks.liars, checks.liars_caught(), checks.missed.len(), checks.honest_fined), (5, 4, 0, 0));
+        let of = |party: &str| checks.caught.iter().find(|caught| caught.party == party).unwrap();
+        let faker = of("worker 1");
+        assert_eq!((faker.cheat.as_deref(), faker.check), (Some("fake_reward"), Check::Reward));
+        let (limit, given) = (faker.limit.unwrap(), faker.given.unwrap());
+        assert_ne!(limit, given);
+        assert!(faker.handed_in >= 4, "the group that gave it away counts");
+        assert_eq!(of("worker 3").check, Check::Malformed);
         let text = summary.to_text();
-        let line = "caught           worker 3 (int8_weights) by fingerprint after 16 rollouts: \
-                    sample 1: the fingerprint is off by 0.009120, allowed 0.001500";
-        assert!(text.contains(line), "{text}");
-        assert!(text.contains("not caught       worker 9 (best_of_n)"), "{text}");
+        assert!(text.contains("caught           worker 1 (fake_reward) by reward after "), "{text}");
+        assert!(!text.contains("not caught"), "{text}");
         let json = serde_json::to_value(&summary).unwrap();
-        assert_eq!(json["verification"]["caught"][1]["check"], "malformed");
+        assert!(json["verification"]["caught"].as_array().unwrap().iter().any(|caught| caught["check"] == "malformed"));
+        assert!(checks.groups.invalid > 0 && checks.groups.refused > 0 && checks.plants_caught > 0);
+        assert!(checks.rollouts_checked < checks.rollouts);
     }
 
     #[test]
     fn a_liar_that_withheld_its_answers_was_put_to_rest_and_is_not_called_missed() {
-        let mut events = synthetic::run(50);
-        let (seq, at_ms) = (events.len() as u64, events[200].at_ms);
-        let rest = Event::Suspended { party: Party::Worker(9) };
-        events.splice(200..200, [(); 2].map(|()| Recorded { seq, at_ms, event: rest.clone() }));
-        let summary = Summary::of(&fold(&events));
-        let checks = &summary.verification;
-        let rested = Rested { party: "worker 9".to_owned(), cheat: "best_of_n".to_owned(), times: 2 };
-        assert_eq!((&checks.put_to_rest, checks.missed.len(), checks.liars_caught()), (&vec![rested], 0, 2));
+        let summary = Summary::of(&network().view());
+        let [rested] = &summary.verification.put_to_rest[..] else { panic!("one withholds") };
+        assert_eq!((rested.party.as_str(), rested.cheat.as_str()), ("worker 5", "withheld"));
         let text = summary.to_text();
-        assert!(text.contains("put to rest      worker 9 (best_of_n): it did not answer, 2 times"), "{text}");
-        assert!(!text.contains("not caught"), "{text}");
-        let page = crate::report::html(&fold(&events));
-        assert!(page.contains("2 of 3 liars were caught.") && page.contains("Put to rest: worker 9 (best_of_n)"));
+        assert!(text.contains("put to rest      worker 5 (withheld): it did not answer, "), "{text}");
     }
 
     #[test]

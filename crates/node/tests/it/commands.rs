@@ -105,7 +105,7 @@ fn eval_agrees_with_the_evaluation_at_the_end_of_sft() {
     let text = out(&mut essaim(&["eval", "--model", &model(), "--json", "--set", "eval.items=6"]));
     let report: Value = serde_json::from_str(&text).unwrap();
     let metrics = metrics(&trained().folder);
-    let reward = |line: &Value| line.get("eval/spell-backward/reward/mean")?.as_f64();
+    let reward = |line: &Value| line.get("sft/eval/spell-backward/reward/mean")?.as_f64();
     let last = metrics.iter().filter_map(reward).next_back();
     assert_eq!(report["tasks"][0]["reward_mean"].as_f64(), last, "{metrics:?}");
 }

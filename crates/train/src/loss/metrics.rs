@@ -1,8 +1,8 @@
 //! Gathers what the loss saw, in sums that add up over micro-batches.
 //!
-//! Promise: names and meanings are those of prime-rl and TRL where they have one.
+//! Promise: meanings are those of prime-rl and TRL where they have one.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
 use super::{CorrectionMode, Event, Loss, Objective, OldPolicy, Sequence};
 
@@ -137,47 +137,122 @@ impl LossSums {
         self.clipped_high_max = pick(self.clipped_high_max, other.clipped_high_max, f64::max);
     }
 
-    /// Named values, as prime-rl and TRL name them.
-    ///
-    /// - `entropy`, `mismatch_kl` (`r - log r - 1` against the engine), `is_masked*`, `clip_ratio/{low,high,region}_mean`:
-    ///   means over tokens (clip ratios over sequences where the ratio is the sequence's)
-    /// - `clip_ratio/low_min`, `clip_ratio/high_max`: extremes over sequences
-    /// - `sampling/sampling_logp_difference/*`: `|log old - log behaviour|`, and
-    ///   `sampling/importance_sampling_ratio/*`: the weights after their bounds; where `old` is the behaviour itself,
-    ///   both compare the trained weights with the behaviour instead
-    pub fn metrics(&self, loss: &Loss) -> BTreeMap<&'static str, f64> {
+    /// What was seen, in numbers.
+    pub fn metrics(&self, loss: &Loss) -> LossMetrics {
         let tokens = self.tokens.max(1.0);
-        let mut out = BTreeMap::from([
-            ("policy_loss", self.policy_loss),
-            ("entropy", self.mean_entropy()),
-            ("mismatch_kl", self.mismatch_kl / tokens),
-            ("is_masked", (self.masked.sum() + self.corrected_away) / tokens),
-            ("sampling/sampling_logp_difference/mean", self.difference / tokens),
-            ("sampling/sampling_logp_difference/max", self.difference_max),
-            ("sampling/importance_sampling_ratio/min", self.ratio_min.unwrap_or(0.0)),
-            ("sampling/importance_sampling_ratio/mean", self.ratio / self.ratio_count.max(1.0)),
-            ("sampling/importance_sampling_ratio/max", self.ratio_max.unwrap_or(0.0)),
-        ]);
-        match loss.objective {
-            Objective::Clipped { .. } | Objective::SequenceClipped { .. } => {
-                let count = if self.per_sequence { self.sequences.max(1.0) } else { tokens };
-                out.extend([
-                    ("clip_ratio/low_mean", self.clipped.low / count),
-                    ("clip_ratio/high_mean", self.clipped.high / count),
-                    ("clip_ratio/region_mean", self.clipped.sum() / count),
-                    ("clip_ratio/low_min", self.clipped_low_min.unwrap_or(0.0)),
-                    ("clip_ratio/high_max", self.clipped_high_max.unwrap_or(0.0)),
-                ]);
-            }
-            Objective::Capped { .. } => {
-                out.insert("cispo_clip_ratio", self.clipped.high / tokens);
-            }
-            Objective::ProbabilityGap { .. } => {
-                out.insert("is_masked_low", self.masked.low / tokens);
-                out.insert("is_masked_high", self.masked.high / tokens);
-            }
+        let counted = if self.per_sequence { self.sequences.max(1.0) } else { tokens };
+        let is_clipped = matches!(loss.objective, Objective::Clipped { .. } | Objective::SequenceClipped { .. });
+        let is_masking = matches!(loss.objective, Objective::ProbabilityGap { .. });
+        LossMetrics {
+            policy_loss: self.policy_loss,
+            entropy: self.mean_entropy(),
+            mismatch_kl: self.mismatch_kl / tokens,
+            masked_share: (self.masked.sum() + self.corrected_away) / tokens,
+            logprob_difference_mean: self.difference / tokens,
+            logprob_difference_max: self.difference_max,
+            ratio_mean: self.ratio / self.ratio_count.max(1.0),
+            ratio_min: self.ratio_min.unwrap_or(0.0),
+            ratio_max: self.ratio_max.unwrap_or(0.0),
+            clipped: is_clipped.then(|| ClippedShares {
+                low_mean: self.clipped.low / counted,
+                high_mean: self.clipped.high / counted,
+                region_mean: self.clipped.sum() / counted,
+                low_min: self.clipped_low_min.unwrap_or(0.0),
+                high_max: self.clipped_high_max.unwrap_or(0.0),
+            }),
+            capped_share: matches!(loss.objective, Objective::Capped { .. }).then(|| self.clipped.high / tokens),
+            masked_low_share: is_masking.then(|| self.masked.low / tokens),
+            masked_high_share: is_masking.then(|| self.masked.high / tokens),
         }
-        out
+    }
+}
+
+/// What a loss saw in one update; shares are of tokens unless they say otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossMetrics {
+    /// The loss without its entropy term.
+    pub policy_loss: f64,
+    /// Mean entropy per completion token, nats.
+    pub entropy: f64,
+    /// Mean of `r - log r - 1`, `r = π/μ`: the k3 estimate of KL(engine || trainer), nats.
+    pub mismatch_kl: f64,
+    /// Left out by the loss's mask, by a correction or by `behaviour_gap_max`.
+    pub masked_share: f64,
+    /// Mean of `|log old - log μ|`; where `old` is the behaviour itself, of `|log π - log μ|`.
+    pub logprob_difference_mean: f64,
+    /// Largest of them.
+    pub logprob_difference_max: f64,
+    /// Mean importance weight after its bounds; where `old` is the behaviour itself, of `π/μ`.
+    pub ratio_mean: f64,
+    /// Smallest of them.
+    pub ratio_min: f64,
+    /// Largest of them.
+    pub ratio_max: f64,
+    /// Of losses that clip the ratio.
+    pub clipped: Option<ClippedShares>,
+    /// Of cispo: positive tokens over the cap.
+    pub capped_share: Option<f64>,
+    /// Of dppo: negative tokens that lost too much probability.
+    pub masked_low_share: Option<f64>,
+    /// Of dppo: positive tokens that gained too much probability.
+    pub masked_high_share: Option<f64>,
+}
+
+/// What lies beyond the clip on the side where it bites: shares of tokens, in gspo of sequences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClippedShares {
+    /// Cut from below.
+    pub low_mean: f64,
+    /// Cut from above.
+    pub high_mean: f64,
+    /// Both.
+    pub region_mean: f64,
+    /// Smallest `low` of a sequence.
+    pub low_min: f64,
+    /// Largest `high` of a sequence.
+    pub high_max: f64,
+}
+
+impl LossMetrics {
+    /// Several updates together: means, and extremes of extremes. All are of one loss.
+    pub(crate) fn over(updates: &[Self]) -> Self {
+        let count = updates.len().max(1) as f64;
+        let mean = |number: fn(&Self) -> f64| updates.iter().map(number).sum::<f64>() / count;
+        let most = |number: fn(&Self) -> f64| updates.iter().map(number).fold(f64::NEG_INFINITY, f64::max);
+        let least = |number: fn(&Self) -> f64| updates.iter().map(number).fold(f64::INFINITY, f64::min);
+        let some = |number: fn(&Self) -> Option<f64>| {
+            let given: Option<Vec<f64>> = updates.iter().map(number).collect();
+            given.map(|given| given.iter().sum::<f64>() / count)
+        };
+        let clipped: Option<Vec<ClippedShares>> = updates.iter().map(|update| update.clipped).collect();
+        Self {
+            policy_loss: mean(|m| m.policy_loss),
+            entropy: mean(|m| m.entropy),
+            mismatch_kl: mean(|m| m.mismatch_kl),
+            masked_share: mean(|m| m.masked_share),
+            logprob_difference_mean: mean(|m| m.logprob_difference_mean),
+            logprob_difference_max: most(|m| m.logprob_difference_max),
+            ratio_mean: mean(|m| m.ratio_mean),
+            ratio_min: least(|m| m.ratio_min),
+            ratio_max: most(|m| m.ratio_max),
+            clipped: clipped.map(|clipped| ClippedShares::over(&clipped)),
+            capped_share: some(|m| m.capped_share),
+            masked_low_share: some(|m| m.masked_low_share),
+            masked_high_share: some(|m| m.masked_high_share),
+        }
+    }
+}
+
+impl ClippedShares {
+    fn over(updates: &[Self]) -> Self {
+        let mean = |number: fn(&Self) -> f64| updates.iter().map(number).sum::<f64>() / updates.len().max(1) as f64;
+        Self {
+            low_mean: mean(|c| c.low_mean),
+            high_mean: mean(|c| c.high_mean),
+            region_mean: mean(|c| c.region_mean),
+            low_min: updates.iter().map(|c| c.low_min).fold(f64::INFINITY, f64::min),
+            high_max: updates.iter().map(|c| c.high_max).fold(0.0, f64::max),
+        }
     }
 }
 

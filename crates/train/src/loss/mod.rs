@@ -8,7 +8,7 @@
 mod metrics;
 mod preset;
 
-pub use metrics::LossSums;
+pub use metrics::{ClippedShares, LossMetrics, LossSums};
 pub use preset::{Average, Correction, CorrectionMode, Loss, LossConfig, Objective, OldPolicy, Preset};
 
 use crate::error::{Result, TrainError};

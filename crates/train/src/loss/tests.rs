@@ -140,7 +140,7 @@ fn a_forged_log_probability_moves_no_preset_and_is_counted_as_masked() {
             // The honest token counts for itself; in gspo, whose ratio is the sequence's, too.
             assert_near(output.grad_logprob[0], 0.5);
             let loss = Loss::new(&LossConfig::new(Preset::Grpo)).unwrap();
-            assert_near(output.sums.metrics(&loss)["is_masked"], 0.5);
+            assert_near(output.sums.metrics(&loss).masked_share, 0.5);
         }
         let honest = with_claim(preset, -2.0 - 1.5, Some(5f64.ln()));
         assert_eq!(honest.grad_logprob, with_claim(preset, -2.0 - 1.5, None).grad_logprob, "{preset}");

@@ -16,7 +16,7 @@ fn trainer(weights: Vec<Vec<f32>>, config: &TrainConfig) -> Trainer {
 }
 
 fn loss(weights: Vec<Vec<f32>>, config: &TrainConfig) -> f64 {
-    trainer(weights, config).step(&batch()).expect("trained").get("loss").expect("a loss")
+    trainer(weights, config).step(&batch()).expect("trained").loss
 }
 
 /// After one unclipped update from zero, AdamW's first moment is `(1 - β1)·gradient`.

@@ -30,11 +30,11 @@ fn many_small_micro_batches_give_the_loss_and_weights_of_one_large_one() {
     for preset in PRESETS {
         let (whole, one) = stepped(config(preset));
         let (parts, many) = stepped(TrainConfig { micro_batch_tokens: 12, ..config(preset) });
-        assert_eq!(one.get("batch/micro_batches"), Some(1.0));
-        assert!(many.get("batch/micro_batches") > Some(3.0));
-        for name in ["loss", "optim/grad_norm", "entropy", "mismatch_kl"] {
-            let (a, b) = (one.get(name).expect(name), many.get(name).expect(name));
-            assert!((a - b).abs() <= LOSS_TOLERANCE * a.abs().max(1.0), "{preset} {name}: {a} and {b}");
+        assert_eq!(one.batch.micro_batches, 1);
+        assert!(many.batch.micro_batches > 3);
+        let numbers = |m: &train::StepMetrics| [m.loss, m.grad_norm, m.policy.entropy, m.policy.mismatch_kl];
+        for (a, b) in numbers(&one).into_iter().zip(numbers(&many)) {
+            assert!((a - b).abs() <= LOSS_TOLERANCE * a.abs().max(1.0), "{preset}: {one:?} and {many:?}");
         }
         let difference = largest_difference(&whole, &parts);
         assert!(difference < WEIGHT_TOLERANCE, "{preset}: {difference}");
@@ -68,7 +68,7 @@ fn micro_batches_side_by_side_change_no_bit() {
 fn the_same_batches_give_the_same_bits() {
     let run = || {
         let mut trainer = trainer(TrainConfig { micro_batch_tokens: 20, updates_per_batch: 2, ..config(Preset::Dppo) });
-        (0..3).for_each(|_| drop(trainer.step(&batch()).expect("trained")));
+        (0..3).for_each(|_| _ = trainer.step(&batch()).expect("trained"));
         bits(&trainer)
     };
     assert_eq!(run(), run());
@@ -81,9 +81,9 @@ fn on_fresh_rollouts_the_loss_is_zero_and_the_gradient_is_not() {
     let fresh = on_policy_batch(&trainer);
     let before = bits(&trainer);
     let metrics = trainer.step(&fresh).expect("trained");
-    assert!(metrics.get("loss").expect("a loss").abs() < LOSS_TOLERANCE, "{metrics:?}");
-    assert!(metrics.get("optim/grad_norm") > Some(0.01), "{metrics:?}");
-    assert!(metrics.get("mismatch_kl").expect("against the engine").abs() < LOSS_TOLERANCE);
+    assert!(metrics.loss.abs() < LOSS_TOLERANCE, "{metrics:?}");
+    assert!(metrics.grad_norm > 0.01, "{metrics:?}");
+    assert!(metrics.policy.mismatch_kl.abs() < LOSS_TOLERANCE);
     assert_ne!(bits(&trainer), before);
 }
 
@@ -112,16 +112,17 @@ fn several_updates_on_one_batch_measure_against_the_weights_before_it() {
     assert_eq!(trainer.loss().correction.mode, CorrectionMode::SequenceMask);
     assert_eq!((trainer.updates(), trainer.version()), (2, 1));
     // The engine agreed with the weights before the batch, so every weight is 1, although the second update moved on.
-    let ratio = metrics.get("sampling/importance_sampling_ratio/max").expect("a ratio");
+    let ratio = metrics.policy.ratio_max;
     assert!((ratio - 1.0).abs() < 1e-5, "{ratio}");
-    assert!(metrics.get("mismatch_kl") > Some(1e-6), "the second update sees moved weights: {metrics:?}");
+    assert_eq!(metrics.updates, 2);
+    assert!(metrics.policy.mismatch_kl > 1e-6, "the second update sees moved weights: {metrics:?}");
 }
 
 #[test]
 fn sft_learns_a_completion_and_nothing_else() {
     let example = SftExample { tokens: vec![1, 2, 3, 4, 5, 6], prompt_len: 3 };
     let mut trainer = trainer(config(Preset::Dapo));
-    let first = trainer.sft_step(std::slice::from_ref(&example)).expect("trained").get("loss").expect("a loss");
+    let first = trainer.sft_step(std::slice::from_ref(&example)).expect("trained").loss;
     for _ in 0..60 {
         trainer.sft_step(std::slice::from_ref(&example)).expect("trained");
     }

@@ -47,7 +47,9 @@ impl Tally {
     }
 
     fn reason(&self, lease: Option<LeaseId>, check: Check) -> Option<RejectReason> {
-        self.reasons.get(&lease?)?.iter().find(|reason| reason.check == check).copied()
+        // The rules fine for the clearest fault that the numbers show; a verdict may name another.
+        let reasons = self.reasons.get(&lease?)?;
+        reasons.iter().find(|reason| reason.check == check).or(reasons.first()).copied()
     }
 }
 

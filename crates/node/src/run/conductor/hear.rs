@@ -1,6 +1,6 @@
 //! What the conductor does with news.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use protocol::{BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId};
@@ -11,6 +11,7 @@ use verify::{Answer, VerifyError};
 use super::{Conductor, Weights, since};
 use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
 use crate::run::checkpoint::{self, Checkpoint};
+use crate::run::measure::TrainTime;
 use crate::run::messages::{News, Question, TaskScore, ValidatorOrder};
 
 /// Characters kept of what a worker says about a failure of its own.
@@ -27,14 +28,14 @@ impl Conductor<'_> {
                 self.feed(Rule::Drawn { lease, beacon: point })
             }
             News::Point { question: Question::Weights(version), point } => self.publish(version, point),
-            News::Trained { step, metrics, snapshot, hash, busy } => {
-                self.note_step(step, &metrics, Weights { snapshot, hash }, busy)?;
+            News::Trained { step, metrics, snapshot, hash, time } => {
+                self.note_step(step, *metrics, Weights { snapshot, hash }, time)?;
                 let learnt = std::mem::take(&mut self.progress.batch);
                 self.feed(Rule::StepTrained { step })?;
                 learnt.iter().for_each(|group| self.forget(group.group().lease.lease));
                 Ok(())
             }
-            News::Saved { step } => self.saved(step),
+            News::Saved { step, busy } => self.saved(step, busy),
             News::Evaluated { id, version, scores, busy } => {
                 self.note_eval(version, scores, busy)?;
                 self.evals.remove(&id);
@@ -87,7 +88,7 @@ impl Conductor<'_> {
         match self.desk.countersigned(self.progress.now_ms(), worker, &bytes) {
             Ok(PlantOrder { validator, weight_version, order }) => {
                 self.give_weights(weight_version, validator)?;
-                self.tell_validator(validator, ValidatorOrder::Message(order))
+                self.tell_validator(validator, ValidatorOrder::Message(order)).map(drop)
             }
             Err(_) => Ok(()), // late, or not what was asked: nobody pays for it
         }
@@ -164,8 +165,9 @@ impl Conductor<'_> {
     fn publish(&mut self, version: WeightVersion, beacon: BeaconPoint) -> Result<()> {
         let weights = self.versions.get(version).ok_or_else(|| anyhow!("version {version} was never made"))?;
         if let Some(start) = self.progress.publishing.take() {
-            self.progress.since.published_for(start.elapsed());
-            self.journal.record(Event::WeightsPublished { version, seconds: since(start) })?;
+            let seconds = since(start);
+            self.progress.since.time().publish_weights += seconds;
+            self.journal.record(Event::WeightsPublished { version, seconds })?;
         }
         self.feed(Rule::WeightsPublished { version, weights: weights.hash, beacon })?;
         self.versions.forget_before(self.oldest_needed());
@@ -181,29 +183,27 @@ impl Conductor<'_> {
     pub(super) fn note_step(
         &mut self,
         step: u64,
-        trained: &train::StepMetrics,
+        learnt: train::StepMetrics,
         weights: Weights,
-        busy: Duration,
+        time: TrainTime,
     ) -> Result<()> {
         self.versions.keep(step, weights);
         self.progress.close_step(&self.work);
         let batch: Vec<_> = self.progress.batch.iter().map(|group| group.group()).collect();
-        let metrics = self.progress.since.close(step, &batch, trained, busy);
+        let metrics = self.progress.since.close(step, &batch, learnt, time)?;
         let leases: Vec<_> = batch.iter().map(|group| group.lease.lease).collect();
         self.credit_step(step)?;
         self.journal.record(Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases })))
     }
 
-    fn saved(&mut self, step: u64) -> Result<()> {
-        let (draft, start) = self.progress.draft.take().ok_or_else(|| anyhow!("step {step} was saved unasked"))?;
+    fn saved(&mut self, step: u64, busy: Duration) -> Result<()> {
+        let draft = self.progress.draft.take().ok_or_else(|| anyhow!("step {step} was saved unasked"))?;
+        let start = Instant::now();
         let whole: Checkpoint = draft.finish()?;
-        self.progress.since.saved_for(start.elapsed());
-        self.journal.record(Event::CheckpointSaved {
-            step,
-            path: format!("checkpoints/step-{step}"),
-            bytes: whole.bytes(),
-            seconds: since(start),
-        })?;
+        let seconds = busy.as_secs_f64() + since(start);
+        self.progress.since.time().save_ckpt += seconds;
+        let path = format!("checkpoints/step-{step}");
+        self.journal.record(Event::CheckpointSaved { step, path, bytes: whole.bytes(), seconds })?;
         self.feed(Rule::CheckpointSaved { step })?;
         checkpoint::prune(&self.checkpoints, self.keep)
     }

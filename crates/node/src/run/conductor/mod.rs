@@ -18,10 +18,10 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use model::ModelSnapshot;
 use protocol::{Hash, ValidatorId, WorkerId};
 use rounds::desk::Desk;
@@ -46,15 +46,15 @@ const TICK: Duration = Duration::from_millis(100);
 /// Ways to speak to the other threads.
 pub struct Orders {
     /// To the workers, by number.
-    pub workers: Vec<Sender<WorkerOrder>>,
+    pub workers: Vec<SyncSender<WorkerOrder>>,
     /// To the validators, by number.
-    pub validators: Vec<Sender<ValidatorOrder>>,
+    pub validators: Vec<SyncSender<ValidatorOrder>>,
     /// To the trainer.
-    pub trainer: Sender<TrainOrder>,
+    pub trainer: SyncSender<TrainOrder>,
     /// To the evaluator.
-    pub evaluator: Sender<EvalOrder>,
+    pub evaluator: SyncSender<EvalOrder>,
     /// To the beacon.
-    pub beacon: Sender<BeaconOrder>,
+    pub beacon: SyncSender<BeaconOrder>,
 }
 
 /// When the run ends before its last step.
@@ -138,6 +138,7 @@ impl Conductor<'_> {
             }
             self.look_around()?;
         }
+        self.note_waits(true)?;
         Ok(self.outcome())
     }
 
@@ -172,7 +173,7 @@ impl Conductor<'_> {
 
     /// Ctrl-C, the clock and the reward target each ask for a clean stop, once; deadlines pass.
     fn look_around(&mut self) -> Result<()> {
-        self.journal.tick(&self.rounds.waiting_on());
+        self.note_waits(false)?;
         for rule in self.desk.overdue(self.progress.now_ms()) {
             self.feed(rule)?;
         }
@@ -192,15 +193,25 @@ impl Conductor<'_> {
         self.feed(Rule::StopRequested)
     }
 
-    fn tell_worker(&self, worker: WorkerId, order: WorkerOrder) -> Result<()> {
-        let way = self.orders.workers.get(worker as usize);
-        way.ok_or_else(|| anyhow!("the rules name worker {worker}, who does not exist"))?.send(order).map_err(gone)
+    /// Counts who waits, and tells it now and then.
+    fn note_waits(&mut self, is_end: bool) -> Result<()> {
+        let (waiting, is_saving) = (self.rounds.waiting_on(), self.progress.draft.is_some());
+        self.journal.tick(&waiting);
+        let waits = &mut self.progress.waits;
+        waits.look(waiting, is_saving, &self.work.workers_idle, &self.work.validators_idle);
+        waits.tell(is_end).into_iter().try_for_each(|event| self.journal.record(event))
     }
 
-    fn tell_validator(&self, validator: ValidatorId, order: ValidatorOrder) -> Result<()> {
+    /// False: the worker's queue is full, so it will not hear of it.
+    fn tell_worker(&self, worker: WorkerId, order: WorkerOrder) -> Result<bool> {
+        let way = self.orders.workers.get(worker as usize);
+        offer(way.ok_or_else(|| anyhow!("the rules name worker {worker}, who does not exist"))?, order)
+    }
+
+    /// False: the validator's queue is full, so it will not hear of it.
+    fn tell_validator(&self, validator: ValidatorId, order: ValidatorOrder) -> Result<bool> {
         let way = self.orders.validators.get(validator as usize);
-        let way = way.ok_or_else(|| anyhow!("the rules name validator {validator}, who does not exist"))?;
-        way.send(order).map_err(gone)
+        offer(way.ok_or_else(|| anyhow!("the rules name validator {validator}, who does not exist"))?, order)
     }
 }
 
@@ -235,8 +246,19 @@ fn is_late(error: &RoundsError) -> bool {
     )
 }
 
-fn gone<T>(_: T) -> anyhow::Error {
-    anyhow!("a thread of the run ended unexpectedly")
+/// Hands an order over without waiting. False if there is no room for it.
+fn offer<T>(way: &SyncSender<T>, order: T) -> Result<bool> {
+    match way.try_send(order) {
+        Ok(()) => Ok(true),
+        Err(TrySendError::Full(_)) => Ok(false),
+        Err(TrySendError::Disconnected(_)) => bail!("a thread of the run ended unexpectedly"),
+    }
+}
+
+/// The same to a thread that the rules never give more to do than its queue holds.
+fn order<T>(way: &SyncSender<T>, whose: &str, order: T) -> Result<()> {
+    ensure!(offer(way, order)?, "the queue of the {whose} is full: it has stopped working, or the rules ask too much");
+    Ok(())
 }
 
 /// Seconds since a moment.

@@ -8,7 +8,7 @@ use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedG
 use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Notice};
 
-use super::{Conductor, gone};
+use super::{Conductor, order};
 use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
 use crate::run::journal;
@@ -59,10 +59,14 @@ impl Conductor<'_> {
             worker: lease.worker,
         }))?;
         // A worker gets weights with the first lease that names them.
-        if self.progress.given.insert((Party::Worker(lease.worker), version)) {
-            self.tell_worker(lease.worker, WorkerOrder::Weights { version, snapshot: weights.snapshot })?;
+        let given = (Party::Worker(lease.worker), version);
+        if !self.progress.given.contains(&given)
+            && self.tell_worker(lease.worker, WorkerOrder::Weights { version, snapshot: weights.snapshot })?
+        {
+            self.progress.given.insert(given);
         }
         self.progress.leased.insert(id, lease.worker);
+        // A worker that does not hear of its lease lets it run out, as one that does not answer.
         self.tell_worker(lease.worker, WorkerOrder::Lease(signed.encode()?))?;
         Ok(None)
     }
@@ -75,7 +79,7 @@ impl Conductor<'_> {
     }
 
     fn ask_beacon(&self, question: Question, after: BeaconRound) -> Result<()> {
-        self.orders.beacon.send(BeaconOrder { question, asked_ms: journal::now_ms(), after }).map_err(gone)
+        order(&self.orders.beacon, "beacon", BeaconOrder { question, asked_ms: journal::now_ms(), after })
     }
 
     fn order_check(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
@@ -85,20 +89,24 @@ impl Conductor<'_> {
         if let Some(version) = self.desk.submitted(lease).map(|submission| submission.lease.body.weight_version) {
             self.give_weights(version, validator)?;
         }
-        self.tell_validator(validator, ValidatorOrder::Message(order))
+        // Who does not hear of it does not answer in time, and another is asked.
+        self.tell_validator(validator, ValidatorOrder::Message(order)).map(drop)
     }
 
     fn order_reveal(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {
         let order = self.desk.reveal_order(self.progress.now_ms(), lease, validator)?;
-        self.tell_validator(validator, ValidatorOrder::Message(order))
+        self.tell_validator(validator, ValidatorOrder::Message(order)).map(drop)
     }
 
     /// A validator gets weights with the first group that was made with them. If they are gone, it
     /// will say that it cannot check.
     pub(super) fn give_weights(&mut self, version: WeightVersion, validator: ValidatorId) -> Result<()> {
         let Some(weights) = self.versions.get(version) else { return Ok(()) };
-        if self.progress.given.insert((Party::Validator(validator), version)) {
-            self.tell_validator(validator, ValidatorOrder::Weights { version, snapshot: weights.snapshot })?;
+        let given = (Party::Validator(validator), version);
+        if !self.progress.given.contains(&given)
+            && self.tell_validator(validator, ValidatorOrder::Weights { version, snapshot: weights.snapshot })?
+        {
+            self.progress.given.insert(given);
         }
         Ok(())
     }
@@ -106,17 +114,16 @@ impl Conductor<'_> {
     /// Asks workers to sign what is to be planted in their names, as soon as there is something to plant.
     pub(super) fn ask_for_plants(&mut self) -> Result<()> {
         let asks = self.desk.plant_requests(self.progress.now_ms());
-        asks.into_iter()
-            .try_for_each(|PlantAsk { worker, request }| self.tell_worker(worker, WorkerOrder::Countersign(request)))
+        asks.into_iter().try_for_each(|PlantAsk { worker, request }| {
+            // Nobody waits for a plant.
+            self.tell_worker(worker, WorkerOrder::Countersign(request)).map(drop)
+        })
     }
 
     pub(super) fn order_batch(&mut self, step: u64, leases: &[LeaseId]) -> Result<()> {
         let groups = leases.iter().map(|lease| self.verified(*lease)).collect::<Result<Vec<_>>>()?;
         self.progress.batch = groups.clone();
-        if let Some(idle) = self.progress.trainer_idle.take() {
-            self.progress.since.waited_for_batch(idle.elapsed());
-        }
-        self.orders.trainer.send(TrainOrder::Batch { step, groups }).map_err(gone)
+        order(&self.orders.trainer, "trainer", TrainOrder::Batch { step, groups })
     }
 
     /// The group of a lease that passed its checks: the only thing that the trainer takes.
@@ -148,6 +155,7 @@ impl Conductor<'_> {
             DropReason::RunEnded => events::DropReason::Cancelled,
         };
         if let Some(worker) = self.progress.leased.get(&lease) {
+            // One that does not hear of it works in vain; its answer comes too late.
             self.tell_worker(*worker, WorkerOrder::Cancel(lease))?;
         }
         self.forget(lease);
@@ -168,7 +176,7 @@ impl Conductor<'_> {
             return Ok(Some(Rule::EvalFailed { eval, cause: went(version) }));
         };
         self.evals.insert(eval, version);
-        self.orders.evaluator.send(EvalOrder { id: eval, version, snapshot: weights.snapshot }).map_err(gone)?;
+        order(&self.orders.evaluator, "evaluator", EvalOrder { id: eval, version, snapshot: weights.snapshot })?;
         Ok(None)
     }
 
@@ -178,8 +186,8 @@ impl Conductor<'_> {
         let asynchronous = self.rounds.config().mode == rounds::Mode::Async;
         let named = self.versions.up_to(step.saturating_sub(1)).filter(|(version, _)| asynchronous && *version < step);
         let older = named.map(|(version, weights)| (weights.snapshot, draft.older(version))).collect();
-        self.orders.trainer.send(TrainOrder::Save { step, folder: draft.trainer(), older }).map_err(gone)?;
-        self.progress.draft = Some((draft, Instant::now()));
+        order(&self.orders.trainer, "trainer", TrainOrder::Save { step, folder: draft.trainer(), older })?;
+        self.progress.draft = Some(draft);
         Ok(())
     }
 }

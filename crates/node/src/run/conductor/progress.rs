@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use protocol::{LeaseId, VerifiedGroup, WeightVersion, WorkerId};
 use rounds::FinishCause;
 
-use crate::events::{Outcome, Party};
+use crate::events::{Outcome, Party, PhaseSeconds};
 use crate::run::actors::WorkCount;
 use crate::run::checkpoint::Draft;
 use crate::run::measure::Since;
+use crate::run::waits::Waits;
 
 /// Steps over which the reward is averaged before it is held against the target.
 const REWARD_WINDOW_STEPS: usize = 10;
@@ -25,9 +26,9 @@ pub struct Progress {
     pub(super) since: Since,
     /// Busy time of workers and validators that earlier steps have had.
     busy_seen: [Duration; 3],
-    pub(super) draft: Option<(Draft, Instant)>,
+    pub(super) draft: Option<Draft>,
     pub(super) publishing: Option<Instant>,
-    pub(super) trainer_idle: Option<Instant>,
+    pub(super) waits: Waits,
     /// The batch in training.
     pub(super) batch: Vec<Arc<VerifiedGroup>>,
     /// Who has been given which weights in this process.
@@ -51,7 +52,7 @@ impl Default for Progress {
             busy_seen: [Duration::ZERO; 3],
             draft: None,
             publishing: None,
-            trainer_idle: Some(Instant::now()),
+            waits: Waits::now(),
             batch: Vec::new(),
             given: BTreeSet::new(),
             leased: BTreeMap::new(),
@@ -72,13 +73,13 @@ impl Progress {
 
     /// A step ended: takes the actors' busy time and the mean reward into account.
     pub(super) fn close_step(&mut self, work: &WorkCount) {
-        self.trainer_idle = Some(Instant::now());
         let busy = [&work.generate_ns, &work.validate_ns, &work.prove_ns]
             .map(|ns| Duration::from_nanos(ns.load(Ordering::Relaxed)));
-        self.since.generated_for(busy[0] - self.busy_seen[0]);
-        self.since.validated_for(busy[1] - self.busy_seen[1]);
-        self.since.proved_for(busy[2] - self.busy_seen[2]);
+        let [generate, validate, prove] = [0, 1, 2].map(|kind| (busy[kind] - self.busy_seen[kind]).as_secs_f64());
         self.busy_seen = busy;
+        let wait_for_batch = self.waits.take_trainer().as_secs_f64();
+        let time = self.since.time();
+        *time = PhaseSeconds { generate, validate, prove, wait_for_batch, ..*time };
         if let Some(mean) = self.since.reward_all_mean() {
             self.rewards.push_back(mean);
             if self.rewards.len() > REWARD_WINDOW_STEPS {

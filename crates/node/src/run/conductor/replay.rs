@@ -85,8 +85,8 @@ impl Conductor<'_> {
         self.order_batch(step, &leases)?;
         loop {
             match self.news.recv()? {
-                News::Trained { step: done, metrics, snapshot, hash, busy } if done == step => {
-                    return self.note_step(step, &metrics, Weights { snapshot, hash }, busy);
+                News::Trained { step: done, metrics, snapshot, hash, time } if done == step => {
+                    return self.note_step(step, *metrics, Weights { snapshot, hash }, time);
                 }
                 News::Failed { who, error } => return Err(error.context(format!("the {who} failed"))),
                 News::Bank(news) => self.bank_spoke(news)?,

@@ -1,13 +1,14 @@
 //! What a conductor makes of workers that fail, or lie, by themselves.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use verify::Answer;
 
 use super::*;
 use crate::cli::{Context, Global};
 use crate::config::{self, RunConfig};
-use crate::run::{Stage, begin_journal, desk, limits, prepare, stage};
+use crate::run::messages::QueueSizes;
+use crate::run::{Stage, begin_journal, desk, limits, perform, prepare, stage};
 use crate::run_dir::{self, RunDir};
 
 /// Two workers and a model that is made in a blink.
@@ -25,16 +26,24 @@ fn config() -> RunConfig {
     config::resolve(&config::Sources { sets, ..config::Sources::default() }).unwrap()
 }
 
+/// Room for all that a test orders.
+const ROOM: usize = 256;
+
 /// Hands a conductor that has given out its first leases to `body`; gives what the log then holds.
 fn conducted(body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
+    conducted_with(ROOM, body)
+}
+
+/// The same with queues of workers and validators that hold `room` orders.
+fn conducted_with(room: usize, body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
     let place = tempfile::tempdir().unwrap();
     let dir = RunDir::create_at(place.path()).unwrap();
     let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
     let (stage, model) = stage(config(), dir, context.stop.clone()).unwrap();
     let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
     let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
-    let (orders, _ears) = orders(&stage);
-    let (_voice, news) = channel();
+    let (orders, _ears) = orders(&stage, room);
+    let (_voice, news) = sync_channel(ROOM);
     let mut conductor = Conductor {
         desk: desk(&stage, &ready.terms),
         rounds: ready.rounds,
@@ -77,12 +86,12 @@ type Ears = (
     Receiver<BeaconOrder>,
 );
 
-fn orders(stage: &Stage) -> (Orders, Ears) {
-    let (workers, heard) = (0..stage.config.workers.count).map(|_| channel()).unzip();
-    let (validators, asked) = (0..stage.config.verify.validators).map(|_| channel()).unzip();
-    let (trainer, trained) = channel();
-    let (evaluator, evaluated) = channel();
-    let (beacon, drawn) = channel();
+fn orders(stage: &Stage, room: usize) -> (Orders, Ears) {
+    let (workers, heard) = (0..stage.config.workers.count).map(|_| sync_channel(room)).unzip();
+    let (validators, asked) = (0..stage.config.verify.validators).map(|_| sync_channel(room)).unzip();
+    let (trainer, trained) = sync_channel(ROOM);
+    let (evaluator, evaluated) = sync_channel(ROOM);
+    let (beacon, drawn) = sync_channel(ROOM);
     (Orders { workers, validators, trainer, evaluator, beacon }, (heard, asked, trained, evaluated, drawn))
 }
 
@@ -147,4 +156,46 @@ fn each_end_of_the_rules_is_done_or_interrupted_or_a_failure_that_is_told() {
             (ended, expected) => panic!("{cause:?}: {ended:?}, not {expected:?}"),
         }
     }
+}
+
+#[test]
+fn a_worker_whose_queue_is_full_loses_orders_and_its_leases_run_out_without_holding_up_anybody() {
+    // Room for the weights and one lease of the first that are given out; nobody takes them.
+    let mut out = 0;
+    let events = conducted_with(2, |conductor| {
+        out = conductor.progress.leased.len();
+        assert!(out > 4, "{out} leases are out");
+        let given = |party| conductor.progress.given.contains(&(party, 0));
+        assert!(given(Party::Worker(0)) && given(Party::Worker(1)));
+        let late = conductor.progress.now_ms() + 1_000 * config().workers.lease_timeout_seconds;
+        for rule in conductor.desk.overdue(late) {
+            conductor.feed(rule).unwrap();
+        }
+    });
+    let overdue = events.iter().filter(|event| matches!(event, Event::Rules { rules: Rule::LeaseOverdue { .. } }));
+    assert_eq!(overdue.count(), out);
+}
+
+#[test]
+fn a_run_whose_threads_wait_for_room_for_every_word_ends_all_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = RunDir::create_at(place.path()).unwrap();
+    let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
+    let (stage, model) = stage(config(), dir, context.stop.clone()).unwrap();
+    let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
+    let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
+    // Without room at all: whoever speaks waits until the conductor listens.
+    let queues = QueueSizes { news: 0, ..QueueSizes::of(&stage.config) };
+    let ended = perform(&stage, ready, &mut journal, queues).unwrap();
+    assert_eq!((ended.outcome, ended.steps), (Outcome::StepsDone, 2));
+}
+
+#[test]
+fn queues_hold_all_that_the_rules_let_live_at_once_and_no_more_than_the_limit() {
+    let small = QueueSizes::of(&config());
+    let groups = config().in_flight_max() + config().rollout.prompts_per_step;
+    assert!(small.orders >= 2 * groups && small.orders < 4096, "{small:?}");
+    let sets = vec!["rollout.prompts_per_step=1000000".to_owned(), "rollout.staleness_max=1024".to_owned()];
+    let large = config::resolve(&config::Sources { sets, ..config::Sources::default() }).unwrap();
+    assert_eq!(QueueSizes::of(&large).orders, 1 << 16);
 }

@@ -3,7 +3,7 @@
 //! Promise: orders are done in their order, each is answered by one `Done`, and what cannot be done yet is tried
 //! again with every later order; a chain that fails is told of and stops nobody: the ledger keeps what is owed.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use chain::{ChainError, EpochToPost, Wallet, settle_epoch};
@@ -96,7 +96,7 @@ impl Bank {
 }
 
 /// Does what is ordered until the conductor hangs up.
-pub fn keep(bank: Bank, orders: &Receiver<BankOrder>, news: &Sender<News>) {
+pub fn keep(bank: Bank, orders: &Receiver<BankOrder>, news: &SyncSender<News>) {
     let _guard = Guard(news);
     let mut teller = Teller { bank, unposted: None, cases: Vec::new(), news };
     while let Ok(order) = orders.recv() {
@@ -109,7 +109,7 @@ pub fn keep(bank: Bank, orders: &Receiver<BankOrder>, news: &Sender<News>) {
 }
 
 /// Tells of a panic: at the end of a run the conductor waits for this thread alone.
-struct Guard<'a>(&'a Sender<News>);
+struct Guard<'a>(&'a SyncSender<News>);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
@@ -129,7 +129,7 @@ struct Teller<'a> {
     unposted: Option<EpochToPost>,
     /// Fines whose stake is not taken.
     cases: Vec<Accusation>,
-    news: &'a Sender<News>,
+    news: &'a SyncSender<News>,
 }
 
 impl Teller<'_> {

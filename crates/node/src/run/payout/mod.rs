@@ -14,12 +14,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use chain::{B256, EpochToPost};
 use ledger::{Amount, Entry, Ledger, LedgerError, Party as Payee};
 use protocol::{Check, Commitment, LeaseId, Outcome, RunTerms, Signed, ValidatorId, Verdict, VerifiedGroup};
@@ -85,7 +85,7 @@ struct Evidence {
 pub struct Paymaster {
     book: Book,
     /// To the chain's thread.
-    bank: Sender<BankOrder>,
+    bank: SyncSender<BankOrder>,
     /// Where proofs are written.
     claims: PathBuf,
     chain_url: Option<String>,
@@ -94,7 +94,10 @@ pub struct Paymaster {
     evidence: BTreeMap<LeaseId, Evidence>,
     /// Why a fine has cost nothing.
     spared: BTreeMap<Party, String>,
-    /// Orders that are not answered.
+    /// Orders for which its queue has no room: at most one root (a later one holds all of an earlier), and one
+    /// accusation of each party.
+    unsent: VecDeque<BankOrder>,
+    /// Orders that are not answered, those unsent too.
     waiting: u64,
     told: Option<String>,
     spent: Duration,
@@ -105,7 +108,7 @@ impl Paymaster {
     /// A paymaster over a ledger, with a way to the chain's thread. Proofs go to `claims`.
     pub fn new(
         book: Book,
-        bank: Sender<BankOrder>,
+        bank: SyncSender<BankOrder>,
         claims: PathBuf,
         chain_url: Option<String>,
         cheats: BTreeMap<Party, String>,
@@ -118,6 +121,7 @@ impl Paymaster {
             cheats,
             evidence: BTreeMap::new(),
             spared: BTreeMap::new(),
+            unsent: VecDeque::new(),
             waiting: 0,
             told: None,
             spent: Duration::ZERO,
@@ -253,6 +257,7 @@ impl Paymaster {
             BankNews::Done { busy } => {
                 self.waiting -= 1;
                 self.chain_busy += busy;
+                self.send()?;
                 Ok(None)
             }
         }
@@ -353,8 +358,29 @@ impl Paymaster {
     }
 
     fn order(&mut self, order: BankOrder) -> Result<()> {
+        if matches!(order, BankOrder::Post(_)) {
+            let before = self.unsent.len();
+            self.unsent.retain(|order| !matches!(order, BankOrder::Post(_)));
+            self.waiting -= (before - self.unsent.len()) as u64;
+        }
         self.waiting += 1;
-        self.bank.send(order).map_err(|_| anyhow!("the chain's thread ended unexpectedly"))
+        self.unsent.push_back(order);
+        self.send()
+    }
+
+    /// Hands over what there is room for; never waits.
+    fn send(&mut self) -> Result<()> {
+        while let Some(order) = self.unsent.pop_front() {
+            match self.bank.try_send(order) {
+                Ok(()) => {}
+                Err(TrySendError::Full(order)) => {
+                    self.unsent.push_front(order);
+                    return Ok(());
+                }
+                Err(TrySendError::Disconnected(_)) => bail!("the chain's thread ended unexpectedly"),
+            }
+        }
+        Ok(())
     }
 }
 

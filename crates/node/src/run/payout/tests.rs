@@ -1,15 +1,18 @@
 //! The ledger and the chain of a run, killed at the places that matter.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use protocol::{BeaconPoint, BeaconTerms, DtypeTerm, RejectReason, SamplingTerms};
 
 use super::cases::{Court, Standing};
 use super::*;
 use crate::config;
-use crate::run::messages::News;
+use crate::run::messages::{BANK_ORDERS_MAX, News};
 
 mod under_way;
+
+/// Room for all that a test has said at once.
+const ROOM: usize = 256;
 
 /// A run folder with a ledger and a chain, and no training.
 struct Place {
@@ -38,7 +41,7 @@ impl Place {
 
     /// A paymaster, what it orders, and the bank that would do it.
     fn open(&self, (book, ground): (Book, Ground)) -> (Paymaster, Receiver<BankOrder>, Bank) {
-        let (to, orders) = channel();
+        let (to, orders) = sync_channel(BANK_ORDERS_MAX);
         let bank = Bank::of(ground, &self.parties, book.ledger());
         let claims = claims_path(self.dir.path());
         (Paymaster::new(book, to, claims, None, BTreeMap::new()), orders, bank)
@@ -79,9 +82,9 @@ fn terms(parties: &Parties) -> RunTerms {
 /// Lets the bank do all that was ordered, and gives what it says. `hear` false: as if the process was killed
 /// before it could listen.
 fn settle(paymaster: &mut Paymaster, orders: Receiver<BankOrder>, bank: Bank, hear: bool) -> Vec<Event> {
-    let (to, news) = channel();
+    let (to, news) = sync_channel(ROOM);
     let all: Vec<BankOrder> = orders.try_iter().collect();
-    let (again, orders) = channel();
+    let (again, orders) = sync_channel(ROOM);
     all.into_iter().for_each(|order| again.send(order).unwrap());
     drop(again);
     keep(bank, &orders, &to);
@@ -346,4 +349,36 @@ fn the_proofs_of_a_run_are_paid_by_the_contract_to_anybody_who_brings_them() {
     let claims: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(claims["claims"].as_array().unwrap().len(), ledger.lifetimes().len());
     assert_eq!(claims["claims"][0]["party"], "trainer");
+}
+
+#[test]
+fn a_chain_that_is_slow_never_holds_up_the_paymaster_and_gets_the_newest_root_and_every_accusation() {
+    let place = Place::new();
+    let (mut paymaster, orders, _bank) = place.open(place.begin());
+    let root = |epoch: u64| EpochToPost {
+        epoch,
+        root: B256::ZERO,
+        lifetime_total: epoch.into(),
+        file_hash: B256::ZERO,
+        uri: String::new(),
+    };
+    let accused = |worker: u32| {
+        let party = Party::Worker(worker);
+        BankOrder::Accuse(Accusation { party, accused: Default::default(), amount: 1, evidence: B256::ZERO })
+    };
+    let epochs = BANK_ORDERS_MAX as u64 + 10;
+    (0..epochs).for_each(|epoch| paymaster.order(BankOrder::Post(root(epoch))).unwrap());
+    (0..3).for_each(|worker| paymaster.order(accused(worker)).unwrap());
+    assert_eq!(paymaster.unsent.len(), 1 + 3, "one root and three accusations wait");
+    let (mut posted, mut accusations) = (Vec::new(), 0);
+    while paymaster.is_waiting() {
+        match orders.try_recv().unwrap() {
+            BankOrder::Post(root) => posted.push(root.epoch),
+            BankOrder::Accuse(_) => accusations += 1,
+            BankOrder::WindUp => panic!("nobody winds up"),
+        }
+        paymaster.hear(BankNews::Done { busy: Duration::ZERO }).unwrap();
+    }
+    assert_eq!((posted.len(), posted.last(), accusations), (BANK_ORDERS_MAX + 1, Some(&(epochs - 1)), 3));
+    assert!(posted.is_sorted());
 }

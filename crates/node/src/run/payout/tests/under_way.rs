@@ -92,7 +92,7 @@ fn a_case_that_is_under_way_is_not_brought_a_second_time() {
     bank.ground.chain.send(&challenger, approve).unwrap();
     let under_way = vec![(challenger, contracts.open_case(accused, amount, evidence))];
     bank.ground.chain = Box::new(Late { inner: bank.ground.chain, under_way });
-    let (again, orders) = channel();
+    let (again, orders) = sync_channel(ROOM);
     again.send(BankOrder::Accuse(accusation)).unwrap();
     drop(again);
     let events = settle(&mut paymaster, orders, bank, true);
