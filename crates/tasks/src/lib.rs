@@ -17,6 +17,7 @@ mod draw;
 mod error;
 mod gsm8k;
 mod jsonl;
+mod levels;
 mod math;
 mod numeral;
 mod probe_texts;
@@ -115,6 +116,11 @@ pub trait Task: Send + Sync {
     /// A completion that earns the whole reward; also the target for supervised warm-up.
     fn oracle(&self, item: &Item) -> String {
         item.answer.clone()
+    }
+
+    /// Levels of difficulty: item `i` has level `i mod levels`, 0 the easiest. 1 for a file.
+    fn levels(&self) -> u32 {
+        1
     }
 
     /// How many items the split has; `None` for tasks that never run out.
