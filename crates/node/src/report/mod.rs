@@ -63,7 +63,9 @@ fn header(summary: &Summary) -> String {
     let (class, outcome) = match &summary.outcome {
         None => ("", "not finished".to_owned()),
         Some(outcome @ Outcome::Failed(_)) => ("bad", outcome.label()),
-        Some(outcome @ (Outcome::StepsDone | Outcome::TargetReached | Outcome::Solved)) => ("good", outcome.label()),
+        Some(outcome @ (Outcome::StepsDone | Outcome::TargetReached | Outcome::Plateau | Outcome::Solved)) => {
+            ("good", outcome.label())
+        }
         Some(outcome) => ("", outcome.label()),
     };
     let resumed = match summary.resumed_count {

@@ -279,7 +279,7 @@ fn desk(stage: &Stage, terms: &Arc<RunTerms>) -> Desk {
 
 fn limits(stage: &Stage) -> Limits {
     Limits {
-        reward_target: stage.config.stop.reward_target.map(f64::from),
+        train_reward: stage.config.stop.train_reward_target.map(f64::from),
         time: stage.config.stop.seconds_max.map(Duration::from_secs),
     }
 }
@@ -329,7 +329,7 @@ fn conclude(stage: &Stage, journal: &mut Journal, ended: Result<Ended>) -> Resul
 /// The final score, where the rules did not see to it, and the Hugging Face folder.
 fn leave_model(stage: &Stage, ended: &Ended, journal: &mut Journal) -> Result<()> {
     let Some(snapshot) = &ended.snapshot else { return Ok(()) };
-    if matches!(ended.outcome, Outcome::TargetReached | Outcome::TimeUp | Outcome::Solved) {
+    if matches!(ended.outcome, Outcome::TargetReached | Outcome::Plateau | Outcome::TimeUp | Outcome::Solved) {
         evaluate_now(stage, snapshot, ended.steps, EvalStage::Final, journal)?;
     }
     let folder = stage.dir.model();

@@ -12,6 +12,7 @@ mod money;
 mod perform;
 mod progress;
 mod replay;
+mod signal;
 #[cfg(test)]
 mod tests;
 
@@ -60,8 +61,8 @@ pub struct Orders {
 /// When the run ends before its last step.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// Mean training reward over the last ten steps.
-    pub reward_target: Option<f64>,
+    /// Mean training reward over the last steps.
+    pub train_reward: Option<f64>,
     /// Wall time of this process.
     pub time: Option<Duration>,
 }
@@ -144,10 +145,15 @@ impl Conductor<'_> {
     fn outcome(&mut self) -> Outcome {
         match (self.progress.finished, self.progress.early.take()) {
             (Some(FinishCause::StepsDone), _) => Outcome::StepsDone,
-            (Some(FinishCause::EmptyBatches { .. }), _) if self.progress.is_solved() => Outcome::Solved,
-            (Some(FinishCause::EmptyBatches { limit }), _) => Outcome::Failed(format!(
-                "{limit} batches in a row held no group with a signal: the task is too hard or too easy for this model"
-            )),
+            (Some(FinishCause::ScoreReached { .. }), _) => Outcome::TargetReached,
+            (Some(FinishCause::Plateau { .. }), _) => Outcome::Plateau,
+            (Some(FinishCause::NoSignal { reward_micro, .. }), _) if signal::is_solved(reward_micro) => Outcome::Solved,
+            (Some(FinishCause::NoSignal { groups, reward_micro }), _) => {
+                Outcome::Failed(signal::nothing_to_learn(groups, reward_micro))
+            }
+            (Some(FinishCause::EmptyBatches { limit }), _) => {
+                Outcome::Failed(format!("{limit} batches in a row got no group that can be trained on"))
+            }
             (Some(FinishCause::NoWorkers), _) => Outcome::Failed("every worker was caught lying".to_owned()),
             (Some(FinishCause::NoValidators), _) => Outcome::Failed("every validator was caught lying".to_owned()),
             (_, early) => early.unwrap_or(Outcome::Interrupted),
@@ -189,7 +195,7 @@ impl Conductor<'_> {
             return Ok(());
         }
         let mean = self.progress.mean_reward();
-        let reached = mean.zip(self.limits.reward_target).is_some_and(|(mean, target)| mean >= target);
+        let reached = mean.zip(self.limits.train_reward).is_some_and(|(mean, target)| mean >= target);
         let late = self.limits.time.is_some_and(|limit| self.progress.start.elapsed() >= limit);
         self.progress.early = match () {
             () if self.stop.is_requested() => Some(Outcome::Interrupted),
