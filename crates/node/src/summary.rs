@@ -35,6 +35,8 @@ pub struct Summary {
     pub rollouts_trained: u64,
     /// Groups that passed their checks.
     pub groups: u64,
+    /// How many groups were worth what they cost.
+    pub useful: Useful,
     /// Groups not trained on, by reason.
     pub groups_dropped: BTreeMap<&'static str, u64>,
     /// What was checked, and who was caught.
@@ -106,6 +108,32 @@ pub struct Score {
     pub samples: u64,
 }
 
+/// How many of the groups that were generated, checked and paid for were trained on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Useful {
+    /// Groups found valid.
+    pub groups_valid: u64,
+    /// Groups in trained batches.
+    pub groups_trained: u64,
+    /// `groups_trained / groups_valid`; absent without a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+impl Useful {
+    fn of(view: &RunView) -> Self {
+        let (groups_valid, groups_trained) = view.curriculum.totals();
+        let share = (groups_valid > 0).then(|| groups_trained as f64 / groups_valid as f64);
+        Self { groups_valid, groups_trained, share }
+    }
+
+    fn to_text(&self) -> String {
+        let Self { groups_valid, groups_trained, share } = self;
+        let share = percent(*share);
+        format!("  useful groups    {groups_trained} of {groups_valid} that were found valid were trained on ({share})\n")
+    }
+}
+
 /// Tokens counted over the whole run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tokens {
@@ -152,6 +180,7 @@ impl Summary {
             },
             rollouts_trained: steps().map(|m| m.rollouts).sum(),
             groups: view.groups,
+            useful: Useful::of(view),
             groups_dropped: view.dropped.iter().map(|(why, n)| (why.label(), *n)).collect(),
             sft_seconds: view.sft.iter().map(|step| step.seconds).sum(),
             sft_steps: view.sft.len() as u64,
@@ -187,6 +216,7 @@ impl Summary {
         if self.steps == 0 {
             return text; // a warm-up alone has neither rollouts nor staleness
         }
+        text += &self.useful.to_text();
         text += &format!(
             "  tokens           {} generated, {} trained on; {} trained tokens/s\n",
             count(self.tokens.generated as f64),
@@ -197,6 +227,7 @@ impl Summary {
             "  staleness        mean {:.2}, largest {} versions; {} groups dropped for it\n",
             self.staleness.mean, self.staleness.max, self.staleness.dropped_groups
         );
+        text += &format!("  memory           {} MiB at most\n", self.peak_memory_bytes >> 20);
         text += &self.verification.to_text();
         text + &self.payout.as_ref().map_or(String::new(), Payout::to_text)
     }

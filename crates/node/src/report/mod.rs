@@ -5,6 +5,7 @@
 //! is escaped; light or dark as the reader's system is.
 
 mod chart;
+mod curriculum;
 mod html;
 mod payout;
 mod trust;
@@ -39,6 +40,7 @@ pub fn html(view: &RunView) -> String {
     page += &header(&summary);
     page += &tiles(&summary);
     page += &section("Learning", &charts(&learning(view)));
+    page += &section("Curriculum", &curriculum::section(view, &summary));
     page += &section("Verification", &trust::section(view, &summary));
     page += &section("Payouts", &payout::section(&summary));
     page += &section("Held-out scores", &scores(view));
