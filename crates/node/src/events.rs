@@ -78,6 +78,13 @@ pub enum Event {
     },
     /// The weights moved by one batch.
     StepTrained(Box<StepTrained>),
+    /// How the levels of the tasks stand, and what is known of their items.
+    LevelsSeen {
+        /// Steps behind it.
+        step: u64,
+        /// Every level of every task.
+        levels: Vec<rounds::LevelView>,
+    },
     /// New weights reached the engines.
     WeightsPublished {
         /// Version that now generates.
@@ -332,8 +339,10 @@ pub struct RunFinished {
 pub enum Outcome {
     /// All steps are done.
     StepsDone,
-    /// The mean training reward reached its target.
+    /// The held-out score, or the mean training reward, reached its target.
     TargetReached,
+    /// The held-out score stays at its best.
+    Plateau,
     /// No group has a signal any more, because nearly every rollout earns the whole reward.
     Solved,
     /// The time given is used up.
@@ -350,6 +359,7 @@ impl Outcome {
         match self {
             Self::StepsDone => "all steps done".to_owned(),
             Self::TargetReached => "target reached".to_owned(),
+            Self::Plateau => "the held-out score stays at its best".to_owned(),
             Self::Solved => "solved: nothing left to learn".to_owned(),
             Self::TimeUp => "time used up".to_owned(),
             Self::Interrupted => "interrupted".to_owned(),

@@ -36,6 +36,8 @@ pub struct Summary {
     pub rollouts_trained: u64,
     /// Groups that passed their checks.
     pub groups: u64,
+    /// How many groups were worth what they cost.
+    pub useful: Useful,
     /// Groups not trained on, by reason.
     pub groups_dropped: BTreeMap<&'static str, u64>,
     /// What was checked, and who was caught.
@@ -108,6 +110,34 @@ pub struct Score {
     pub samples: u64,
 }
 
+/// How many of the groups that were generated, checked and paid for were trained on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Useful {
+    /// Groups found valid.
+    pub groups_valid: u64,
+    /// Groups in trained batches.
+    pub groups_trained: u64,
+    /// `groups_trained / groups_valid`; absent without a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+impl Useful {
+    fn of(view: &RunView) -> Self {
+        let (groups_valid, groups_trained) = view.curriculum.totals();
+        let share = (groups_valid > 0).then(|| groups_trained as f64 / groups_valid as f64);
+        Self { groups_valid, groups_trained, share }
+    }
+
+    fn to_text(&self) -> String {
+        let Self { groups_valid, groups_trained, share } = self;
+        let share = percent(*share);
+        format!(
+            "  useful groups    {groups_trained} of {groups_valid} that were found valid were trained on ({share})\n"
+        )
+    }
+}
+
 /// Tokens counted over the whole run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tokens {
@@ -167,6 +197,7 @@ impl Summary {
             scores: scores(view),
             rollouts_trained: steps().map(|m| m.batch.rollouts).sum(),
             groups: view.groups,
+            useful: Useful::of(view),
             groups_dropped: view.dropped.iter().map(|(why, n)| (why.label(), *n)).collect(),
             sft_steps: view.sft.len() as u64,
             staleness: staleness(view),
@@ -214,6 +245,7 @@ impl Summary {
                 count(rate)
             );
         }
+        text += &self.useful.to_text();
         let Some(staleness) = &self.staleness else { return text }; // no step, so nothing of RL to tell
         let Tokens { generated_completion, trained, trained_completion, .. } = &self.tokens;
         let rate = |rate: Option<f64>| rate.map_or("–".to_owned(), count);
@@ -232,6 +264,9 @@ impl Summary {
             "  staleness        mean {:.2}, largest {} versions; {} groups dropped for it\n",
             staleness.mean, staleness.max, staleness.dropped_groups
         );
+        if let Some(bytes) = self.peak_memory_bytes {
+            text += &format!("  memory           {} MiB at most\n", bytes >> 20);
+        }
         text += &self.verification.to_text();
         text + &self.payout.as_ref().map_or(String::new(), Payout::to_text)
     }

@@ -52,7 +52,12 @@ impl Screen {
         match self {
             Self::Live(live) => live.show(view, recorded),
             Self::Plain(plain) => plain.line(view, recorded).iter().for_each(|line| say(line)),
-            Self::Json => json_line(recorded).iter().for_each(|line| say(line)),
+            Self::Json => {
+                json_line(recorded).iter().for_each(|line| say(line));
+                if matches!(recorded.event, Event::RunFinished(_)) {
+                    say(&serde_json::json!({ "summary": Summary::of(view) }).to_string());
+                }
+            }
             Self::Quiet => match &recorded.event {
                 Event::Warning { message } => output::note(&format!("warning: {message}")),
                 Event::Fined(_) => {

@@ -4,12 +4,14 @@
 //! is resumed, what the log says of steps after the checkpoint is forgotten, because those steps
 //! are done again. Memory: a few hundred bytes per step; texts and waits are bounded.
 
+mod curriculum;
 mod money;
 mod trust;
 
 use crate::events::{
     DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
+pub use curriculum::Curriculum;
 pub use money::Money;
 use rounds::Event as Rule;
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ pub struct RunView {
     pub evals: Vec<EvalFinished>,
     /// Some rollouts as text, by the number of the last step before them.
     pub samples: BTreeMap<u64, Vec<RolloutText>>,
+    /// What groups were worth, and where leases went.
+    pub curriculum: Curriculum,
     /// Groups dropped, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
     /// Leases issued.
@@ -84,6 +88,7 @@ impl RunView {
         }
         self.trust.on_event(&recorded.event, self.step());
         self.money.on_event(&recorded.event);
+        self.curriculum.on_event(&recorded.event, self.step());
         match &recorded.event {
             Event::RunStarted(started) => {
                 self.begin_ms = recorded.at_ms;
@@ -124,6 +129,7 @@ impl RunView {
             | Event::PlantAnswered { .. }
             | Event::Fined(_)
             | Event::Suspended { .. }
+            | Event::LevelsSeen { .. }
             | Event::EpochClosed(_)
             | Event::EpochPosted(_)
             | Event::StakeSlashed(_)
@@ -137,6 +143,7 @@ impl RunView {
         self.now_ms = at_ms;
         self.resumed_count += 1;
         self.finished = None;
+        self.curriculum.resume(step);
         self.steps.split_off(&(step + 1));
         self.samples.split_off(&(step + 1));
         self.evals.retain(|eval| eval.step <= step && eval.stage != EvalStage::Final);

@@ -67,7 +67,10 @@ impl Views {
         if let Event::RunFinished(finished) = &recorded.event {
             self.screen.tell("report", &run_dir::report_path(&self.dir).display().to_string());
             if let Some(model) = &finished.model_path {
-                self.screen.tell("model", &self.dir.join(model).display().to_string());
+                let model = self.dir.join(model).display().to_string();
+                self.screen.tell("model", &model);
+                self.screen.tell("next", &format!("essaim chat --model {model}"));
+                self.screen.tell("", &format!("essaim verify {} --lease 0", self.dir.display()));
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use protocol::{BeaconPoint, LeaseId, PromptLease, ValidatorId, WeightVersion, Wo
 use crate::constants::STEPS_MAX;
 use crate::machine::{Phase, Rounds};
 use crate::panel::{Panel, SeatState};
-use crate::{Event, GroupSummary, PlantId, RoundsError};
+use crate::{EvalId, EvalScore, Event, GroupSummary, PlantId, RoundsError};
 
 /// `Ok` if the rule holds.
 fn holds(rule: bool, error: RoundsError) -> Result<(), RoundsError> {
@@ -43,9 +43,8 @@ impl Rounds {
                 let expected = self.training.as_ref().map(|batch| batch.step);
                 holds(expected == Some(*step), RoundsError::StepNotInTraining { expected, given: *step })
             }
-            Event::EvalFinished { eval } | Event::EvalFailed { eval, .. } => {
-                holds(self.evals.contains_key(eval), RoundsError::EvalNotRunning { eval: *eval })
-            }
+            Event::EvalFinished { eval, scores } => self.admits_scores(*eval, scores),
+            Event::EvalFailed { eval, .. } => self.evaluated(*eval),
             Event::CheckpointSaved { step } => {
                 let expected = self.saving;
                 holds(expected == Some(*step), RoundsError::CheckpointNotAsked { expected, given: *step })
@@ -81,6 +80,20 @@ impl Rounds {
         let versions = group.rollouts.iter().map(|rollout| rollout.weight_version_min);
         let (limit, given) = (self.trained, versions.max().unwrap_or(0)); // a group has rollouts by now
         holds(given <= limit, RoundsError::WeightsFromTheFuture { lease, limit, given })
+    }
+
+    fn evaluated(&self, eval: EvalId) -> Result<(), RoundsError> {
+        holds(self.evals.contains_key(&eval), RoundsError::EvalNotRunning { eval })
+    }
+
+    fn admits_scores(&self, eval: EvalId, scores: &[EvalScore]) -> Result<(), RoundsError> {
+        self.evaluated(eval)?;
+        let levels = |score: &EvalScore| self.config.tasks.get(score.task as usize).map_or(0, |share| share.levels);
+        let unknown = scores.iter().find(|score| score.level >= levels(score) || score.items > u64::from(u32::MAX));
+        match unknown {
+            Some(&EvalScore { task, level, items, .. }) => Err(RoundsError::ScoreUnknown { task, level, items }),
+            None => Ok(()),
+        }
     }
 
     fn admits_worker(&self, worker: WorkerId) -> Result<(), RoundsError> {

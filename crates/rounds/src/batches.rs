@@ -46,6 +46,9 @@ impl Rounds {
     /// Buffers a group that may train, drops any other.
     pub(crate) fn judge(&mut self, back: Back, actions: &mut Vec<Action>) {
         let Back { lease, worker, held } = back;
+        if let Ok(group) = &held {
+            self.learn_from(group, actions);
+        }
         let held = held.and_then(|group| match self.refusal(&group) {
             Some(reason) => Err(reason),
             None => Ok(group),
@@ -57,6 +60,20 @@ impl Rounds {
                 self.refused += u64::from(in_vain);
                 self.drop_group(lease, reason, actions);
             }
+        }
+    }
+
+    /// What a valid group says of its item, and of whether there is anything to learn at all.
+    fn learn_from(&mut self, group: &GroupSummary, actions: &mut Vec<Action>) {
+        // A single rollout is compared with other groups.
+        let signal = self.config.group_size == 1 || group.rewards_differ();
+        let useful = signal && self.config.gate.passes(group);
+        self.sampler.learn(&self.config, group, useful, self.next_lease);
+        let told = self.signal.judged(useful, group.reward_mean_micro());
+        actions.extend(told.map(Action::Notice));
+        if self.signal.is_lost() && self.phase == Phase::Running {
+            let (groups, reward_micro) = (self.signal.vain(), self.signal.vain_mean());
+            self.phase = Phase::Ending(FinishCause::NoSignal { groups, reward_micro });
         }
     }
 
@@ -77,6 +94,10 @@ impl Rounds {
         *count += 1;
         if let (DropReason::WorkerBanned, Some(wave)) = (reason, &mut self.wave) {
             wave.lost += 1;
+        }
+        // In sequential mode the item is free with the end of the wave, whenever in it the lease was lost.
+        if self.config.mode == Mode::Async {
+            self.sampler.ended(lease, self.next_lease);
         }
         actions.push(Action::DropGroup { lease, reason });
     }
@@ -117,6 +138,7 @@ impl Rounds {
         for back in wave.arrived.into_values() {
             self.judge(back, actions);
         }
+        self.sampler.all_ended(self.next_lease);
         let missing = self.config.prompts_per_step - self.buffer.len() as u32; // ≤ B by the wave
         if missing > 0 {
             let spent = wave.lost == 0 && wave.number == REFILL_WAVES_MAX;
@@ -193,7 +215,7 @@ impl Rounds {
 
     /// Gives leases, and says how many were lost as soon as they were given a number.
     fn lease_groups(&mut self, actions: &mut Vec<Action>) -> u64 {
-        if self.phase != Phase::Running {
+        if self.phase != Phase::Running || self.awaited_eval().is_some() {
             return 0;
         }
         let count = match self.config.mode {
@@ -295,8 +317,8 @@ impl Rounds {
     }
 
     fn next_lease(&mut self, worker: WorkerId) -> PromptLease {
-        let (task, item) = self.sampler.draw(&self.config.tasks);
         let lease = self.next_lease;
+        let (task, item) = self.sampler.draw(&self.config.tasks, lease);
         self.next_lease += 1;
         let member = self.member_mut(Peer::Worker(worker));
         let worker_lease = member.leases;

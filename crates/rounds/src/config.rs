@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::RoundsError;
 use crate::constants::{
-    EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, OVERDUE_MAX, PPM, STALENESS_MAX, STEPS_MAX, TASKS_MAX,
-    VALIDATORS_MAX, WORKERS_MAX,
+    EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, LEVELS_MAX, OVERDUE_MAX, PPM, STALENESS_MAX,
+    STEPS_MAX, TASKS_MAX, VALIDATORS_MAX, WORKERS_MAX,
 };
 
 /// How generation and training share time.
@@ -67,6 +67,36 @@ pub struct TaskShare {
     pub weight: u32,
     /// Training items of the task; none means endless.
     pub items: Option<NonZeroU64>,
+    /// Levels of difficulty: item `i` of an endless task has level `i mod levels`, 0 the easiest.
+    /// 1 for a file.
+    pub levels: u32,
+}
+
+/// The band of success that the curriculum looks for; see [`crate::curriculum`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Curriculum {
+    /// Items whose mean reward is below this are hard, in millionths.
+    pub success_min_ppm: u32,
+    /// Items whose mean reward is above this are easy, in millionths.
+    pub success_max_ppm: u32,
+}
+
+/// Which held-out scores end a run early. A score is the mean over tasks of the share of exact answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRules {
+    /// End once a score reaches this, in millionths.
+    pub score_target_micro: Option<i64>,
+    /// End once scores stay at their best.
+    pub plateau: Option<Plateau>,
+}
+
+/// When scores stay at their best.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// Evals in a row that are not above the best before them.
+    pub evals: u32,
+    /// The last of them must have at least this score, in millionths.
+    pub score_min_micro: i64,
 }
 
 /// Everything the rules need to know of a run. Part of the saved state.
@@ -89,6 +119,10 @@ pub struct RoundsConfig {
     pub gate: Gate,
     /// Held-out scoring, if any.
     pub eval: Option<EvalPlan>,
+    /// Which scores end the run early.
+    pub stop: StopRules,
+    /// Which items are leased more often; none takes all in turn.
+    pub curriculum: Option<Curriculum>,
     /// Save every so many steps; none means only at the end and on a stop.
     pub checkpoint_interval_steps: Option<NonZeroU64>,
     /// The run's tasks with their shares; `PromptLease::task` is an index into this list.
@@ -138,13 +172,24 @@ impl RoundsConfig {
         within("tasks", self.tasks.len() as u64, 1, TASKS_MAX)?;
         for task in &self.tasks {
             within("tasks.weight", task.weight.into(), 1, 1_000_000)?;
+            within("tasks.levels", task.levels.into(), 1, if task.items.is_some() { 1 } else { LEVELS_MAX })?;
         }
         self.check_parties()?;
         if let Some(eval) = &self.eval {
             within("eval.items", eval.items, 1, u64::from(u32::MAX))?;
             within("eval.samples", eval.samples.into(), 1, EVAL_SAMPLES_MAX)?;
         }
+        self.check_curriculum()?;
         self.check_gate()
+    }
+
+    fn check_curriculum(&self) -> Result<(), RoundsError> {
+        if let Some(Plateau { evals, .. }) = self.stop.plateau {
+            within("stop.plateau.evals", evals.into(), 1, STEPS_MAX)?;
+        }
+        let Some(Curriculum { success_min_ppm, success_max_ppm }) = self.curriculum else { return Ok(()) };
+        within("curriculum.success_max", success_max_ppm.into(), 0, PPM)?;
+        within("curriculum.success_min", success_min_ppm.into(), 0, success_max_ppm.into())
     }
 
     fn check_parties(&self) -> Result<(), RoundsError> {

@@ -3,7 +3,7 @@
 //! Promise: no rule loops or queues without one of these, and none can be overridden.
 
 /// First byte of a saved state. Bump it when the state's layout or meaning changes.
-pub const STATE_FORMAT: u8 = 3;
+pub const STATE_FORMAT: u8 = 4;
 
 /// Most bytes of a saved state, 256 MiB.
 pub const STATE_BYTES_MAX: usize = 256 << 20;
@@ -34,6 +34,39 @@ pub const REFILL_WAVES_MAX: u32 = 4;
 
 /// Consecutive batches without a single usable group after which the run stops (prime-rl's ten).
 pub const EMPTY_BATCHES_MAX: u32 = 10;
+
+/// Groups judged in a row without a signal after which people are told what to do about it.
+pub const SIGNAL_WARN_GROUPS: u32 = 32;
+
+/// Groups judged in a row without a signal after which the run ends. If one group in twenty had a
+/// signal, so many in a row without would come once in 27 (0.95^64).
+pub const SIGNAL_LOST_GROUPS: u32 = 64;
+
+/// Of the latest 64 groups, the most with a signal for people to be told that these are few.
+pub const SIGNAL_SELDOM_GROUPS: u32 = 8;
+
+/// Most levels of one task.
+pub const LEVELS_MAX: u64 = 64;
+
+/// Most items that the curriculum keeps, shared evenly among the tasks: some 100 KiB of a saved
+/// state. What is forgotten counts as unseen.
+pub const ITEMS_KEPT_MAX: u64 = 4_096;
+
+/// One lease in about so many goes to pools regardless of what they have taught, evenly.
+pub const EXPLORE_ONE_IN: u64 = 8;
+
+/// Groups over which a pool's and a level's estimate forgets: each counts one part in so many.
+pub const POOL_MEMORY: i64 = 16;
+
+/// The same for an item.
+pub const ITEM_MEMORY: i64 = 2;
+
+/// Least share of groups with a signal that a pool is expected to have before any is judged: a
+/// score takes the most likely answer, and sampling finds others.
+pub const PRIOR_USEFUL_MIN_PPM: u32 = 100_000;
+
+/// How often the interval between two tests of an easy or hard item may double.
+pub const RETEST_DOUBLINGS_MAX: u32 = 6;
 
 /// Most trainer steps of a run.
 pub const STEPS_MAX: u64 = u32::MAX as u64;

@@ -69,6 +69,9 @@ pub enum RoundsError {
     /// The eval was not started or has ended.
     #[error("eval {eval} is not running")]
     EvalNotRunning { eval: u64 },
+    /// A score must be of a task and a level of the run, and of at most `u32::MAX` items.
+    #[error("a score of task {task}, level {level}, {items} items: the run has no such")]
+    ScoreUnknown { task: u32, level: u32, items: u64 },
     /// Another checkpoint, or none, was asked for.
     #[error("checkpoint {given} reported as saved, asked for was {expected:?}")]
     CheckpointNotAsked { expected: Option<u64>, given: u64 },

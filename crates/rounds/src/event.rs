@@ -3,8 +3,8 @@
 //! Promise: an event carries all that decides; feeding the same events gives the same actions.
 
 use protocol::{
-    BeaconPoint, Check, Hash, LeaseId, Outcome, PromptLease, RejectReason, StepNumber, Submission, ValidatorId,
-    WeightVersion, WorkerId,
+    BeaconPoint, Check, Hash, LeaseId, Outcome, PromptLease, RejectReason, StepNumber, Submission, TaskIndex,
+    ValidatorId, WeightVersion, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,20 @@ pub struct GroupSummary {
     pub root: Hash,
     /// One entry per rollout that came back.
     pub rollouts: Vec<RolloutSummary>,
+}
+
+impl GroupSummary {
+    /// Whether one of its rewards differs from another.
+    pub fn rewards_differ(&self) -> bool {
+        let rewards = || self.rollouts.iter().map(|rollout| rollout.reward_micro);
+        rewards().min() != rewards().max()
+    }
+
+    /// Mean reward of its rollouts, in millionths, rounded towards 0; 0 without any.
+    pub fn reward_mean_micro(&self) -> i64 {
+        let sum: i128 = self.rollouts.iter().map(|rollout| i128::from(rollout.reward_micro)).sum();
+        sum.checked_div(self.rollouts.len() as i128).unwrap_or(0) as i64 // a mean of i64s
+    }
 }
 
 impl From<&Submission> for GroupSummary {
@@ -89,6 +103,21 @@ fn is_narrow(reason: &RejectReason) -> bool {
         Check::ActivationSpread => given.saturating_mul(2) > limit, // the limit is the least allowed
         _ => false,
     }
+}
+
+/// The score of one level of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvalScore {
+    /// The task's place in the run.
+    pub task: TaskIndex,
+    /// The level.
+    pub level: u32,
+    /// Held-out items asked.
+    pub items: u64,
+    /// Mean over items and samples of exactness, in millionths.
+    pub exact_micro: i64,
+    /// Mean reward, in millionths.
+    pub reward_micro: i64,
 }
 
 /// A worker or a validator, as the one who pays or rests.
@@ -190,6 +219,9 @@ pub enum Event {
     EvalFinished {
         /// Which eval.
         eval: EvalId,
+        /// What each level of each task scored.
+        #[serde(default)]
+        scores: Vec<EvalScore>,
     },
     /// An eval will not be finished, for example because its weights went with a crash.
     EvalFailed {
@@ -261,11 +293,37 @@ pub enum FinishCause {
     NoWorkers,
     /// Every validator has been fined.
     NoValidators,
+    /// A held-out score reached its target.
+    ScoreReached {
+        /// The score, in millionths.
+        score_micro: i64,
+    },
+    /// The held-out score stays at its best.
+    Plateau {
+        /// Evals in a row that were not above the best.
+        evals: u32,
+        /// The best, in millionths.
+        best_micro: i64,
+    },
+    /// So many groups in a row had no signal that there is nothing to learn.
+    NoSignal {
+        /// The number of groups, [`crate::constants::SIGNAL_LOST_GROUPS`].
+        groups: u32,
+        /// Their mean reward, in millionths: near 1,000,000 all is solved, near 0 nothing ever is.
+        reward_micro: i64,
+    },
     /// So many batches in a row had no usable group that going on makes no sense.
     EmptyBatches {
         /// The number of batches, [`crate::constants::EMPTY_BATCHES_MAX`].
         limit: u32,
     },
+}
+
+impl FinishCause {
+    /// Whether the run has done what it was to do.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::StepsDone | Self::ScoreReached { .. } | Self::Plateau { .. })
+    }
 }
 
 /// Something worth telling that asks for no act.
@@ -288,6 +346,22 @@ pub enum Notice {
         given: u32,
         /// The run stops at this many.
         limit: u32,
+    },
+    /// No group of late had a signal; the run ends if that goes on.
+    NoSignal {
+        /// Groups judged in a row without a signal.
+        groups: u32,
+        /// The run ends at this many.
+        limit: u32,
+        /// Their mean reward, in millionths.
+        reward_micro: i64,
+    },
+    /// Few groups of late had a signal. Told once.
+    LittleSignal {
+        /// Groups with a signal.
+        useful: u32,
+        /// Of the latest so many.
+        groups: u32,
     },
     /// An interval eval was left out, as too many are still running.
     EvalSkipped {

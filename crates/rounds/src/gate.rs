@@ -12,12 +12,11 @@ impl Gate {
         let rewards = || group.rollouts.iter().map(|rollout| i128::from(rollout.reward_micro));
         let sum: i128 = rewards().sum();
         let count = group.rollouts.len() as i128;
-        let has_signal = rewards().min() != rewards().max();
         let in_bounds = self.reward_mean.is_none_or(|bounds| {
             let (min, max) = (i128::from(bounds.min_micro), i128::from(bounds.max_micro));
             (count * min..=count * max).contains(&sum)
         });
-        in_bounds && (has_signal || !self.reject_zero_signal)
+        in_bounds && (group.rewards_differ() || !self.reject_zero_signal)
     }
 }
 

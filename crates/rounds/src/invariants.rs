@@ -50,11 +50,11 @@ impl Rounds {
             ("published weights are trained", self.published <= self.trained),
             ("saved steps are trained", marks.all(|step| step <= self.trained)),
             ("running evals are bounded", self.evals.len() <= EVALS_RUNNING_MAX + 1),
-            ("one cursor per task", self.sampler.tasks() == self.config.tasks.len()),
+            ("what is known of items fits the tasks", self.sampler.is_sound(&self.config, self.next_lease)),
         ]
     }
 
-    fn lease_rules(&self) -> [Rule; 4] {
+    fn lease_rules(&self) -> [Rule; 5] {
         let open = self.open_leases();
         let ended = self.counters.groups_trained.checked_add(self.counters.dropped());
         let counted = ended.and_then(|ended| ended.checked_add(open.len() as u64));
@@ -63,12 +63,20 @@ impl Rounds {
             let named = key == lease.lease && key < self.next_lease;
             named && lease.weight_version <= self.published
         });
+        let arrived = self.wave.iter().flat_map(|wave| wave.arrived.keys().copied());
+        let unjudged = self.in_flight.keys().copied().chain(self.panels.keys().copied()).chain(arrived);
+        let lost = self.config.mode == Mode::Sequential; // those of a wave are settled with it
+        let unjudged: BTreeSet<LeaseId> = unjudged.collect();
         let slots = self.config.in_flight_groups_max as usize;
         [
             ("every lease is open or ended, once", counted == Some(self.next_lease)),
             ("no lease is in two places", apart),
             ("every lease that is out was given", given),
             ("leases that are out have a slot", self.in_flight.len() <= slots),
+            (
+                "the curriculum waits for open leases only",
+                lost || self.sampler.open().all(|lease| unjudged.contains(&lease)),
+            ),
         ]
     }
 

@@ -25,8 +25,10 @@
 //!     in_flight_groups_max: 8,
 //!     gate: Gate { reject_zero_signal: true, reward_mean: None },
 //!     eval: None,
+//!     stop: StopRules::default(),
+//!     curriculum: None,
 //!     checkpoint_interval_steps: None,
-//!     tasks: vec![TaskShare { weight: 1, items: None }],
+//!     tasks: vec![TaskShare { weight: 1, items: None, levels: 1 }],
 //!     run_seed: protocol::run_seed(42),
 //!     workers: 2,
 //!     validators: 3,
@@ -88,7 +90,9 @@
 //!                 assert_eq!(Rounds::from_bytes(&saved)?, rounds);
 //!                 events.push_back(Event::CheckpointSaved { step });
 //!             }
-//!             Action::StartEval { eval, .. } => events.push_back(Event::EvalFinished { eval }),
+//!             Action::StartEval { eval, .. } => {
+//!                 events.push_back(Event::EvalFinished { eval, scores: Vec::new() });
+//!             }
 //!             Action::Fine { party, lease, check } => fines.push((party, lease, check)),
 //!             Action::DropGroup { .. } | Action::Notice(_) => {}
 //!             Action::Plant { .. } | Action::Suspend { .. } => {}
@@ -122,6 +126,7 @@ mod batches;
 mod config;
 pub mod constants;
 mod counters;
+pub mod curriculum;
 pub mod desk;
 mod error;
 mod event;
@@ -134,15 +139,18 @@ mod milestones;
 mod panel;
 mod sampler;
 mod score;
+mod signal;
 mod state;
+mod stop;
 mod verdicts;
 mod waiting;
 
-pub use config::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
+pub use config::{Curriculum, EvalPlan, Gate, Mode, Plateau, RewardBounds, RoundsConfig, StopRules, TaskShare};
 pub use counters::Counters;
+pub use curriculum::{LevelView, Pool, PoolView};
 pub use error::RoundsError;
 pub use event::{
-    Action, Batch, DropReason, EvalId, Event, FinishCause, GroupSummary, Notice, OutcomeKind, Peer, PlantId,
+    Action, Batch, DropReason, EvalId, EvalScore, Event, FinishCause, GroupSummary, Notice, OutcomeKind, Peer, PlantId,
     RolloutSummary,
 };
 pub use machine::Rounds;

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::members::Member;
 use crate::panel::{Panel, SeatState};
 use crate::sampler::Sampler;
+use crate::signal::Signal;
+use crate::stop::Scores;
 use crate::verdicts::Due;
 use crate::{
     Action, Batch, Counters, DropReason, EvalId, Event, FinishCause, GroupSummary, Mode, PlantId, RoundsConfig,
@@ -58,6 +60,8 @@ pub struct Rounds {
     /// Evals that run, with the version they score.
     pub(crate) evals: BTreeMap<EvalId, WeightVersion>,
     pub(crate) next_eval: EvalId,
+    pub(crate) scores: Scores,
+    pub(crate) signal: Signal,
     pub(crate) saving: Option<StepNumber>,
     pub(crate) saved: Option<StepNumber>,
     pub(crate) counters: Counters,
@@ -112,7 +116,7 @@ impl Rounds {
         config.check()?;
         Ok(Self {
             phase: Phase::New,
-            sampler: Sampler::new(&config.tasks),
+            sampler: Sampler::new(&config),
             events_taken: 0,
             next_lease: 0,
             in_flight: BTreeMap::new(),
@@ -134,6 +138,8 @@ impl Rounds {
             empty_batches: 0,
             evals: BTreeMap::new(),
             next_eval: 0,
+            scores: Scores::default(),
+            signal: Signal::default(),
             saving: None,
             saved: None,
             counters: Counters::default(),
@@ -175,7 +181,8 @@ impl Rounds {
                 self.publish(*version, actions);
             }
             Event::StepTrained { .. } => self.step_trained(actions),
-            Event::EvalFinished { eval } | Event::EvalFailed { eval, .. } => {
+            Event::EvalFinished { eval, scores } => self.scored(*eval, scores),
+            Event::EvalFailed { eval, .. } => {
                 self.evals.remove(eval);
             }
             Event::CheckpointSaved { step } => {

@@ -1,19 +1,23 @@
 //! Starting, publishing, saving, scoring, ending: what happens around the batches.
 //!
-//! Promise: evals never hold up training; a run is over only when its last step is trained and
+//! Promise: evals do not hold up training, but where leases need the score; a run is over only when its last step is trained and
 //! saved, and, unless somebody stopped it, published and scored.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
+
+use protocol::{TaskIndex, WeightVersion};
 
 use crate::constants::EVALS_RUNNING_MAX;
 use crate::machine::{Phase, Rounds};
 use crate::members::Member;
 use crate::panel::Panel;
-use crate::{Action, DropReason, FinishCause, Notice};
+use crate::{Action, DropReason, EvalId, EvalScore, FinishCause, Mode, Notice};
 
 impl Rounds {
-    /// The first start plans the first eval. Any other is a resume: a stopped run goes on, and
-    /// everything unanswered is asked for again.
+    /// The first start plans the first eval. Any other is a resume: everything unanswered is asked for
+    /// again, and a run that was stopped, or had nothing to learn from, goes on. One that has done what
+    /// it was to do goes on only if it was extended.
     pub(crate) fn start(&mut self, actions: &mut Vec<Action>) {
         match self.phase {
             Phase::New => {
@@ -22,17 +26,21 @@ impl Rounds {
                     self.start_eval(0, actions);
                 }
             }
-            Phase::Running | Phase::Ending(FinishCause::StepsDone) | Phase::Finished(FinishCause::StepsDone) => {
-                self.begin_again();
-                actions.extend(self.outstanding())
-            }
-            Phase::Ending(_) | Phase::Finished(_) => {
-                self.phase = Phase::Running;
-                self.empty_batches = 0;
+            Phase::Ending(FinishCause::Stopped) => self.go_on(actions),
+            Phase::Finished(cause) if !cause.is_done() => self.go_on(actions),
+            Phase::Running | Phase::Ending(_) | Phase::Finished(_) => {
                 self.begin_again();
                 actions.extend(self.outstanding());
             }
         }
+    }
+
+    fn go_on(&mut self, actions: &mut Vec<Action>) {
+        self.phase = Phase::Running;
+        self.empty_batches = 0;
+        self.signal.forgive();
+        self.begin_again();
+        actions.extend(self.outstanding());
     }
 
     /// A new process: whoever kept silent before may have had no chance to answer, seals that were
@@ -46,9 +54,10 @@ impl Rounds {
     /// More steps than planned. A run that was done is then merely stopped, for `Started` to go on.
     pub(crate) fn extend(&mut self, steps_max: u64) {
         self.config.steps_max = steps_max;
+        self.scores.begin_again();
         self.phase = match self.phase {
-            Phase::Ending(FinishCause::StepsDone) => Phase::Running,
-            Phase::Finished(FinishCause::StepsDone) => Phase::Finished(FinishCause::Stopped),
+            Phase::Ending(cause) if cause.is_done() => Phase::Running,
+            Phase::Finished(cause) if cause.is_done() => Phase::Finished(FinishCause::Stopped),
             phase => phase,
         };
     }
@@ -86,6 +95,30 @@ impl Rounds {
         } else {
             actions.push(Action::Notice(Notice::EvalSkipped { version }));
         }
+    }
+
+    /// The scores of an eval are in: those of the untrained weights tell the curriculum what to expect,
+    /// any may end the run.
+    pub(crate) fn scored(&mut self, eval: EvalId, scores: &[EvalScore]) {
+        let Some(version) = self.evals.remove(&eval) else { return };
+        if version == 0 {
+            for score in scores {
+                self.sampler.expect(score.task, score.level, score.reward_micro, self.config.group_size);
+            }
+        }
+        let (Phase::Running, Some(score_micro)) = (self.phase, exact_micro(scores)) else { return };
+        if let Some(cause) = self.scores.hear(score_micro, &self.config.stop) {
+            self.phase = Phase::Ending(cause);
+        }
+    }
+
+    /// The eval that leases wait for: the first of all where it says at which level to begin, and in
+    /// sequential mode each that may end the run, so that its end does not depend on how long an eval takes.
+    pub(crate) fn awaited_eval(&self) -> Option<(EvalId, WeightVersion)> {
+        let leveled = self.config.curriculum.is_some() && self.config.tasks.iter().any(|task| task.levels > 1);
+        let each = self.config.mode == Mode::Sequential && self.config.stop.any();
+        let (&eval, &version) = self.evals.first_key_value()?;
+        (each || (leveled && version == 0)).then_some((eval, version))
     }
 
     fn start_eval(&mut self, version: u64, actions: &mut Vec<Action>) {
@@ -142,6 +175,18 @@ impl Rounds {
             actions.push(Action::Finish { cause });
         }
     }
+}
+
+/// Mean over tasks of the share of exact answers, in millionths; none without an item.
+fn exact_micro(scores: &[EvalScore]) -> Option<i64> {
+    let mut tasks: BTreeMap<TaskIndex, (i128, i128)> = BTreeMap::new();
+    for score in scores.iter().filter(|score| score.items > 0) {
+        let (sum, items) = tasks.entry(score.task).or_default();
+        *sum += i128::from(score.exact_micro) * i128::from(score.items);
+        *items += i128::from(score.items);
+    }
+    let sum: i128 = tasks.values().map(|(sum, items)| sum / items).sum();
+    sum.checked_div(tasks.len() as i128).and_then(|mean| i64::try_from(mean).ok())
 }
 
 /// Whether a multiple of the interval lies in `before < m ≤ now`.

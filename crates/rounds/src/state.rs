@@ -7,7 +7,7 @@ use protocol::{BeaconPoint, LeaseId, StepNumber, WeightVersion};
 
 use crate::constants::{STATE_BYTES_MAX, STATE_FORMAT};
 use crate::machine::{Phase, Rounds};
-use crate::{Batch, Counters, RoundsConfig, RoundsError};
+use crate::{Batch, Counters, LevelView, RoundsConfig, RoundsError};
 
 impl Rounds {
     /// The run's configuration.
@@ -64,6 +64,11 @@ impl Rounds {
     /// order to check it.
     pub fn drawn(&self, lease: LeaseId) -> Option<BeaconPoint> {
         self.panels.get(&lease)?.drawn
+    }
+
+    /// How every level of every task stands, with a curriculum.
+    pub fn levels(&self) -> Vec<LevelView> {
+        self.sampler.view()
     }
 
     /// Whether `Finish` has been given.

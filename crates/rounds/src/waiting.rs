@@ -122,6 +122,9 @@ impl Rounds {
         if self.batches_taken == self.config.steps_max {
             return None; // no more leases will come, so nobody waits for one
         }
+        if let Some((eval, version)) = self.awaited_eval() {
+            return Some(Waiting::Eval { eval, version });
+        }
         if load.in_flight == load.in_flight_max {
             return Some(Waiting::Slots { limit: load.in_flight_max });
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use protocol::{ValidatorId, WorkerId};
-use rounds::{Gate, Mode, RoundsConfig, TaskShare};
+use rounds::{Curriculum, Gate, Mode, RoundsConfig, StopRules, TaskShare};
 
 use crate::chance::Chance;
 use crate::liars::{Cheat, Role};
@@ -100,8 +100,10 @@ impl Cast {
             in_flight_groups_max: 2 * self.workers,
             gate: Gate { reject_zero_signal: false, reward_mean: None },
             eval: None,
+            stop: StopRules::default(),
+            curriculum: Some(Curriculum { success_min_ppm: 100_000, success_max_ppm: 900_000 }),
             checkpoint_interval_steps: NonZeroU64::new(2),
-            tasks: vec![TaskShare { weight: 1, items: None }],
+            tasks: vec![TaskShare { weight: 1, items: None, levels: 1 }],
             run_seed: world.terms.run_seed,
             workers: self.workers,
             validators: VALIDATORS,

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{check_range, draw};
+use crate::draw::check_range;
+use crate::levels::{draw_at_level, levels_of};
 use crate::text::{equal_positions, python_strip};
 use crate::{Grade, Grader, Item, Split, Task, TaskError};
 
@@ -39,6 +40,16 @@ impl Default for ChainSum {
     }
 }
 
+impl ChainSum {
+    /// The range that makes the levels: digits of the longest term, or terms where digits are fixed.
+    fn leveled(&self) -> (u64, u64) {
+        match self.digits_min < self.digits_max {
+            true => (self.digits_min, self.digits_max),
+            false => (self.terms_min, self.terms_max),
+        }
+    }
+}
+
 impl Task for ChainSum {
     fn name(&self) -> &str {
         NAME
@@ -49,10 +60,16 @@ impl Task for ChainSum {
         let digits = (self.digits_min, self.digits_max);
         check_range(NAME, "terms_min..=terms_max", terms, (2, MAX_TERMS))?;
         check_range(NAME, "digits_min..=digits_max", digits, (1, MAX_DIGITS))?;
-        draw(NAME, seed, split, index, |random| {
+        draw_at_level(NAME, (seed, split, index), self.leveled(), |random, part| {
             let (mut prompt, mut sum) = (String::new(), 0i64);
-            for place in 0..random.within(terms.0, terms.1) {
-                let len = random.within(digits.0, digits.1) as u32;
+            let by_digits = self.digits_min < self.digits_max;
+            let (terms, digits) = if by_digits { (terms, part) } else { (part, digits) };
+            let count = random.within(terms.0, terms.1);
+            // One term at least is as long as the level says.
+            let longest = (digits.0 > self.digits_min).then(|| random.below(count));
+            for place in 0..count {
+                let least = if longest == Some(place) { digits.0 } else { self.digits_min };
+                let len = random.within(least, digits.1) as u32;
                 let low = if len == 1 { 0 } else { 10u64.pow(len - 1) };
                 let term = random.within(low, 10u64.pow(len) - 1);
                 let minus = self.subtract && place > 0 && random.below(2) == 1;
@@ -76,6 +93,11 @@ impl Task for ChainSum {
         }
         let len = given.chars().count().max(item.answer.chars().count()).max(1);
         Grade::share(equal_positions(given.chars().rev(), item.answer.chars().rev()), len, false)
+    }
+
+    /// By digits of the longest term, or by terms where digits are fixed.
+    fn levels(&self) -> u32 {
+        levels_of(self.leveled())
     }
 
     fn len(&self, _: Split) -> Option<u64> {

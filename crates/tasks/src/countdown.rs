@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::{Fraction, MAX_EXPRESSION_BYTES, evaluate};
-use crate::draw::{check_range, draw};
+use crate::draw::check_range;
+use crate::levels::{draw_at_level, levels_of};
 use crate::random::Random;
 use crate::text::python_strip;
 use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
@@ -54,11 +55,10 @@ impl Built {
 }
 
 impl Countdown {
-    fn pair(&self, random: &mut Random) -> Option<(String, String)> {
+    fn pair(&self, random: &mut Random, count: (u64, u64)) -> Option<(String, String)> {
         (0..MAX_TRIES).find_map(|_| {
-            let numbers: Vec<u64> = (0..random.within(self.numbers_min, self.numbers_max))
-                .map(|_| random.within(1, self.value_max))
-                .collect();
+            let numbers: Vec<u64> =
+                (0..random.within(count.0, count.1)).map(|_| random.within(1, self.value_max)).collect();
             let built = combine(&numbers, random)?;
             let target = built.value;
             let written: Vec<String> = numbers.iter().map(u64::to_string).collect();
@@ -115,7 +115,7 @@ impl Task for Countdown {
         check_range(NAME, "numbers_min..=numbers_max", numbers, (2, MAX_NUMBERS))?;
         check_range(NAME, "1..=value_max", (1, self.value_max), (1, MAX_VALUE))?;
         check_range(NAME, "1..=target_max", (1, self.target_max), (1, MAX_VALUE * MAX_VALUE))?;
-        draw(NAME, seed, split, index, |random| self.pair(random))
+        draw_at_level(NAME, (seed, split, index), numbers, |random, numbers| self.pair(random, numbers))
     }
 
     /// One for an expression that uses every number exactly once and gives the target, a tenth if
@@ -131,6 +131,11 @@ impl Task for Countdown {
             (true, false) => Grade { reward_micro: FORMAT_REWARD_MICRO, exact: false },
             (false, _) => Grade::ZERO,
         }
+    }
+
+    /// By how many numbers there are.
+    fn levels(&self) -> u32 {
+        levels_of((self.numbers_min, self.numbers_max))
     }
 
     fn len(&self, _: Split) -> Option<u64> {

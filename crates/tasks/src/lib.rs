@@ -20,6 +20,7 @@ mod grader;
 mod gsm8k;
 mod json;
 mod jsonl;
+mod levels;
 mod math;
 mod message;
 mod numeral;
@@ -128,6 +129,11 @@ pub trait Task: Send + Sync {
     /// A completion that earns the whole reward; also the target for supervised warm-up.
     fn oracle(&self, item: &Item) -> String {
         item.answer.clone()
+    }
+
+    /// Levels of difficulty: item `i` has level `i mod levels`, 0 the easiest. 1 for a file.
+    fn levels(&self) -> u32 {
+        1
     }
 
     /// How many items the split has; `None` for tasks that never run out.

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{check_range, draw};
+use crate::draw::check_range;
+use crate::levels::{draw_at_level, levels_of};
 use crate::rows::{Names, Row, RowSet};
 use crate::text::{alphabet_of, between, python_strip};
 use crate::{Grade, Item, LineFault, MAX_RATCLIFF_CHARS, Split, Task, TaskError, ratcliff_micro};
@@ -48,6 +49,16 @@ impl Default for ReverseText {
             tags: true,
             path: None,
             prompt_field: "prompt".to_owned(),
+        }
+    }
+}
+
+impl ReverseText {
+    /// The range that makes the levels: words, or letters where the count of words is fixed.
+    fn leveled(&self) -> (u64, u64) {
+        match self.words_min < self.words_max {
+            true => (self.words_min, self.words_max),
+            false => (self.letters_min, self.letters_max),
         }
     }
 }
@@ -107,7 +118,9 @@ impl Task for ReverseTextTask {
         let letters = (self.spec.letters_min, self.spec.letters_max);
         check_range(NAME, "words_min..=words_max", words, (1, MAX_WORDS))?;
         check_range(NAME, "letters_min..=letters_max", letters, (1, MAX_WORD_LETTERS))?;
-        draw(NAME, seed, split, index, |random| {
+        draw_at_level(NAME, (seed, split, index), self.spec.leveled(), |random, part| {
+            let (words, letters) =
+                if self.spec.words_min < self.spec.words_max { (part, letters) } else { (words, part) };
             let mut text = Vec::new();
             for _ in 0..random.within(words.0, words.1) {
                 let len = random.within(letters.0, letters.1);
@@ -136,6 +149,11 @@ impl Task for ReverseTextTask {
             true => format!("{OPEN}{}{CLOSE}", item.answer),
             false => item.answer.clone(),
         }
+    }
+
+    /// By words, or by letters where the count of words is fixed.
+    fn levels(&self) -> u32 {
+        if self.rows.is_some() { 1 } else { levels_of(self.spec.leveled()) }
     }
 
     fn len(&self, split: Split) -> Option<u64> {

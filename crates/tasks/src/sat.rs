@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{check_range, draw};
+use crate::draw::check_range;
+use crate::levels::{draw_at_level, levels_of};
 use crate::random::Random;
 use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
 
@@ -162,7 +163,7 @@ impl Task for Sat {
     fn item(&self, seed: u64, split: Split, index: u64) -> Result<Item, TaskError> {
         let difficulty = (self.difficulty_min, self.difficulty_max);
         check_range(NAME, "difficulty_min..=difficulty_max", difficulty, (0, 1000))?;
-        draw(NAME, seed, split, index, |random| {
+        draw_at_level(NAME, (seed, split, index), difficulty, |random, difficulty| {
             let difficulty = random.within(difficulty.0, difficulty.1);
             let (problem, assignment) = Problem::draw(difficulty, random);
             let bits: Vec<&str> = assignment.iter().map(|&value| if value { "1" } else { "0" }).collect();
@@ -197,6 +198,11 @@ impl Task for Sat {
 
     fn oracle(&self, item: &Item) -> String {
         format!("<SOLUTION>{}</SOLUTION>", item.answer)
+    }
+
+    /// By difficulty.
+    fn levels(&self) -> u32 {
+        levels_of((self.difficulty_min, self.difficulty_max))
     }
 
     fn len(&self, _: Split) -> Option<u64> {

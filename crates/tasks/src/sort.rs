@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{check_range, draw};
+use crate::draw::check_range;
+use crate::levels::{draw_at_level, levels_of};
 use crate::random::Random;
 use crate::text::{equal_positions, python_strip};
 use crate::{Grade, Grader, Item, Split, Task, TaskError};
@@ -91,7 +92,7 @@ impl Task for Sort {
         let items = (self.items_min, self.items_max);
         check_range(NAME, "items_min..=items_max", items, (2, MAX_ITEMS))?;
         check_range(NAME, "1..=value_max", (1, self.value_max), (1, MAX_VALUE))?;
-        draw(NAME, seed, split, index, |random: &mut Random| {
+        draw_at_level(NAME, (seed, split, index), items, |random: &mut Random, items| {
             let len = random.within(items.0, items.1);
             match self.kind {
                 SortKind::Letters => self.pair(random.letters(len).chars().collect()),
@@ -111,6 +112,11 @@ impl Task for Sort {
         let right_before = equal_positions(unsorted.iter(), answer.iter());
         let len = given.len().max(answer.len());
         Grade::share(right.saturating_sub(right_before), len.saturating_sub(right_before), given == answer)
+    }
+
+    /// By the list's length.
+    fn levels(&self) -> u32 {
+        levels_of((self.items_min, self.items_max))
     }
 
     fn len(&self, _: Split) -> Option<u64> {

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::draw::{check_range, draw};
+use crate::draw::check_range;
+use crate::levels::{draw_at_level, levels_of};
 use crate::text::{equal_positions, python_strip};
 use crate::{Grade, Grader, Item, Split, Task, TaskError};
 
@@ -39,7 +40,7 @@ impl Task for SpellBackward {
     fn item(&self, seed: u64, split: Split, index: u64) -> Result<Item, TaskError> {
         let letters = (self.letters_min, self.letters_max);
         check_range(NAME, "letters_min..=letters_max", letters, (1, MAX_LETTERS))?;
-        draw(NAME, seed, split, index, |random| {
+        draw_at_level(NAME, (seed, split, index), letters, |random, letters| {
             let len = random.within(letters.0, letters.1);
             let word = random.letters(len);
             Some((format!("{word}="), word.chars().rev().collect()))
@@ -54,6 +55,11 @@ impl Task for SpellBackward {
         let len = given.chars().count().max(item.answer.chars().count()).max(1);
         let equal = equal_positions(given.chars(), item.answer.chars());
         Grade::share(equal, len, given == item.answer)
+    }
+
+    /// By letters.
+    fn levels(&self) -> u32 {
+        levels_of((self.letters_min, self.letters_max))
     }
 
     fn len(&self, _: Split) -> Option<u64> {

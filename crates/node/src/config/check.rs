@@ -194,6 +194,9 @@ fn rest(config: &RunConfig) -> Result<(), Fault> {
     let gate = &config.gate;
     within("gate.mean_reward_min", gate.mean_reward_min, 0.0..=1.0)?;
     within("gate.mean_reward_max", gate.mean_reward_max, gate.mean_reward_min..=1.0)?;
+    let curriculum = &config.curriculum;
+    within("curriculum.success_min", curriculum.success_min, 0.0..=1.0)?;
+    within("curriculum.success_max", curriculum.success_max, curriculum.success_min..=1.0)?;
     within("eval.items", config.eval.items, 1..=COUNT_MAX as u64)?;
     within("eval.samples", config.eval.samples, 1..=4096)?;
     within("eval.temperature", config.eval.temperature, 0.0..=100.0)?;
@@ -203,9 +206,13 @@ fn rest(config: &RunConfig) -> Result<(), Fault> {
     }
     within("checkpoint.keep", config.checkpoint.keep, 1..=COUNT_MAX)?;
     within("stop.steps", config.stop.steps, ..=STEPS_MAX)?;
-    if let Some(target) = config.stop.reward_target {
-        within("stop.reward_target", target, 0.0..=1.0)?;
+    for (key, target) in
+        [("stop.score_target", config.stop.score_target), ("stop.train_reward_target", config.stop.train_reward_target)]
+    {
+        target.map_or(Ok(()), |target| within(key, target, 0.0..=1.0))?;
     }
+    within("stop.plateau_evals", config.stop.plateau_evals, ..=COUNT_MAX as u32)?;
+    within("stop.plateau_score_min", config.stop.plateau_score_min, 0.0..=1.0)?;
     if let Some(seconds) = config.stop.seconds_max {
         within("stop.seconds_max", seconds, 1..)?;
     }

@@ -181,9 +181,9 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_named_only_when_it_is_near() {
-        let known: Vec<String> = ["steps", "reward_target", "seconds_max"].map(str::to_owned).to_vec();
+        let known: Vec<String> = ["steps", "score_target", "seconds_max"].map(str::to_owned).to_vec();
         assert_eq!(nearest("stpes", &known), Some("steps"));
-        assert_eq!(nearest("reward", &known), Some("reward_target"));
+        assert_eq!(nearest("score", &known), Some("score_target"));
         assert_eq!(nearest("zzz", &known), None);
     }
 }

@@ -75,6 +75,9 @@ pub struct RunConfig {
     /// Which groups teach something.
     #[serde(default)]
     pub gate: GateSection,
+    /// Which items are asked again.
+    #[serde(default)]
+    pub curriculum: CurriculumSection,
     /// Scores on held-out items.
     #[serde(default)]
     pub eval: EvalSection,

@@ -332,6 +332,24 @@ impl Default for GateSection {
     }
 }
 
+/// `[curriculum]`: which items are asked again, and at which level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CurriculumSection {
+    /// Ask where groups have had a signal lately, test the rest at growing intervals; `false` takes all items in turn.
+    pub enabled: bool,
+    /// Items whose mean reward is below this are hard.
+    pub success_min: f32,
+    /// Items whose mean reward is above this are easy.
+    pub success_max: f32,
+}
+
+impl Default for CurriculumSection {
+    fn default() -> Self {
+        Self { enabled: true, success_min: 0.1, success_max: 0.9 }
+    }
+}
+
 /// `[eval]`: scores on held-out items, before, during and after training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -374,9 +392,16 @@ impl Default for CheckpointSection {
 pub struct StopSection {
     /// Training steps at most.
     pub steps: u64,
-    /// Stop early once the held-out score (share of exact answers) reaches this.
+    /// Stop early once a held-out score reaches this: the share of exact answers, its mean over the tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reward_target: Option<f32>,
+    pub score_target: Option<f32>,
+    /// Stop early once so many evaluations in a row were not above the best score before them; 0 goes on.
+    pub plateau_evals: u32,
+    /// The last of these evaluations must have at least this score.
+    pub plateau_score_min: f32,
+    /// Stop early once the mean training reward of the last ten steps, refused groups included, reaches this; for comparisons with programs that have no held-out score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_reward_target: Option<f32>,
     /// Stop cleanly after this many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_max: Option<u64>,
@@ -384,6 +409,13 @@ pub struct StopSection {
 
 impl Default for StopSection {
     fn default() -> Self {
-        Self { steps: 100, reward_target: None, seconds_max: None }
+        Self {
+            steps: 100,
+            score_target: None,
+            plateau_evals: 0,
+            plateau_score_min: 0.0,
+            train_reward_target: None,
+            seconds_max: None,
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! is escaped; light or dark as the reader's system is.
 
 mod chart;
+mod curriculum;
 mod html;
 mod payout;
 mod trust;
@@ -33,6 +34,7 @@ pub(crate) struct Section {
 /// All sections, in order.
 pub(crate) const SECTIONS: &[Section] = &[
     Section { title: "Learning", content: |view, _| charts(&learning(view)) },
+    Section { title: "Curriculum", content: curriculum::section },
     Section { title: "Verification", content: trust::section },
     Section { title: "Payouts", content: |_, summary| payout::section(summary) },
     Section { title: "Held-out scores", content: |view, _| scores(view) },
@@ -78,7 +80,9 @@ fn header(summary: &Summary) -> String {
     let (class, outcome) = match &summary.outcome {
         None => ("", "not finished".to_owned()),
         Some(outcome @ Outcome::Failed(_)) => ("bad", outcome.label()),
-        Some(outcome @ (Outcome::StepsDone | Outcome::TargetReached | Outcome::Solved)) => ("good", outcome.label()),
+        Some(outcome @ (Outcome::StepsDone | Outcome::TargetReached | Outcome::Plateau | Outcome::Solved)) => {
+            ("good", outcome.label())
+        }
         Some(outcome) => ("", outcome.label()),
     };
     let resumed = match summary.resumed_count {

@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use engine::{Completion, Engine, EngineConfig, Request, Sampling};
 use model::{InferenceModel, ModelConfig, ModelSnapshot, WeightDtype};
 use protocol::{BeaconPoint, Domain, RunSeed, rollout_seed};
-use rounds::{RoundsError, avg_at_k, pass_at_k};
+use rounds::{EvalScore, RoundsError, avg_at_k, pass_at_k};
 use tasks::{Item, REWARD_ONE_MICRO, Split};
 
 use super::messages::{EvalOrder, News, TaskScore};
@@ -177,11 +177,32 @@ fn graded(setup: &EvalSetup, asked: &[(usize, Item)], completion: Completion) ->
 pub fn scores(setup: &EvalSetup, samples: &[EvalSample]) -> Result<Vec<TaskScore>> {
     let tasks = setup.prompting.tasks();
     let of_task = |task: usize| samples.iter().filter(move |sample| sample.task == task).collect::<Vec<_>>();
-    let found = tasks.iter().enumerate().map(|(index, entry)| (entry.name.as_str(), of_task(index)));
+    let found = tasks.iter().enumerate().map(|(index, entry)| (index, entry, of_task(index)));
     found
-        .filter(|(_, samples)| !samples.is_empty())
-        .map(|(name, samples)| score(name, &samples, setup.samples))
+        .filter(|(.., samples)| !samples.is_empty())
+        .map(|(index, entry, samples)| {
+            let levels = level_scores(index, entry.task.levels(), &samples);
+            Ok(TaskScore { levels, ..score(&entry.name, &samples, setup.samples)? })
+        })
         .collect()
+}
+
+/// Means over the samples of each level that has any.
+fn level_scores(task: usize, levels: u32, samples: &[&EvalSample]) -> Vec<EvalScore> {
+    let of = |level: u32| {
+        let of_level = samples.iter().filter(|sample| sample.item.index % u64::from(levels) == u64::from(level));
+        let grades: Vec<_> = of_level.map(|sample| sample.grade).collect();
+        let items = grades.len() as i64;
+        let mean = |sum: i64| sum.checked_div(items);
+        Some(EvalScore {
+            task: task as u32, // ≤ TASKS_MAX
+            level,
+            items: items as u64,
+            exact_micro: mean(grades.iter().map(|grade| i64::from(grade.exact) * REWARD_ONE_MICRO).sum())?,
+            reward_micro: mean(grades.iter().map(|grade| grade.reward_micro).sum())?,
+        })
+    };
+    (0..levels).filter_map(of).collect()
 }
 
 fn score(task: &str, samples: &[&EvalSample], k: u32) -> Result<TaskScore> {
@@ -201,5 +222,6 @@ fn score(task: &str, samples: &[&EvalSample], k: u32) -> Result<TaskScore> {
         pass_at_k: pass_at_k(&exact, k, k)?.to_micro() as f64 / 1e6,
         reward_mean: mean(&per_item(&|sample| sample.grade.reward_micro))?,
         tokens: samples.iter().map(|sample| sample.tokens as u64).sum(),
+        levels: Vec::new(),
     })
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use model::ModelSnapshot;
 use protocol::{BeaconPoint, BeaconRound, Hash, LeaseId, ValidatorId, VerifiedGroup, WeightVersion, WorkerId};
+use rounds::EvalScore;
 use rounds::constants::EVALS_RUNNING_MAX;
 use train::StepMetrics;
 use verify::{Answer, VerifyError};
@@ -161,12 +162,14 @@ pub struct TaskScore {
     pub reward_mean: f64,
     /// Completion tokens of all samples.
     pub tokens: u64,
+    /// The same by level, for the rules.
+    pub levels: Vec<EvalScore>,
 }
 
 impl TaskScore {
     /// As the log has it.
     pub fn event(self, stage: EvalStage, step: u64, seconds: f64) -> EvalFinished {
-        let Self { task, items, samples, exact_mean, pass_at_k, reward_mean, tokens } = self;
+        let Self { task, items, samples, exact_mean, pass_at_k, reward_mean, tokens, levels: _ } = self;
         EvalFinished { stage, step, task, items, samples, exact_mean, pass_at_k, reward_mean, tokens, seconds }
     }
 }

@@ -116,7 +116,9 @@ pub(crate) fn run(config: RunConfig, dir: RunDir, resumed: bool, context: &Conte
 /// what stops a run is, although its end is whole and on record.
 fn ending(outcome: Outcome) -> Result<Ending> {
     match outcome {
-        Outcome::StepsDone | Outcome::TargetReached | Outcome::Solved | Outcome::TimeUp => Ok(Ending::Done),
+        Outcome::StepsDone | Outcome::TargetReached | Outcome::Plateau | Outcome::Solved | Outcome::TimeUp => {
+            Ok(Ending::Done)
+        }
         Outcome::Interrupted => Ok(Ending::Interrupted),
         Outcome::Failed(why) => Err(anyhow!("the run failed: {why}")),
     }
@@ -300,7 +302,7 @@ fn desk(stage: &Stage, terms: &Arc<RunTerms>) -> Desk {
 
 fn limits(stage: &Stage) -> Limits {
     Limits {
-        reward_target: stage.config.stop.reward_target.map(f64::from),
+        train_reward: stage.config.stop.train_reward_target.map(f64::from),
         time: stage.config.stop.seconds_max.map(Duration::from_secs),
     }
 }
@@ -351,7 +353,7 @@ fn conclude(stage: &Stage, journal: &mut Journal, ended: Result<Ended>) -> Resul
 /// The final score, where the rules did not see to it, and the Hugging Face folder.
 fn leave_model(stage: &Stage, ended: &Ended, journal: &mut Journal) -> Result<()> {
     let Some(snapshot) = &ended.snapshot else { return Ok(()) };
-    if matches!(ended.outcome, Outcome::TargetReached | Outcome::TimeUp | Outcome::Solved) {
+    if matches!(ended.outcome, Outcome::TargetReached | Outcome::Plateau | Outcome::TimeUp | Outcome::Solved) {
         evaluate_now(stage, snapshot, ended.steps, EvalStage::Final, journal)?;
     }
     let folder = stage.dir.model();

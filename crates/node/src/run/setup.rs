@@ -15,7 +15,7 @@ use ops::DeviceSpec;
 use ops::gemm::{self, Kernel};
 use protocol::{BeaconPoint, Hash};
 use rounds::desk::Timeouts;
-use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
+use rounds::{Curriculum, EvalPlan, Gate, Mode, Plateau, RewardBounds, RoundsConfig, StopRules, TaskShare};
 use tasks::{RowSet, Split};
 
 use super::chat;
@@ -212,6 +212,7 @@ pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: B
     let share = |(entry, of): (&RunTask, &config::TaskEntry)| TaskShare {
         weight: of.weight,
         items: entry.task.len(Split::Train).and_then(NonZeroU64::new),
+        levels: entry.task.levels(),
     };
     let gate = &config.gate;
     let bounded = gate.mean_reward_min > 0.0 || gate.mean_reward_max < 1.0;
@@ -241,6 +242,11 @@ pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: B
             at_start: true,
             at_end: true,
         }),
+        stop: stop_rules(&config.stop),
+        curriculum: config.curriculum.enabled.then(|| Curriculum {
+            success_min_ppm: config::ppm(config.curriculum.success_min),
+            success_max_ppm: config::ppm(config.curriculum.success_max),
+        }),
         checkpoint_interval_steps: NonZeroU64::new(config.checkpoint.interval_steps),
         tasks: prompting.tasks().iter().zip(&config.tasks).map(share).collect(),
         run_seed: protocol::run_seed(config.run.seed),
@@ -260,6 +266,15 @@ pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: B
         engine::QUEUE_LEN_MAX
     );
     Ok(rules)
+}
+
+fn stop_rules(stop: &config::StopSection) -> StopRules {
+    let micro = |score: f32| i64::from(config::ppm(score));
+    StopRules {
+        score_target_micro: stop.score_target.map(micro),
+        plateau: (stop.plateau_evals > 0)
+            .then(|| Plateau { evals: stop.plateau_evals, score_min_micro: micro(stop.plateau_score_min) }),
+    }
 }
 
 /// How many beacon points a run may come to ask for: one for each version of the weights and one for

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use proptest::prelude::*;
 use protocol::BeaconPoint;
-use rounds::{EvalPlan, FinishCause, Gate, Mode, Peer, RoundsConfig, TaskShare};
+use rounds::{EvalPlan, FinishCause, Gate, Mode, Peer, Plateau, RoundsConfig, StopRules, TaskShare};
 
 use super::witness::End;
 use super::world::{Lies, Weather, World};
@@ -37,8 +37,11 @@ prop_compose! {
         checkpoint_interval in 0u64..4,
         eval_interval in 0u64..4,
         items in 0u64..9,
+        levels in 1u32..4,
+        curriculum in any::<bool>(),
     ) -> RoundsConfig {
         RoundsConfig {
+            curriculum: curriculum.then_some(super::CURRICULUM),
             mode, steps_max, prompts_per_step, staleness_max, in_flight_groups_max,
             group_size: 3,
             gate: Gate { reject_zero_signal: true, reward_mean: None },
@@ -51,8 +54,8 @@ prop_compose! {
             }),
             checkpoint_interval_steps: NonZeroU64::new(checkpoint_interval),
             tasks: vec![
-                TaskShare { weight: 2, items: None },
-                TaskShare { weight: 3, items: NonZeroU64::new(items) },
+                TaskShare { weight: 2, items: None, levels },
+                TaskShare { weight: 3, items: NonZeroU64::new(items), levels: if items > 0 { 1 } else { levels } },
             ],
             run_seed: [1; 32],
             ..parties
@@ -116,6 +119,8 @@ proptest! {
         prop_assert_eq!(world.evals[0], 0);
         prop_assert_eq!(world.evals[world.evals.len() - 1], config.steps_max);
         prop_assert_eq!(counters.workers_fined + counters.validators_fined, seen.fined.len() as u64);
+        let [first, second] = [0, 1].map(|task| seen.leased.get(&task).copied().unwrap_or(0) as i64);
+        prop_assert!((3 * first - 2 * second).abs() <= 5, "weights 2 and 3 gave {} and {}", first, second);
         prop_assert!(seen.fined.iter().all(|&party| world.rounds.fined(party).is_some()));
     }
 
@@ -172,6 +177,27 @@ proptest! {
         let counters = world.rounds.counters();
         prop_assert_eq!(counters.dropped(), 0);
         prop_assert!(counters.staleness_max <= config.staleness_max);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Scores end a sequential run at the same step, however long they take and however often it dies.
+    #[test]
+    fn a_sequential_run_ends_at_the_same_score_in_any_weather(
+        (config, weather, lies) in any_world(), evals in 1u32..4, slots in 1u32..24,
+    ) {
+        let plateau = Some(Plateau { evals, score_min_micro: 0 });
+        let stop = StopRules { plateau, ..StopRules::default() };
+        let config = RoundsConfig { mode: Mode::Sequential, overdue_max: 1_000, stop, ..config };
+        let (weather, lies) = (Weather { late_permille: 0, edge_permille: 0, ..weather }, Lies { validators: 0, ..lies });
+        let mut foul = World::new(&config, Weather { stop_permille: 0, ..weather }, lies);
+        let fair = Weather { in_order: true, crash_permille: 0, stop_permille: 0, seed: 0, ..weather };
+        let mut calm = World::new(&RoundsConfig { in_flight_groups_max: slots, ..config }, fair, lies);
+        prop_assert_eq!(foul.run(), calm.run());
+        prop_assert_eq!(&foul.witness.batches, &calm.witness.batches);
+        prop_assert_eq!(foul.trainer, calm.trainer);
     }
 }
 

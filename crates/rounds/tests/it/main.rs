@@ -1,6 +1,7 @@
 //! The rules under a driver that delays, reorders, fails and dies.
 mod batches;
 mod chaos;
+mod curriculum;
 mod members;
 mod milestones;
 mod panels;
@@ -10,7 +11,9 @@ mod witness;
 mod world;
 
 use protocol::BeaconPoint;
-use rounds::{Gate, Mode, RoundsConfig, TaskShare};
+use rounds::{Curriculum, Gate, Mode, RoundsConfig, StopRules, TaskShare};
+
+const CURRICULUM: Curriculum = Curriculum { success_min_ppm: 100_000, success_max_ppm: 900_000 };
 
 /// Three steps of two groups of two, sequential, nothing refused.
 fn config() -> RoundsConfig {
@@ -23,8 +26,10 @@ fn config() -> RoundsConfig {
         in_flight_groups_max: 100,
         gate: Gate { reject_zero_signal: true, reward_mean: None },
         eval: None,
+        stop: StopRules::default(),
+        curriculum: None,
         checkpoint_interval_steps: None,
-        tasks: vec![TaskShare { weight: 1, items: None }],
+        tasks: vec![TaskShare { weight: 1, items: None, levels: 1 }],
         run_seed: [7; 32],
         workers: 1,
         validators: 1,

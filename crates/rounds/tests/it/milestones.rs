@@ -22,11 +22,11 @@ fn evals_start_on_time_and_hold_up_only_the_end() {
     assert_eq!(run.hears(good(2, 2)), ["train 3 [2]"], "no eval is done yet, training goes on");
     run.hears(trained(3));
     assert_eq!(run.hears(published(3)), ["eval 2@3"], "the end, off the interval");
-    run.hears_all([Event::CheckpointSaved { step: 3 }, Event::EvalFinished { eval: 0 }]);
+    run.hears_all([Event::CheckpointSaved { step: 3 }, Event::EvalFinished { eval: 0, scores: vec![] }]);
     run.hears(Event::EvalFailed { eval: 1, cause: "gone".into() });
     let waits = Wait { who: Party::Run, on: Waiting::Eval { eval: 2, version: 3 } };
     assert_eq!(run.0.waiting_on(), [waits]);
-    assert_eq!(run.hears(Event::EvalFinished { eval: 2 }), ["finish StepsDone"]);
+    assert_eq!(run.hears(Event::EvalFinished { eval: 2, scores: vec![] }), ["finish StepsDone"]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn false_reports_are_refused_by_name_and_change_nothing() {
         (good(0, 1), RoundsError::WeightsFromTheFuture { lease: 0, limit: 0, given: 1 }),
         (published(1), RoundsError::VersionOutOfOrder { min: 1, max: 0, given: 1 }),
         (trained(1), RoundsError::StepNotInTraining { expected: None, given: 1 }),
-        (Event::EvalFinished { eval: 0 }, RoundsError::EvalNotRunning { eval: 0 }),
+        (Event::EvalFinished { eval: 0, scores: vec![] }, RoundsError::EvalNotRunning { eval: 0 }),
         (Event::CheckpointSaved { step: 0 }, RoundsError::CheckpointNotAsked { expected: None, given: 0 }),
     ];
     for (event, error) in cases {

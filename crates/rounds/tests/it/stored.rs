@@ -33,16 +33,18 @@ fn state_has_its_golden_bytes() {
     let beacon = zeros(1 + 32);
     // One worker, one validator, no second checks, no plants, two silences before a rest.
     let parties = format!("0101000002{hash}{beacon}");
-    let config = format!("030202000164010000000101 00{seed}{parties}");
-    // Phase running; cursor with credit 0, drawn 2; one event; next lease 2; leases 0 and 1 out.
+    // Stop rules without a target or a plateau, no curriculum; one task with one level.
+    let config = format!("030202000164010000 0000 00 00 01010001{seed}{parties}");
+    // Phase running; cursor with credit 0, drawn 2, no levels; one event; next lease 2; leases 0 and 1 out.
     let lease = |lease, item| format!("{lease} {lease}00{item}00{hash}02{seed}00{lease}{beacon}");
     let leases = format!("02{}{}", lease("00", "00"), lease("01", "01"));
     // No panel; a worker with two leases and a validator, without a mark; turn 0, no plants.
     let members = format!("00 0102{mark} 0100{mark} 000000", mark = zeros(4));
-    // Wave 0 with nothing unissued or lost, crew of worker 0; empty buffer, no batch, step 0.
+    // Wave 0 with nothing unissued or lost, crew of worker 0; empty buffer, no batch, step 0. At the end
+    // neither a score nor a judged group.
     let wave = format!("01{}01 00 {}", zeros(3), zeros(2 + 5));
-    let rest = format!("{hash}{beacon}{}", zeros(6 + 17));
-    let expected = format!("03{config}01 0100020102{leases}{members}{wave}{rest}").replace(' ', "");
+    let rest = format!("{hash}{beacon}{}", zeros(6 + 6 + 17));
+    let expected = format!("04{config}01 010002000102{leases}{members}{wave}{rest}").replace(' ', "");
     assert_eq!(hex, expected);
 }
 
@@ -84,7 +86,7 @@ fn no_damaged_byte_makes_a_state_that_panics() {
 
 #[test]
 fn impossible_configurations_are_refused_with_their_bounds() {
-    let share = |weight| vec![TaskShare { weight, items: None }];
+    let share = |weight| vec![TaskShare { weight, items: None, levels: 1 }];
     let bounds = Some(RewardBounds { min_micro: 2, max_micro: 1 });
     let strict = Gate { reject_zero_signal: true, reward_mean: None };
     let range = |field, min, max, given| RoundsError::ConfigRange { field, min, max, given };

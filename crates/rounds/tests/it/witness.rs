@@ -24,6 +24,9 @@ pub(crate) struct Witness {
     pub(crate) fined: BTreeSet<Peer>,
     pub(crate) rests: u64,
     pub(crate) lies_trained: u64,
+    /// Leases given, by task.
+    pub(crate) leased: BTreeMap<u32, u64>,
+    seen: BTreeSet<LeaseId>,
     made_by: BTreeMap<LeaseId, WorkerId>,
     lies: BTreeSet<LeaseId>,
     votes: BTreeMap<LeaseId, BTreeMap<ValidatorId, OutcomeKind>>,
@@ -73,6 +76,9 @@ impl Witness {
         match action {
             Action::Lease(lease) => {
                 self.works(Peer::Worker(lease.worker));
+                if self.seen.insert(lease.lease) {
+                    *self.leased.entry(lease.task).or_default() += 1;
+                }
                 self.made_by.insert(lease.lease, lease.worker);
             }
             Action::Check { lease, validator } => {

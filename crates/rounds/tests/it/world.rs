@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use protocol::{Check, PromptLease, ValidatorId};
 use rounds::{
-    Action, Batch, Event, FinishCause, GroupSummary, OutcomeKind, Peer, RolloutSummary, Rounds, RoundsConfig,
-    RoundsError,
+    Action, Batch, EvalScore, Event, FinishCause, GroupSummary, OutcomeKind, Peer, RolloutSummary, Rounds,
+    RoundsConfig, RoundsError, TaskShare,
 };
 
 use super::script::beacon;
@@ -285,7 +285,7 @@ impl World {
             Job::Publish(version) => {
                 Event::WeightsPublished { version, weights: [version as u8; 32], beacon: beacon(version) }
             }
-            Job::Eval(eval) => Event::EvalFinished { eval },
+            Job::Eval(eval) => Event::EvalFinished { eval, scores: self.scores() },
             Job::LostEval(eval) => Event::EvalFailed { eval, cause: "its weights are gone".into() },
             Job::Save { step, state, trainer } => {
                 self.checkpoint = Some((state, trainer));
@@ -293,6 +293,18 @@ impl World {
             }
         };
         self.tell(event)
+    }
+
+    /// What the weights of now score: a matter of the step alone.
+    fn scores(&self) -> Vec<EvalScore> {
+        let step = self.trainer.step;
+        let of = |(task, share): (usize, &TaskShare)| {
+            (0..share.levels).map(move |level| {
+                let micro = (mix(step ^ mix(u64::from(level) + 1)) % 1_000_001) as i64;
+                EvalScore { task: task as u32, level, items: 5, exact_micro: micro / 2, reward_micro: micro }
+            })
+        };
+        self.config.tasks.iter().enumerate().flat_map(of).collect()
     }
 
     /// What a worker sends, if it sends it in time.

@@ -49,7 +49,7 @@ fn the_first_items_are_the_ones_everybody_else_has() {
     let first = |json: &str| task(json).item(0, Split::Train, 0).unwrap();
     let golden = [
         (r#"{"type":"spell-backward"}"#, "uyi=", "iyu"),
-        (r#"{"type":"reverse-text"}"#, "aadz bhvdkk qurh", "hruq kkdvhb zdaa"),
+        (r#"{"type":"reverse-text"}"#, "aadz bhvdkk", "kkdvhb zdaa"),
         (r#"{"type":"chain-sum"}"#, "9+4=", "13"),
         (r#"{"type":"countdown"}"#, "54,12,74:8=", "(74-12)-54"),
         (r#"{"type":"sort"}"#, "yupv=", "puvy"),
@@ -58,6 +58,40 @@ fn the_first_items_are_the_ones_everybody_else_has() {
     for (json, prompt, answer) in golden {
         let item = first(json);
         assert_eq!((item.prompt.as_str(), item.answer.as_str()), (prompt, answer), "{json}");
+    }
+}
+
+#[test]
+fn the_index_says_the_level_and_levels_differ_in_size_alone() {
+    let sizes = |json: &str, size: fn(&str) -> usize| -> Vec<usize> {
+        let task = task(json);
+        let of = |index: u64| SPLITS.map(|split| size(&task.item(5, split, index).unwrap().prompt));
+        let levels = u64::from(task.levels());
+        let first: Vec<[usize; 2]> = (0..levels).map(of).collect();
+        assert!((0..levels).all(|level| of(level + 7 * levels) == first[level as usize]), "{json}");
+        first.into_iter().map(|[train, held_out]| (train == held_out).then_some(train).expect("both splits")).collect()
+    };
+    let letters: fn(&str) -> usize = |prompt| prompt.len() - 1;
+    assert_eq!(sizes(r#"{"type":"spell-backward","letters_min":2,"letters_max":5}"#, letters), [2, 3, 4, 5]);
+    assert_eq!(sizes(r#"{"type":"sort","items_min":3,"items_max":5}"#, letters), [3, 4, 5]);
+    let longest_term: fn(&str) -> usize = |prompt| prompt[..prompt.len() - 1].split('+').map(str::len).max().unwrap();
+    assert_eq!(sizes(r#"{"type":"chain-sum","digits_max":3}"#, longest_term), [1, 2, 3]);
+    let terms: fn(&str) -> usize = |prompt| prompt.split('+').count();
+    assert_eq!(sizes(r#"{"type":"chain-sum","terms_max":4}"#, terms), [2, 3, 4]);
+    let numbers: fn(&str) -> usize = |prompt| prompt.split(',').count();
+    assert_eq!(sizes(r#"{"type":"countdown"}"#, numbers), [3, 4]);
+    let words: fn(&str) -> usize = |prompt| prompt.split(' ').count();
+    assert_eq!(sizes(r#"{"type":"reverse-text"}"#, words), [2, 3, 4]);
+}
+
+#[test]
+fn a_level_without_a_held_out_prompt_gives_way_to_a_harder_one() {
+    // 26 prompts of one letter: about one in sixteen is held out.
+    let task = task(r#"{"type":"spell-backward","letters_min":1,"letters_max":8}"#);
+    let levels = u64::from(task.levels());
+    for (split, level) in SPLITS.into_iter().flat_map(|split| (0..levels).map(move |level| (split, level))) {
+        let letters = task.item(0, split, level).unwrap().prompt.len() as u64 - 1;
+        assert!(letters > level, "{split:?} level {level}: {letters} letters");
     }
 }
 

@@ -14,6 +14,8 @@ use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::measure::TrainTime;
 use crate::run::messages::{News, Question, TaskScore, ValidatorOrder};
 
+/// Steps between two accounts of the curriculum's levels.
+const LEVELS_EVERY_STEPS: u64 = 10;
 /// Characters kept of what a worker says about a failure of its own.
 const CAUSE_CHARS_MAX: usize = 200;
 
@@ -32,14 +34,16 @@ impl Conductor<'_> {
                 self.note_step(step, *metrics, Weights { snapshot, hash }, time)?;
                 let learnt = std::mem::take(&mut self.progress.batch);
                 self.feed(Rule::StepTrained { step })?;
+                self.note_levels(step)?;
                 learnt.iter().for_each(|group| self.forget(group.group().lease.lease));
                 Ok(())
             }
             News::Saved { step, busy } => self.saved(step, busy),
             News::Evaluated { id, version, scores, busy } => {
+                let levels = scores.iter().flat_map(|score| score.levels.iter().copied()).collect();
                 self.note_eval(version, scores, busy)?;
                 self.evals.remove(&id);
-                self.feed(Rule::EvalFinished { eval: id })
+                self.feed(Rule::EvalFinished { eval: id, scores: levels })
             }
             News::Bank(news) => self.bank_spoke(news),
             News::Failed { who, error } => Err(error.context(format!("the {who} failed"))),
@@ -194,6 +198,15 @@ impl Conductor<'_> {
         let leases: Vec<_> = batch.iter().map(|group| group.lease.lease).collect();
         self.credit_step(step)?;
         self.journal.record(Event::StepTrained(Box::new(StepTrained { step, version: step, metrics, leases })))
+    }
+
+    /// Tells how the levels stand, once in so many steps.
+    fn note_levels(&mut self, step: u64) -> Result<()> {
+        let levels = if step % LEVELS_EVERY_STEPS == 1 { self.rounds.levels() } else { Vec::new() };
+        match levels.is_empty() {
+            true => Ok(()),
+            false => self.journal.record(Event::LevelsSeen { step, levels }),
+        }
     }
 
     fn saved(&mut self, step: u64, busy: Duration) -> Result<()> {

@@ -12,6 +12,7 @@ mod money;
 mod perform;
 mod progress;
 mod replay;
+mod signal;
 #[cfg(test)]
 mod tests;
 
@@ -60,8 +61,8 @@ pub struct Orders {
 /// When the run ends before its last step.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// Mean training reward over the last ten steps.
-    pub reward_target: Option<f64>,
+    /// Mean training reward over the last steps.
+    pub train_reward: Option<f64>,
     /// Wall time of this process.
     pub time: Option<Duration>,
 }
@@ -144,7 +145,7 @@ impl Conductor<'_> {
 
     fn outcome(&mut self) -> Outcome {
         let early = self.progress.early.take().unwrap_or(Outcome::Interrupted);
-        outcome_of(self.progress.finished.unwrap_or(FinishCause::Stopped), early, self.progress.is_solved())
+        outcome_of(self.progress.finished.unwrap_or(FinishCause::Stopped), early)
     }
 
     /// Gives the rules one event, logs it, and performs what follows.
@@ -182,7 +183,7 @@ impl Conductor<'_> {
             return Ok(());
         }
         let mean = self.progress.mean_reward();
-        let reached = mean.zip(self.limits.reward_target).is_some_and(|(mean, target)| mean >= target);
+        let reached = mean.zip(self.limits.train_reward).is_some_and(|(mean, target)| mean >= target);
         let late = self.limits.time.is_some_and(|limit| self.progress.start.elapsed() >= limit);
         self.progress.early = match () {
             () if self.stop.is_requested() => Some(Outcome::Interrupted),
@@ -218,15 +219,19 @@ impl Conductor<'_> {
 /// What an end of the rules means for the run: the one place that says so.
 ///
 /// - `early`: why the rules were stopped, if they were
-/// - `is_solved`: whether nearly every rollout of late earned the whole reward
-fn outcome_of(cause: FinishCause, early: Outcome, is_solved: bool) -> Outcome {
+fn outcome_of(cause: FinishCause, early: Outcome) -> Outcome {
     match cause {
         FinishCause::StepsDone => Outcome::StepsDone,
         FinishCause::Stopped => early,
-        FinishCause::EmptyBatches { .. } if is_solved => Outcome::Solved,
-        FinishCause::EmptyBatches { limit } => Outcome::Failed(format!(
-            "{limit} batches in a row held no group with a signal: the task is too hard or too easy for this model"
-        )),
+        FinishCause::ScoreReached { .. } => Outcome::TargetReached,
+        FinishCause::Plateau { .. } => Outcome::Plateau,
+        FinishCause::NoSignal { reward_micro, .. } if signal::is_solved(reward_micro) => Outcome::Solved,
+        FinishCause::NoSignal { groups, reward_micro } => {
+            Outcome::Failed(signal::nothing_to_learn(groups, reward_micro))
+        }
+        FinishCause::EmptyBatches { limit } => {
+            Outcome::Failed(format!("{limit} batches in a row got no group that can be trained on"))
+        }
         FinishCause::NoWorkers => Outcome::Failed("every worker was caught lying".to_owned()),
         FinishCause::NoValidators => Outcome::Failed("every validator was caught lying".to_owned()),
     }

@@ -8,7 +8,7 @@ use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedG
 use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Notice};
 
-use super::{Conductor, order};
+use super::{Conductor, order, signal};
 use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
 use crate::run::journal;
@@ -201,6 +201,8 @@ fn words(notice: Notice) -> String {
         Notice::ShortBatch { step, have, need } => {
             format!("step {step}: refills are used up, the batch has {have} of {need} groups")
         }
+        Notice::NoSignal { groups, limit, reward_micro } => signal::warning(groups, limit, reward_micro),
+        Notice::LittleSignal { useful, groups } => signal::seldom(useful, groups),
         Notice::EmptyBatch { step, given, limit } => {
             format!("step {step}: no group with a signal ({given} in a row, the run stops at {limit})")
         }

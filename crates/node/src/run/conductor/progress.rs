@@ -17,8 +17,6 @@ use crate::run::waits::Waits;
 
 /// Steps over which the reward is averaged before it is held against the target.
 const REWARD_WINDOW_STEPS: usize = 10;
-/// Mean reward from which a task without a signal counts as solved, not as hopeless.
-const SOLVED_REWARD: f64 = 0.95;
 
 /// The conductor's memory.
 pub struct Progress {
@@ -86,11 +84,6 @@ impl Progress {
                 self.rewards.pop_front();
             }
         }
-    }
-
-    /// Whether nearly every rollout of late earned the whole reward: then no group can have a signal.
-    pub(super) fn is_solved(&self) -> bool {
-        self.mean_reward().is_some_and(|mean| mean >= SOLVED_REWARD)
     }
 
     /// Mean training reward over the last steps, groups without a signal included.

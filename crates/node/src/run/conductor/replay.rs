@@ -73,7 +73,7 @@ impl Conductor<'_> {
                 learnt.iter().for_each(|group| self.forget(group.group().lease.lease));
             }
             Rule::WeightsPublished { .. } => self.versions.forget_before(self.oldest_needed()),
-            Rule::EvalFinished { eval } | Rule::EvalFailed { eval, .. } => drop(self.evals.remove(eval)),
+            Rule::EvalFinished { eval, .. } | Rule::EvalFailed { eval, .. } => drop(self.evals.remove(eval)),
             Rule::Drawn { lease, beacon } => self.shelf.drawn(*lease, *beacon),
             _ => {}
         }

@@ -137,20 +137,22 @@ fn a_worker_that_was_fined_is_heard_and_logged_no_more() {
 fn each_end_of_the_rules_is_done_or_interrupted_or_a_failure_that_is_told() {
     use crate::cli::Ending;
     use crate::run::ending;
-    let ended =
-        |cause, early, is_solved| ending(outcome_of(cause, early, is_solved)).map_err(|error| error.to_string());
-    let empty = FinishCause::EmptyBatches { limit: 10 };
-    for (cause, early, is_solved, expected) in [
-        (FinishCause::StepsDone, Outcome::Interrupted, false, Ok(Ending::Done)),
-        (FinishCause::Stopped, Outcome::Interrupted, false, Ok(Ending::Interrupted)),
-        (FinishCause::Stopped, Outcome::TimeUp, false, Ok(Ending::Done)),
-        (FinishCause::Stopped, Outcome::TargetReached, false, Ok(Ending::Done)),
-        (empty, Outcome::Interrupted, true, Ok(Ending::Done)),
-        (empty, Outcome::Interrupted, false, Err("held no group with a signal")),
-        (FinishCause::NoWorkers, Outcome::Interrupted, false, Err("the run failed: every worker was caught lying")),
-        (FinishCause::NoValidators, Outcome::TimeUp, true, Err("the run failed: every validator was caught lying")),
+    let ended = |cause, early| ending(outcome_of(cause, early)).map_err(|error| error.to_string());
+    let without_signal = |reward_micro| FinishCause::NoSignal { groups: 64, reward_micro };
+    let plateau = FinishCause::Plateau { evals: 3, best_micro: 1_000_000 };
+    for (cause, early, expected) in [
+        (FinishCause::StepsDone, Outcome::Interrupted, Ok(Ending::Done)),
+        (FinishCause::Stopped, Outcome::Interrupted, Ok(Ending::Interrupted)),
+        (FinishCause::Stopped, Outcome::TimeUp, Ok(Ending::Done)),
+        (FinishCause::ScoreReached { score_micro: 950_000 }, Outcome::Interrupted, Ok(Ending::Done)),
+        (plateau, Outcome::Interrupted, Ok(Ending::Done)),
+        (without_signal(1_000_000), Outcome::Interrupted, Ok(Ending::Done)),
+        (without_signal(0), Outcome::Interrupted, Err("the run failed: nothing to learn: 64 groups in a row")),
+        (FinishCause::EmptyBatches { limit: 10 }, Outcome::Interrupted, Err("10 batches in a row got no group")),
+        (FinishCause::NoWorkers, Outcome::Interrupted, Err("the run failed: every worker was caught lying")),
+        (FinishCause::NoValidators, Outcome::TimeUp, Err("the run failed: every validator was caught lying")),
     ] {
-        match (ended(cause, early, is_solved), expected) {
+        match (ended(cause, early), expected) {
             (Ok(ending), Ok(expected)) => assert_eq!(ending, expected, "{cause:?}"),
             (Err(told), Err(expected)) => assert!(told.contains(expected), "{cause:?}: {told}"),
             (ended, expected) => panic!("{cause:?}: {ended:?}, not {expected:?}"),
