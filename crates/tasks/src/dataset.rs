@@ -85,7 +85,7 @@ fn check_answer(spec: &Dataset, answer: &str) -> Result<(), LineFault> {
     let given = answer.chars().count();
     match spec.grader {
         Grader::Number if !answer.trim().is_empty() => number_of(answer).map(|_| ()),
-        Grader::ContainsBoxed if !answer.trim().is_empty() && !math::holds(&boxed(answer), answer) => {
+        Grader::ContainsBoxed if !answer.trim().is_empty() && !math::holds(&boxed(answer), python_strip(answer)) => {
             Err(LineFault::NotBoxable { text: answer.trim().chars().take(SHOWN_CHARS).collect() })
         }
         Grader::Ratcliff if given > MAX_RATCLIFF_CHARS => {
