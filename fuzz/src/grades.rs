@@ -25,7 +25,12 @@ fn specs() -> Vec<TaskSpec> {
         TaskSpec::Dataset(Dataset { path: path(), prompt_field, answer_field, grader })
     };
     let made_up = TaskSpec::catalogue().into_iter().filter(|spec| spec.columns().is_none());
-    let files = [TaskSpec::Gsm8k(Gsm8k { path: path() }), dataset(Grader::Exact)];
+    let files = [
+        TaskSpec::Gsm8k(Gsm8k { path: path() }),
+        dataset(Grader::Exact),
+        dataset(Grader::ContainsBoxed),
+        dataset(Grader::Number),
+    ];
     made_up.chain(files).collect()
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::numeral;
 use crate::probe_texts::{USUAL_ANSWERS, commonest_characters, hostile_texts};
 use crate::random::Random;
 use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
@@ -229,7 +230,7 @@ impl<'t> Exam<'t> {
         let oracles: Vec<String> = self.models.iter().map(|item| self.task.oracle(item)).collect();
         let mut constants: BTreeSet<String> = hostile_texts();
         constants.extend(USUAL_ANSWERS.iter().map(|&word| word.to_owned()));
-        constants.extend(oracles.iter().filter_map(|oracle| last_digits(oracle)));
+        constants.extend(oracles.iter().filter_map(|oracle| Some(numeral::last(oracle)?.written())));
         constants.insert(commonest_characters(&oracles));
         let answers = self.models.iter().map(|item| item.answer.clone());
         let mut room = MAX_CONSTANT_CHARS;
@@ -242,12 +243,6 @@ impl<'t> Exam<'t> {
         }
         constants
     }
-}
-
-/// The last digits of a text, as a number to guess.
-fn last_digits(text: &str) -> Option<String> {
-    let digits = text.rsplit(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty())?;
-    Some(digits.to_owned())
 }
 
 fn shown(text: &str) -> String {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::arithmetic::{Fraction, MAX_EXPRESSION_BYTES, evaluate};
 use crate::draw::check_range;
 use crate::levels::{draw_at_level, levels_of};
+use crate::numeral::fold::fold;
 use crate::random::Random;
 use crate::text::python_strip;
 use crate::{Grade, Item, REWARD_ONE_MICRO, Split, Task, TaskError};
@@ -96,13 +97,13 @@ fn read_prompt(prompt: &str) -> Option<(Vec<u64>, u64)> {
     Some((numbers, target.parse().ok()?))
 }
 
-/// The text of the last `<answer>…</answer>`, else the whole completion.
-fn expression_of(completion: &str) -> &str {
+/// The text of the last `<answer>…</answer>`, else the whole completion, with `* / -` for `× ÷ −`.
+fn expression_of(completion: &str) -> String {
     let tagged = completion.rfind("<answer>").and_then(|open| {
         let inside = &completion[open + "<answer>".len()..];
         Some(&inside[..inside.find("</answer>")?])
     });
-    python_strip(tagged.unwrap_or(completion))
+    fold(python_strip(tagged.unwrap_or(completion))).replace('×', "*").replace('÷', "/")
 }
 
 impl Task for Countdown {
@@ -121,7 +122,7 @@ impl Task for Countdown {
     /// One for an expression that uses every number exactly once and gives the target, a tenth if
     /// it gives anything else, nothing otherwise. Division is exact, not rounded.
     fn grade(&self, item: &Item, completion: &str) -> Grade {
-        let read = read_prompt(&item.prompt).zip(evaluate(expression_of(completion)));
+        let read = read_prompt(&item.prompt).zip(evaluate(&expression_of(completion)));
         let Some(((numbers, target), (value, mut used))) = read else {
             return Grade::ZERO;
         };

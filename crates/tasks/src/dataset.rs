@@ -12,7 +12,7 @@ use crate::{Grade, Grader, Item, Split, Task, TaskError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
-    /// JSON lines or Parquet.
+    /// JSON lines, a JSON list, Parquet, CSV or TSV.
     pub path: String,
     /// The field with the prompt, text or a list of messages; absent: `prompt`, `messages` or `conversations`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

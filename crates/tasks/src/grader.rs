@@ -38,7 +38,7 @@ impl Grader {
         let given = answer.chars().count();
         match self {
             Self::Number if !answer.trim().is_empty() => number_of(answer).map(|_| ()),
-            Self::ContainsBoxed if !answer.trim().is_empty() && !math::holds(&boxed(answer), answer) => {
+            Self::ContainsBoxed if !answer.trim().is_empty() && !math::holds(&boxed(answer), python_strip(answer)) => {
                 Err(LineFault::NotBoxable { text: answer.trim().chars().take(SHOWN_CHARS).collect() })
             }
             Self::Ratcliff if given > MAX_RATCLIFF_CHARS => {

@@ -204,7 +204,7 @@ pub fn describe(spec: &TaskSpec) -> String {
             "Word problems from a file with the fields question and answer, in GSM8K's form.\nReward: 1 if the last number has the right value."
         }
         TaskSpec::Dataset(_) => {
-            "Prompts (texts or lists of messages) and answers from a file of JSON lines or a Parquet file.\nReward: by grader: exact, contains_boxed, number or ratcliff."
+            "Prompts (texts or lists of messages) and answers from a file: JSON, Parquet, CSV or TSV. prompt_field and answer_field name its columns; without them the usual ones are looked for.\nReward: by grader: exact (the same text), number (the last number by value), contains_boxed (the last box by value) or ratcliff (similarity)."
         }
     };
     // a struct of numbers, truth values and text always has a JSON form

@@ -41,6 +41,11 @@ impl Parser<'_, '_> {
                 (*closing == close).then(|| functions::rounded(&inside, name == "lfloor"))??
             }
             "overline" | "vec" | "hat" | "mathbb" | "mathcal" => {
+                // the order of points counts: the vector AB is not BA
+                if let [Piece::Sign('{'), Piece::Word(points), Piece::Sign('}'), rest @ ..] = self.rest {
+                    self.rest = rest;
+                    return Some(self.plain(Expression::function(name, vec![Expression::name(points)])));
+                }
                 let inside = self.argument()?;
                 if name == "mathbb" && inside.as_name() == Some("r") {
                     return Some(self.all_numbers());
@@ -70,7 +75,7 @@ impl Parser<'_, '_> {
 
     /// The two groups of `\frac`, or two figures.
     fn arguments(&mut self) -> Option<(Expression, Expression)> {
-        if let [Piece::Number { value, .. }, rest @ ..] = self.rest
+        if let [Piece::Number { value, decimal: false }, rest @ ..] = self.rest
             && let Some((over, under)) = figures(value)
         {
             self.rest = rest;

@@ -13,6 +13,7 @@ use crate::numeral;
 
 /// Whether `given` is the answer; `None` if that takes too much work.
 pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) -> Option<bool> {
+    arithmetic.step()?;
     let (answer, given) = unwrap(answer, given);
     match (answer, given) {
         (Value::Quantity(a), Value::Quantity(b)) => quantities(a, b, arithmetic),
@@ -40,14 +41,28 @@ pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) 
     }
 }
 
-/// `x = 5` is 5 beside a 5 and an equation beside an equation.
+/// `x = 5` is 5 beside a 5 and an equation beside an equation; `-x = 5` and `2 = 5` are no 5.
 fn unwrap<'v>(answer: &'v Value, given: &'v Value) -> (&'v Value, &'v Value) {
     match (answer, given) {
         (Value::Relation(a), Value::Relation(b)) if is_equation(a) || !is_equation(b) => (answer, given),
-        (_, Value::Relation(b)) if is_equation(b) => (answer, last(b)),
+        (_, Value::Relation(b)) if is_equation(b) && (b.names || states_last(b)) => (answer, last(b)),
         (Value::Relation(a), _) if is_equation(a) && a.names => (last(a), given),
         _ => (answer, given),
     }
+}
+
+/// Whether a chain of equals says that something is its last side: no side before it is another
+/// number, or a multiple of a variable that is still to be solved for.
+fn states_last(relation: &Relation) -> bool {
+    let expression = |side: &Value| match side {
+        Value::Quantity(quantity) => Some(quantity.expression.clone()),
+        _ => None,
+    };
+    let end = expression(last(relation)).and_then(|end| end.rational());
+    relation.sides[..relation.sides.len() - 1].iter().filter_map(expression).all(|side| match side.rational() {
+        Some(number) => end.as_ref().is_none_or(|end| *end == number),
+        None => !side.is_multiple_of_name(),
+    })
 }
 
 fn is_equation(relation: &Relation) -> bool {
@@ -68,10 +83,6 @@ fn quantities(a: &Quantity, b: &Quantity, arithmetic: &mut Arithmetic) -> Option
     if a.unit.is_some() && b.unit.is_some() && a.unit != b.unit {
         return Some(false);
     }
-    let exact = |quantity: &Quantity, arithmetic: &mut Arithmetic| match quantity.percent {
-        true => arithmetic.multiply(&quantity.expression, &Expression::number(BigRational::new(1.into(), 100.into()))),
-        false => Some(quantity.expression.clone()),
-    };
     let (left, right) = (exact(a, arithmetic)?, exact(b, arithmetic)?);
     if arithmetic.equal(&left, &right)? {
         return Some(true);
@@ -88,6 +99,14 @@ fn quantities(a: &Quantity, b: &Quantity, arithmetic: &mut Arithmetic) -> Option
     }
     let close = approximate(&left).zip(approximate(&right));
     Some(close.is_some_and(|(left, right)| numeral::are_close(&left, &right)))
+}
+
+/// The expression with percent counted as hundredths.
+fn exact(quantity: &Quantity, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    match quantity.percent {
+        true => arithmetic.multiply(&quantity.expression, &Expression::number(BigRational::new(1.into(), 100.into()))),
+        false => Some(quantity.expression.clone()),
+    }
 }
 
 fn in_order(a: &[Value], b: &[Value], arithmetic: &mut Arithmetic) -> Option<bool> {
@@ -186,7 +205,8 @@ fn same_relation(a: Pair<'_>, b: Pair<'_>, arithmetic: &mut Arithmetic) -> Optio
     }
     let difference = |(left, _, right): Pair<'_>, arithmetic: &mut Arithmetic| match (left, right) {
         (Value::Quantity(left), Value::Quantity(right)) => {
-            arithmetic.subtract(&left.expression, &right.expression).map(Some)
+            let (left, right) = (exact(left, arithmetic)?, exact(right, arithmetic)?);
+            arithmetic.subtract(&left, &right).map(Some)
         }
         _ => Some(None),
     };

@@ -198,11 +198,14 @@ const FACES: [&str; 18] = [
 ];
 
 /// The pieces of a folded text; see [`crate::numeral::fold::fold`].
-pub(crate) fn pieces(text: &str) -> Option<Vec<Piece>> {
+///
+/// One letter behind a number is a unit if a blank stands between, with `glued_units` also without;
+/// else it is a variable.
+pub(crate) fn pieces(text: &str, glued_units: bool) -> Option<Vec<Piece>> {
     if text.len() > MAX_BYTES {
         return None;
     }
-    let mut lexer = Lexer { rest: text, pieces: Vec::new(), brackets: 0 };
+    let mut lexer = Lexer { rest: text, pieces: Vec::new(), brackets: 0, glued_units };
     lexer.read(MAX_NESTING)?;
     Some(lexer.pieces)
 }
@@ -212,6 +215,7 @@ struct Lexer<'t> {
     pieces: Vec<Piece>,
     /// Brackets that are open, within which a comma separates.
     brackets: usize,
+    glued_units: bool,
 }
 
 impl<'t> Lexer<'t> {
@@ -353,12 +357,13 @@ impl<'t> Lexer<'t> {
         let end = closing_brace(inside)?;
         self.rest = &inside[end + 1..];
         let content = inside[..end].trim();
-        let after_number = matches!(self.pieces.last(), Some(Piece::Number { .. } | Piece::Sign('}' | ')')));
+        let after_number =
+            matches!(self.pieces.last(), Some(Piece::Number { .. } | Piece::Letter(_) | Piece::Sign('}' | ')')));
         let marks = if after_number { ".-'/() " } else { ".-' " };
         if content.chars().all(|c| c.is_alphabetic() || marks.contains(c)) && content.contains(char::is_alphabetic) {
             return self.text(content, after_number);
         }
-        let mut inner = Lexer { rest: content, pieces: Vec::new(), brackets: self.brackets };
+        let mut inner = Lexer { rest: content, pieces: Vec::new(), ..*self };
         inner.read(nesting.checked_sub(1)?)?;
         self.pieces.append(&mut inner.pieces);
         Some(())
@@ -416,7 +421,13 @@ impl<'t> Lexer<'t> {
         let written = digits::read(&groups, &marks, false)?;
         let (value, rest) = exponent(&written.value, rest)?;
         self.rest = rest;
-        self.push(Piece::Number { value, decimal: written.decimal })
+        self.push(Piece::Number { value, decimal: written.decimal })?;
+        let unit = behind_blank(rest).trim_end();
+        if matches!(unit, "m" | "s" | "g" | "h" | "l" | "L") && (self.glued_units || rest.len() > unit.len()) {
+            self.rest = "";
+            self.pieces.push(Piece::Word(unit.to_lowercase()));
+        }
+        Some(())
     }
 
     /// A thousands mark with three digits behind it.

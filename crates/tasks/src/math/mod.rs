@@ -49,8 +49,8 @@ fn same(answer: &str, given: &str) -> bool {
 
 fn same_value(answer: &str, given: &str) -> Option<bool> {
     let mut arithmetic = poly::Arithmetic::new();
-    let answer = parse::value(&lex::pieces(answer)?, &mut arithmetic)?;
-    let given = parse::value(&lex::pieces(given)?, &mut arithmetic)?;
+    let answer = parse::value(&lex::pieces(answer, false)?, &mut arithmetic)?;
+    let given = parse::value(&lex::pieces(given, true)?, &mut arithmetic)?;
     equal::equal(&answer, &given, &mut arithmetic)
 }
 
@@ -64,14 +64,14 @@ fn tidy(text: &str) -> String {
 
 /// The text without what TeX needs for looks, and without blanks that part nothing.
 fn solid(text: &str) -> String {
-    let mut plain = text.replace('$', "");
+    let mut plain = text.replace("\\$", "").replace('$', " ");
     for (look, kept) in [("\\left", ""), ("\\right", ""), ("\\,", " "), ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac")] {
         plain = plain.replace(look, kept);
     }
     let mut solid = String::with_capacity(plain.len());
     for word in plain.split_whitespace() {
-        let parts = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        if parts(solid.chars().next_back()) && parts(word.chars().next()) {
+        let parts = |c: char| c.is_alphanumeric() || matches!(c, '.' | ',');
+        if solid.ends_with(parts) && word.starts_with(char::is_alphanumeric) {
             solid.push(' ');
         }
         solid.push_str(word);
@@ -88,12 +88,12 @@ fn words(text: &str) -> Option<String> {
             bare = bare.replace(&format!("{face}{end}{{"), "{");
         }
     }
-    let prose = |c: char| c.is_alphabetic() || c.is_whitespace() || "{}$.'-~()".contains(c);
     let word = |word: &str| word.chars().count() > 2 && !matches!(word, "and" | "infinity" | "inf");
-    if !bare.chars().all(prose) || !bare.split(|c: char| !c.is_alphabetic()).any(word) {
-        return None;
-    }
-    Some(bare.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect())
+    let has_word = bare.split(|c: char| !c.is_alphabetic()).any(word);
+    let bare: String =
+        bare.chars().filter(|c| !matches!(c, '{' | '}' | '$' | '~' | '.') && !c.is_whitespace()).collect();
+    let bare = bare.strip_prefix('(').and_then(|inside| inside.strip_suffix(')')).unwrap_or(&bare).to_lowercase();
+    (has_word && bare.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\''))).then_some(bare)
 }
 
 #[cfg(test)]

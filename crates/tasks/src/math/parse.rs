@@ -168,6 +168,7 @@ impl<'p> Parser<'p, '_> {
     pub(super) fn tail(&mut self, mut quantity: Quantity) -> Option<Quantity> {
         if self.take(&['%']).is_some() {
             quantity.percent = true;
+            return Some(quantity);
         }
         let mut unit = String::new();
         loop {
@@ -179,7 +180,8 @@ impl<'p> Parser<'p, '_> {
                     unit.push_str(word);
                     self.rest = &self.rest[1..];
                 }
-                [Piece::Letter(word), ..] if !unit.is_empty() || self.ends_with_unit() => {
+                // metres per second
+                [Piece::Letter(word), ..] if unit.ends_with('/') => {
                     unit.push_str(word);
                     self.rest = &self.rest[1..];
                 }
@@ -273,7 +275,7 @@ impl<'p> Parser<'p, '_> {
         let mut divided = false;
         loop {
             let operator = self.take(&['*', '/', ':']);
-            if operator.is_none() && (!self.starts_factor() || product.rational().is_some() && self.ends_with_unit()) {
+            if operator.is_none() && !self.starts_factor() {
                 return Some(self.plain(product));
             }
             // 1/2x is (1/2)x to some and 1/(2x) to others
@@ -307,11 +309,6 @@ impl<'p> Parser<'p, '_> {
             [Piece::Sign('|'), ..] => self.bars == 0,
             _ => false,
         }
-    }
-
-    /// Whether one letter is left, one that stands for a unit behind a number: 5 m.
-    pub(super) fn ends_with_unit(&self) -> bool {
-        matches!(self.rest, [Piece::Letter(letter)] if matches!(letter.as_str(), "m" | "s" | "g" | "h" | "l"))
     }
 
     pub(super) fn factor(&mut self) -> Option<Value> {
@@ -407,7 +404,7 @@ impl<'p> Parser<'p, '_> {
                 (over / under, rest)
             }
             [Piece::Number { .. }, ..] => return None,
-            [Piece::Command("frac"), Piece::Number { value, .. }, rest @ ..] => (two_figures(value)?, rest),
+            [Piece::Command("frac"), Piece::Number { value, decimal: false }, rest @ ..] => (two_figures(value)?, rest),
             _ => return Some(whole.clone()),
         };
         self.rest = rest;

@@ -15,12 +15,13 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use crate::numeral::digits;
 
-/// Products of two terms that the reading and comparing of one answer may take.
-const FUEL: u32 = 20_000;
+/// Steps that the reading and comparing of one answer may take: powers that are multiplied, and
+/// words of 64 bits of their coefficients.
+const FUEL: u32 = 60_000;
 /// The most terms of one sum.
 const MAX_TERMS: usize = 256;
 /// The most bits of a coefficient's numerator or denominator.
-const MAX_BITS: u64 = 4096;
+const MAX_BITS: u64 = 2048;
 /// The largest exponent, up or down, and its largest denominator.
 const MAX_EXPONENT: i64 = 4096;
 /// The largest whole power of a sum that is multiplied out.
@@ -147,6 +148,14 @@ impl Expression {
         free.then_some((slope, rest))
     }
 
+    /// Whether it is a variable times a rational number other than 1.
+    pub(crate) fn is_multiple_of_name(&self) -> bool {
+        let names = self.names();
+        let name = names.first().filter(|_| names.len() == 1);
+        let linear = name.and_then(|name| self.linear_in(name));
+        linear.is_some_and(|(slope, rest)| rest.numerator.is_empty() && !slope.is_one())
+    }
+
     /// The names of all variables outside functions.
     pub(crate) fn names(&self) -> std::collections::BTreeSet<&str> {
         let powers = self.numerator.keys().chain(self.denominator.keys()).flat_map(BTreeMap::keys);
@@ -175,6 +184,11 @@ pub(crate) struct Arithmetic {
 impl Arithmetic {
     pub(crate) fn new() -> Self {
         Self { fuel: FUEL }
+    }
+
+    /// One comparison of two parts of answers.
+    pub(crate) fn step(&mut self) -> Option<()> {
+        self.burn(1)
     }
 
     fn burn(&mut self, amount: usize) -> Option<()> {
@@ -267,6 +281,8 @@ impl Arithmetic {
                     *powers.entry(atom.clone()).or_insert_with(Exponent::zero) += *exponent;
                 }
                 let (powers, coefficient) = normal(powers, x * y)?;
+                let words = (coefficient.numer().bits() + coefficient.denom().bits()) / 64;
+                self.burn(a.len() + b.len() + words as usize)?;
                 add_term(&mut product, powers, coefficient)?;
             }
         }

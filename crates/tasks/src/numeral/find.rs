@@ -10,6 +10,9 @@ use super::token::Token;
 use super::units::{self, Effect};
 use super::{Numeral, digits};
 
+/// The most pieces that are looked at as one numeral.
+const MAX_PIECES: usize = 4096;
+
 /// The last numeral with the pieces on both sides of it.
 pub(crate) struct Found<'a, 't> {
     pub(crate) numeral: Numeral,
@@ -21,18 +24,18 @@ pub(crate) struct Found<'a, 't> {
 pub(crate) fn last<'a, 't>(tokens: &'a [Token<'t>]) -> Option<Found<'a, 't>> {
     let last = tokens.iter().rposition(|token| token.is_number())?;
     let (start, end) = (start_of(tokens, last), end_of(tokens, last));
-    if in_tuple(tokens, start, end) {
+    if end - start >= MAX_PIECES || in_tuple(tokens, start, end) {
         return None;
     }
     let (start, end) = strip(tokens, start, end);
     let (before, behind) = (&tokens[..start], &tokens[end..]);
     let mut run = &tokens[start..end];
     let mut negative = false;
-    // a minus with a blank behind it may be a dash or the dot of a list
-    if let [Token::Sign('-'), Token::Blank, rest @ ..] = run {
-        let minus = matches!(before, [.., Token::Break('=' | ':' | '≈' | '{' | '\\' | '$')])
+    // a minus with a blank behind it may be a dash or the dot of a list, a plus an addition to words
+    if let [Token::Sign(sign @ ('-' | '+')), Token::Blank, rest @ ..] = run {
+        let signs = matches!(before, [.., Token::Break('=' | ':' | '≈' | '{' | '\\' | '$')])
             || matches!(before, [.., Token::Break('=' | ':' | '≈'), Token::Blank]);
-        (negative, run) = minus.then_some((true, rest))?;
+        (negative, run) = signs.then_some((*sign == '-', rest))?;
     }
     let mut numeral = read::numeral(run, false)?;
     negative ^= negated(before, &numeral)?;
@@ -54,7 +57,7 @@ fn start_of(tokens: &[Token<'_>], last: usize) -> usize {
             Token::Word(_) => !matches!(tokens[start], Token::Blank) || !tokens[before].is_prose(),
             _ => true,
         };
-        if !goes_on {
+        if !goes_on || last - start >= MAX_PIECES {
             break;
         }
         start = before;
@@ -82,7 +85,7 @@ fn reaches_over_blank(tokens: &[Token<'_>], at: usize, start: usize) -> bool {
 /// Whether the bracket that closes at `close` has no partner or holds letters.
 fn numbers_a_list(tokens: &[Token<'_>], close: usize) -> bool {
     let mut depth = 0usize;
-    for token in tokens[..close].iter().rev() {
+    for token in tokens[..close].iter().rev().take(MAX_PIECES) {
         match token {
             Token::Sign(')' | ']') => depth += 1,
             Token::Sign('(' | '[') if depth == 0 => return false,
@@ -111,7 +114,7 @@ fn end_of(tokens: &[Token<'_>], last: usize) -> usize {
             },
             _ => true,
         };
-        if !goes_on {
+        if !goes_on || end - last >= MAX_PIECES {
             break;
         }
         end += 1;

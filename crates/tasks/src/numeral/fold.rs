@@ -39,6 +39,7 @@ pub(crate) fn fold(text: &str) -> String {
 
 fn superscript(c: char) -> Option<char> {
     match c {
+        _ if c.is_ascii() => None,
         '⁻' => Some('-'),
         '⁺' => Some('+'),
         _ => SUPERSCRIPTS.chars().zip('0'..='9').find(|(raised, _)| *raised == c).map(|(_, digit)| digit),

@@ -46,6 +46,11 @@ impl Numeral {
         Self { value, decimal: false, percent: false }
     }
 
+    /// The value in a form that reads back as the same.
+    pub(crate) fn written(&self) -> String {
+        format!("{}{}", self.value, if self.percent { "%" } else { "" })
+    }
+
     /// The value with percent counted as hundredths.
     fn exact(&self) -> BigRational {
         if self.percent { &self.value / BigInt::from(100) } else { self.value.clone() }

@@ -17,7 +17,7 @@ use super::{Numeral, units};
 
 /// The numeral that all of the pieces make together.
 pub(crate) fn numeral(tokens: &[Token<'_>], in_brackets: bool) -> Option<Numeral> {
-    let mut reader = Reader { rest: tokens, in_brackets };
+    let mut reader = Reader { rest: tokens, in_brackets, money: false };
     let negative = reader.prefix()?;
     let mut read = match reader.rest {
         [Token::Sign(open @ ('(' | '[' | '{')), inside @ .., Token::Sign(close)] if closes(*open, *close) => {
@@ -30,7 +30,9 @@ pub(crate) fn numeral(tokens: &[Token<'_>], in_brackets: bool) -> Option<Numeral
         read.value = -read.value;
     }
     read.percent |= reader.percent();
-    units::read(reader.rest).then_some(read)
+    // £5m counts millions and not metres
+    let multiple = reader.money && matches!(reader.rest, [Token::Word("m"), ..] | [Token::Blank, Token::Word("m"), ..]);
+    (!multiple && units::read(reader.rest)).then_some(read)
 }
 
 pub(crate) fn closes(open: char, close: char) -> bool {
@@ -45,6 +47,8 @@ pub(crate) fn is_currency(c: char) -> bool {
 struct Reader<'a, 't> {
     rest: &'a [Token<'t>],
     in_brackets: bool,
+    /// Whether a currency stood before the digits.
+    money: bool,
 }
 
 impl<'a, 't> Reader<'a, 't> {
@@ -71,8 +75,9 @@ impl<'a, 't> Reader<'a, 't> {
             match *first {
                 Token::Sign('-' | '+') if sign => return None,
                 Token::Sign(c @ ('-' | '+')) => (sign, negative) = (true, c == '-'),
-                Token::Sign(c) if is_currency(c) => {}
+                Token::Sign(c) if is_currency(c) => self.money = true,
                 Token::Word(word) if units::is_currency_code(word) => {
+                    self.money = true;
                     // "Rs.5" has a point that is none of the number's
                     if let [Token::Sign('.'), rest @ ..] = rest {
                         self.rest = rest;

@@ -1,7 +1,7 @@
 use super::*;
 
 fn value(text: &str) -> Option<String> {
-    last(text).map(|numeral| numeral.value.to_string() + if numeral.percent { "%" } else { "" })
+    last(text).map(|numeral| numeral.written())
 }
 
 fn assert_values(cases: &[(&str, &str)]) {
@@ -65,6 +65,8 @@ fn signs_belong_to_a_number_where_they_can_be_nothing_else() {
         ("x - 3", "-"),
         ("5 minus 3", "-"),
         ("- 7", "-"),
+        ("5 apples + 3", "-"),
+        ("x = + 3", "3"),
         ("Answer - 7", "-"),
         ("--5", "-"),
         ("±5", "-"),
@@ -192,6 +194,9 @@ fn units_stay_out_and_words_that_multiply_do_not() {
         ("a 7-day week", "7"),
         ("5 million dollars", "5000000"),
         ("5 dozen", "-"),
+        ("£5m", "-"),
+        ("£5 m", "-"),
+        ("$5 million", "5000000"),
         ("5 thirds", "-"),
         ("5 and a half", "-"),
         ("5 squared", "-"),

@@ -30,7 +30,7 @@ const MAGNITUDES: [(&str, u32); 10] = [
     ("hundreds", 2),
 ];
 /// Words behind a numeral that make another number of it, one that is not read.
-const CHANGING: [&str; 62] = [
+const CHANGING: [&str; 63] = [
     "half",
     "halves",
     "third",
@@ -87,6 +87,7 @@ const CHANGING: [&str; 62] = [
     "mille",
     "milliard",
     "milliards",
+    "grand",
     "millones",
     "millionen",
     "tausend",

@@ -1,5 +1,6 @@
 //! The graders of answers against the corpus that `scripts/fixtures/graders.py` writes.
 
+use proptest::prelude::*;
 use serde::Deserialize;
 use tasks::{Item, LineFault, Split, TaskError};
 
@@ -83,4 +84,22 @@ fn answers_are_judged_as_math_verify_and_people_judge_them() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), corpus.cases.len(), wrong.join("\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn an_answer_that_is_accepted_earns_the_whole_reward_by_its_own_words(
+        answer in "([0-9]{1,4}|[-−–+./,% $a-z(){}=<>^_|!'\u{1c}]|\\\\[dt]?frac|\\\\(text|boxed|sqrt)\\{|#### |cm| and |½|\n){1,16}",
+    ) {
+        for grader in ["exact", "contains_boxed", "number", "ratcliff"] {
+            let json = format!(r#"{{"type":"dataset","path":"d","grader":"{grader}"}}"#);
+            let line = serde_json::json!({"prompt": "p", "answer": answer}).to_string() + "\n";
+            let Ok(task) = file_task(&json, (line + &row("q", "1")).as_bytes()) else { continue };
+            for item in [Split::Train, Split::HeldOut].map(|split| task.item(0, split, 0).unwrap()) {
+                prop_assert!(task.grade(&item, &task.oracle(&item)).exact, "{grader}");
+            }
+        }
+    }
 }

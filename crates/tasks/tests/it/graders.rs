@@ -83,6 +83,8 @@ fn countdown_takes_any_solution_that_uses_every_number_once() {
     for (completion, expected) in [
         ("3*8+9", (1_000_000, true)),
         ("9 + (8 * 3)", (1_000_000, true)),
+        ("9 + (8 × 3)", (1_000_000, true)),
+        ("9 − 3 − 8", (100_000, false)),
         ("I think 1+1.\n<answer>2</answer><answer> 9+3*8 </answer>", (1_000_000, true)),
         ("3+8+9", (100_000, false)),
         ("33", (0, false)),
