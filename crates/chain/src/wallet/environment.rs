@@ -66,13 +66,14 @@ fn password(
     }
 }
 
-/// First line of a password file.
-fn read_password(path: &Path) -> Result<Zeroizing<String>, WalletError> {
+/// First line of a password file, as `ESSAIM_PASSWORD_FILE` names one. Errors: `NoFile`, without the path.
+pub fn read_password(path: &Path) -> Result<Zeroizing<String>, WalletError> {
     use std::io::Read as _;
     let fail = |cause| WalletError::NoFile { variable: PASSWORD_FILE, cause };
     let mut text = Zeroizing::new(String::new());
     std::fs::File::open(path).map_err(fail)?.take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(fail)?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+    // Some editors begin a file with a mark of its encoding.
+    Ok(Zeroizing::new(text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use protocol::Hash;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use environment::{KEY, KEYSTORE, PASSWORD, PASSWORD_FILE};
+pub use environment::{KEY, KEYSTORE, PASSWORD, PASSWORD_FILE, read_password};
 
 /// Separates the wallets of a local run from every other use of its secret.
 const WALLET_CONTEXT: &str = "essaim 2026-11 wallet of a party of a local run";
@@ -58,6 +58,9 @@ pub enum WalletError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A key file could not be encrypted for want of memory.
+    #[error("no key file can be written: {0}")]
+    NoMemory(String),
     /// The check sum over key and ciphertext differs.
     #[error("{path}: the password does not fit", path = path.display())]
     WrongPassword {
