@@ -27,7 +27,7 @@ pub enum ChainError {
         cause: String,
     },
     /// No answer, after all tries.
-    #[error("{host} did not answer {method} in {attempts} tries; the last one: {cause}")]
+    #[error("{host} did not answer {method} in {attempts} {}; the last one: {cause}", if *attempts == 1 { "try" } else { "tries" })]
     Unreachable {
         /// Host and port, without the path.
         host: String,
@@ -39,14 +39,14 @@ pub enum ChainError {
         cause: String,
     },
     /// The node understood the question and refused it.
-    #[error("{host} refused {method}: {message} (code {code})")]
+    #[error("{host} refused {method}: {message}{}", code.map(|code| format!(" (code {code})")).unwrap_or_default())]
     Refused {
         /// Host and port, without the path.
         host: String,
         /// The question.
         method: &'static str,
-        /// The node's error code.
-        code: i64,
+        /// The node's error code, if it gave one.
+        code: Option<i64>,
         /// The node's words.
         message: String,
     },

@@ -1,53 +1,9 @@
 //! What nodes answer: the fields that we read, and no others, since chains differ in the rest.
 
-use alloy_primitives::{Address, B256, Bytes, U64, U128, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::revert::shown;
-use crate::{ChainError, Head, Log, Receipt, Revert};
-
-/// An answer, or a refusal.
-#[derive(Deserialize)]
-pub(super) struct Answer {
-    #[serde(default)]
-    pub(super) result: Value,
-    pub(super) error: Option<RpcError>,
-}
-
-/// A refusal.
-#[derive(Deserialize)]
-pub(super) struct RpcError {
-    pub(super) code: i64,
-    #[serde(default)]
-    pub(super) message: String,
-    #[serde(default)]
-    pub(super) data: Value,
-}
-
-impl RpcError {
-    /// Why the call failed, if it is the contract that refused and not the node.
-    ///
-    /// Nodes put the contract's bytes into `data`, as text or one level down.
-    pub(super) fn reverted(&self) -> Option<ChainError> {
-        let text = self.data.as_str().or_else(|| self.data.get("data").and_then(Value::as_str));
-        let bytes = text.and_then(|text| hex::decode(text.trim_start_matches("Reverted ")).ok());
-        let message = self.message.to_lowercase();
-        match bytes {
-            Some(bytes) => Some(ChainError::Reverted { reason: Revert::new(bytes), transaction: None }),
-            None if self.code == 3 || message.contains("revert") => {
-                Some(ChainError::Reverted { reason: Revert::new(Vec::new()), transaction: None })
-            }
-            None if ["out of gas", "invalid opcode", "stack underflow", "bad jump"]
-                .iter()
-                .any(|it| message.contains(it)) =>
-            {
-                Some(ChainError::Halted { cause: shown(&message) })
-            }
-            None => None,
-        }
-    }
-}
+use crate::{ChainError, Head, Log, Receipt};
 
 /// A block's header.
 #[derive(Deserialize)]

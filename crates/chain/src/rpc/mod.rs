@@ -1,11 +1,13 @@
 //! A chain behind a JSON-RPC address.
 //!
 //! Promise: every wait has a limit and a named cause when it is reached; a transaction is never sent
-//! twice: what is sent again is the same signed bytes, which a chain takes once.
+//! twice: what is sent again is the same signed bytes, which a chain takes once. What a node says against a
+//! question is told in its own words.
 //! Types and signing are alloy's. The client is the synchronous one that the node has anyway, so that there
 //! is no second runtime in the process.
 
 mod answers;
+mod refusal;
 mod sending;
 mod transport;
 

@@ -8,7 +8,8 @@ use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{B256, Bytes, TxKind, U128, U256};
 use serde_json::json;
 
-use super::answers::{ReceiptAnswer, RpcError, TransactionAnswer};
+use super::answers::{ReceiptAnswer, TransactionAnswer};
+use super::refusal::RpcError;
 use super::transport::{Again, Fault};
 use super::{Look, RpcChain};
 use crate::{Call, Chain as _, ChainError, Receipt, Revert, StuckCause, Submitted, Wallet};
@@ -93,7 +94,7 @@ impl RpcChain {
                 Ok(Some(_)) => Ok(Handed::Over),
                 // The node that answers now need not be the one whose answer was lost.
                 Ok(None) if lost > 0 => uncertain(self.transport.error(method, Fault::Refused(error))),
-                Ok(None) if nonce_taken(&error) => Ok(Handed::NonceTaken(error)),
+                Ok(None) if error.nonce_taken() => Ok(Handed::NonceTaken(error)),
                 Ok(None) => Err(self.transport.error(method, Fault::Refused(error))),
                 Err(error) => uncertain(error),
             },
@@ -229,12 +230,6 @@ impl Queue {
     }
 }
 
-/// Nodes have no code of their own for it, only words.
-fn nonce_taken(error: &RpcError) -> bool {
-    let message = error.message.to_lowercase();
-    ["nonce too low", "replacement transaction underpriced", "nonce is too low"].iter().any(|it| message.contains(it))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,16 +241,5 @@ mod tests {
         assert_eq!(Queue { head: 100, ..fine() }.cause(), StuckCause::NoBlocks { block: 100 });
         assert_eq!(Queue { asked: 11, head: 100, ..fine() }.cause(), StuckCause::FeeTooLow { offered: 10, asked: 11 });
         assert_eq!(Queue { next: 6, asked: 11, ..fine() }.cause(), StuckCause::NonceGap { next: 6 });
-    }
-
-    #[test]
-    fn a_taken_nonce_is_known_by_the_words_of_several_nodes() {
-        let error = |message: &str| RpcError { code: -32_000, message: message.into(), data: json!(null) };
-        for message in
-            ["nonce too low", "replacement transaction underpriced", "Transaction nonce is too low. Try again"]
-        {
-            assert!(nonce_taken(&error(message)), "{message}");
-        }
-        assert!(!nonce_taken(&error("insufficient funds for gas")));
     }
 }

@@ -1,17 +1,19 @@
 //! Questions and answers over HTTP.
 //!
-//! Promise: a question has a time limit and a number of tries, and only what may have been the network's
-//! fault is tried again. The path of the address, where providers put their keys, is in no error.
+//! Promise: a question has a time limit and a number of tries, and only what may pass (the network's fault, a node
+//! that is busy) is tried again, after a pause that grows or that the node asks for. The path of the address, where
+//! providers put their keys, is in no error.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::Agent;
-use ureq::http::{StatusCode, Uri};
+use ureq::http::{HeaderMap, StatusCode, Uri};
 
-use super::answers::{Answer, RpcError};
+use super::refusal::{RpcError, Said};
 use crate::ChainError;
 use crate::revert::shown;
 
@@ -21,6 +23,8 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest pause that a node can ask for; if it asks for a longer one, it is not asked again.
+const ASKED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A node behind an address.
 pub(super) struct Transport {
@@ -30,6 +34,8 @@ pub(super) struct Transport {
     pub(super) host: String,
     tries: u32,
     request: Duration,
+    /// Number of the next question: an answer to another one is not taken for its.
+    next_id: AtomicU64,
 }
 
 /// Whether a question that got no answer may be asked again.
@@ -43,14 +49,29 @@ pub(super) enum Again {
 
 /// What went wrong with a question.
 pub(super) enum Fault {
-    /// No answer: perhaps the network's fault.
-    Lost(String),
+    /// No answer, or that the node is busy: it may go better later.
+    Lost(Lost),
     /// No answer, and none to come.
     Hopeless(String),
     /// The node's own refusal.
     Refused(RpcError),
     /// An answer of another kind.
     Strange(String),
+}
+
+/// A try that may go better later.
+pub(super) struct Lost {
+    cause: String,
+    /// The pause that the node asks for.
+    pause: Option<Duration>,
+    /// Tries so far.
+    tries: u32,
+}
+
+impl Lost {
+    fn new(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), pause: None, tries: 1 }
+    }
 }
 
 impl Transport {
@@ -69,7 +90,7 @@ impl Transport {
             config = config.proxy(None);
         }
         let agent = config.build().new_agent();
-        Ok(Self { agent, url: url.trim().to_owned(), host, tries: tries.max(1), request })
+        Ok(Self { agent, url: url.trim().to_owned(), host, tries: tries.max(1), request, next_id: 1.into() })
     }
 
     /// Asks until there is an answer, or the tries are used up.
@@ -102,7 +123,14 @@ impl Transport {
         let mut pause = PAUSE_FIRST;
         for lost in 0.. {
             match self.attempt(method, params) {
-                Err(Fault::Lost(_)) if again == Again::Yes && lost + 1 < self.tries => sleep(pause),
+                Err(Fault::Lost(Lost { pause: asked, .. }))
+                    if again == Again::Yes
+                        && lost + 1 < self.tries
+                        && asked.is_none_or(|asked| asked <= ASKED_PAUSE_MAX) =>
+                {
+                    sleep(asked.unwrap_or_default().max(pause));
+                }
+                Err(Fault::Lost(fault)) => return (Err(Fault::Lost(Lost { tries: lost + 1, ..fault })), lost),
                 done => return (done, lost),
             }
             pause = (pause * 2).min(PAUSE_MAX);
@@ -117,7 +145,10 @@ impl Transport {
             ChainError::Unreachable { host: host.clone(), method, attempts, cause }
         };
         match fault {
-            Fault::Lost(cause) => unreachable(self.tries, &cause),
+            Fault::Lost(Lost { cause, pause: Some(pause), tries }) => {
+                unreachable(tries, &format!("{cause}; it asks to be left alone for {} s", pause.as_secs()))
+            }
+            Fault::Lost(Lost { cause, tries, .. }) => unreachable(tries, &cause),
             Fault::Hopeless(cause) => unreachable(1, &cause),
             Fault::Refused(RpcError { code, message, .. }) => {
                 ChainError::Refused { host, method, code, message: shown(&message) }
@@ -127,36 +158,69 @@ impl Transport {
     }
 
     fn attempt<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, Fault> {
-        let question = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let question = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
         let sent = self.agent.post(&self.url).header("content-type", "application/json").send(question);
         let mut response = sent.map_err(|error| self.fault(error))?;
-        let status = response.status();
+        let (status, pause) = (response.status(), asked_pause(response.headers()));
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let body = body.map_err(|error| self.fault(error))?;
-        match serde_json::from_slice::<Answer>(&body) {
-            Ok(Answer { error: Some(error), .. }) if status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Fault::Lost(error.message))
-            }
-            Ok(Answer { error: Some(error), .. }) => Err(Fault::Refused(error)),
-            Ok(Answer { result, .. }) if status.is_success() => {
-                serde_json::from_value(result).map_err(|cause| Fault::Strange(cause.to_string()))
-            }
-            Err(cause) if status.is_success() => Err(Fault::Strange(cause.to_string())),
-            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Fault::Lost(status.to_string()))
-            }
-            _ => Err(Fault::Hopeless(status.to_string())),
-        }
+        let result = judge(method, status, Said::read(&body, id)).map_err(|fault| match fault {
+            Fault::Lost(lost) => Fault::Lost(Lost { pause, ..lost }),
+            other => other,
+        })?;
+        let is_null = result.is_null();
+        serde_json::from_value(result).map_err(|cause| match is_null {
+            true => Fault::Strange("the result is null, without a word why".to_owned()),
+            false => Fault::Strange(cause.to_string()),
+        })
     }
 
     fn fault(&self, error: ureq::Error) -> Fault {
         match error {
-            ureq::Error::Timeout(_) => Fault::Lost(format!("no answer within {} s", self.request.as_secs_f32())),
+            ureq::Error::Timeout(_) => {
+                Fault::Lost(Lost::new(format!("no answer within {} s", self.request.as_secs_f32())))
+            }
             ureq::Error::BodyExceedsLimit(limit) => Fault::Strange(format!("an answer of more than {limit} bytes")),
-            ureq::Error::Io(cause) => Fault::Lost(cause.to_string()),
-            ureq::Error::HostNotFound => Fault::Lost("the host was not found".into()),
-            ureq::Error::ConnectionFailed => Fault::Lost("no connection".into()),
+            ureq::Error::Io(cause) => Fault::Lost(Lost::new(cause.to_string())),
+            ureq::Error::HostNotFound => Fault::Lost(Lost::new("the host was not found")),
+            ureq::Error::ConnectionFailed => Fault::Lost(Lost::new("no connection")),
             other => Fault::Hopeless(other.to_string().replace(&self.url, &self.host)),
         }
     }
+}
+
+/// The result, or what stands in its place.
+fn judge(method: &str, status: StatusCode, said: Said) -> Result<Value, Fault> {
+    let (is_busy, is_error) = (is_busy(status), status.is_server_error());
+    let with_status = |words: &str| format!("{status}: {words}");
+    match said {
+        Said::Result(result) if status.is_success() => Ok(result),
+        // A contract's refusal is one whatever the status.
+        Said::Refused(error) if error.reverted().is_some() || error.nonce_taken() => Err(Fault::Refused(error)),
+        Said::Refused(error) if is_busy || (is_error && error.code.is_none()) => {
+            Err(Fault::Lost(Lost::new(with_status(&error.told()))))
+        }
+        Said::Refused(error) if error.is_temporary(method == "eth_getLogs") => {
+            Err(Fault::Lost(Lost::new(error.told())))
+        }
+        Said::Refused(error) => Err(Fault::Refused(error)),
+        Said::Misplaced(words) => Err(Fault::Lost(Lost::new(words))),
+        Said::Other(words) if status.is_success() => Err(Fault::Strange(words)),
+        Said::Other(words) if is_busy || is_error => Err(Fault::Lost(Lost::new(with_status(&words)))),
+        Said::Other(words) => Err(Fault::Hopeless(with_status(&words))),
+        Said::Result(_) if is_busy || is_error => Err(Fault::Lost(Lost::new(status.to_string()))),
+        Said::Result(_) => Err(Fault::Hopeless(status.to_string())),
+    }
+}
+
+/// Whether a status says of itself that it may pass: too early, too many, and what gateways say of the node behind.
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 502..=504 | 520..=530)
+}
+
+/// The pause that a node asks for, in whole seconds; its other form, a date, is left to our own pauses.
+fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }

@@ -7,10 +7,13 @@ mod following;
 #[cfg(feature = "rpc")]
 mod handed_over;
 mod journal;
+mod keystores;
 mod killed;
 mod local;
 #[cfg(feature = "rpc")]
 mod proxy;
+#[cfg(feature = "rpc")]
+mod rpc_errors;
 mod stage;
 mod stories;
 #[cfg(feature = "rpc")]
