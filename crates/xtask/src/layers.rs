@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Classes from the bottom up, with the crates in each.
 const CLASSES: [(&str, &[&str]); 6] = [
     ("Agreed", &["protocol", "rounds", "proof", "tasks", "ledger"]),
-    ("Numeric", &["ops", "model", "engine", "train", "verify"]),
+    ("Numeric", &["ops", "jinja", "model", "engine", "train", "verify"]),
     ("Chain", &["chain"]),
     ("Simulated", &["sim"]),
     ("World", &["node"]),
