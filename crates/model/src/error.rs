@@ -154,14 +154,27 @@ pub enum ModelError {
         /// The name found.
         given: String,
     },
-    /// The tokenizer can make ids that the model has no embedding for.
-    #[error("the tokenizer makes ids up to {tokenizer_max}, but the model's vocab_size is {vocab_size}")]
+    /// The tokenizer's vocabulary, without added tokens, is larger than the model's: it belongs to another model.
+    #[error("the tokenizer's vocabulary has ids up to {tokenizer_max}, but the model's vocab_size is {vocab_size}")]
     TokenizerMismatch {
-        /// Largest id of the tokenizer.
+        /// Largest id of the vocabulary.
         tokenizer_max: u32,
         /// Rows of the model's embedding.
         vocab_size: usize,
     },
+    /// A text needs a token that the model has no embedding for.
+    #[error("token {token:?} has the id {id}, but the model's embedding has {vocab_size} rows")]
+    TokenOutsideModel {
+        /// The token.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// Rows of the model's embedding.
+        vocab_size: usize,
+    },
+    /// Nothing ends an assistant's turn.
+    #[error("neither the chat template nor a configuration names a token that ends a turn")]
+    NoEnd,
     /// A host copy of weights does not fit the configuration.
     #[error("snapshot tensor {tensor} has {given} numbers, but the configuration asks for {expected}")]
     WrongSnapshot {
@@ -208,6 +221,8 @@ pub enum ModelError {
     ChatTemplate {
         /// What the template engine, or the template's own raise_exception, said.
         reason: String,
+        /// The engine's fault, if it ran.
+        fault: Option<jinja::Fault>,
     },
     /// A hub name is not `owner/name` or `owner/name@revision`.
     #[error(

@@ -29,7 +29,7 @@ pub use inference::InferenceModel;
 pub use layout::ParamSpec;
 pub use params::{ModelSnapshot, Param, Params};
 pub use rope::{Llama3Scaling, Rope, Scaling, YarnScaling};
-pub use tokenizer::{CHARACTERS_MAX, EOS_TOKEN, Message, PAD_TOKEN, Tokenizer};
+pub use tokenizer::{CHARACTERS_MAX, ChatArgs, EOS_TOKEN, Message, PAD_TOKEN, SystemRole, Tokenizer};
 pub use transformer::{Loaded, SaveOptions, Transformer, load};
 pub use warning::Warning;
 pub use weights::WeightDtype;

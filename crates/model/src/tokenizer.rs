@@ -5,10 +5,12 @@
 
 mod characters;
 mod chat;
+mod special;
+mod turn;
 
 use std::{
-    collections::BTreeMap,
-    fmt,
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -21,16 +23,23 @@ use crate::{
 };
 
 pub use characters::{CHARACTERS_MAX, EOS_TOKEN, PAD_TOKEN};
-pub use chat::Message;
+pub use chat::{ChatArgs, Message};
+pub use turn::SystemRole;
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+const ADDED_TOKENS: &str = "added_tokens.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
+const MORE_CHAT_TEMPLATES: &str = "additional_chat_templates";
 const GENERATION_CONFIG: &str = "generation_config.json";
-/// Everything beside config.json and weights that transformers reads from a folder.
-const FILES: [&str; 5] = [TOKENIZER, TOKENIZER_CONFIG, "special_tokens_map.json", CHAT_TEMPLATE, GENERATION_CONFIG];
+/// Everything beside config.json, weights and further chat templates that transformers reads from a folder.
+const FILES: [&str; 6] =
+    [TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, ADDED_TOKENS, CHAT_TEMPLATE, GENERATION_CONFIG];
 /// Largest of these files, in bytes. Gemma's tokenizer.json, the largest known, has 33 MB.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+/// Most further chat templates that are read.
+const MORE_TEMPLATES_MAX: usize = 64;
 /// Characters of a text that an error message quotes.
 const QUOTED_CHARACTERS: usize = 60;
 
@@ -38,11 +47,16 @@ const QUOTED_CHARACTERS: usize = 60;
 #[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    files: BTreeMap<&'static str, Vec<u8>>,
+    /// By their paths in the folder.
+    files: BTreeMap<String, Vec<u8>>,
     special: BTreeMap<String, String>,
     eos_ids: Vec<u32>,
     max_id: u32,
-    chat_template: Option<String>,
+    /// Rows of the model's embedding, once a model is known.
+    rows: Option<usize>,
+    cleans_up: bool,
+    chat: Option<chat::Chat>,
+    turn: turn::Turn,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -50,19 +64,21 @@ impl fmt::Debug for Tokenizer {
         f.debug_struct("Tokenizer")
             .field("max_id", &self.max_id)
             .field("eos_ids", &self.eos_ids)
+            .field("turn", &self.turn)
             .finish_non_exhaustive()
     }
 }
 
 impl Tokenizer {
     /// Reads `tokenizer.json` of a Hugging Face folder, and what is there of `tokenizer_config.json`,
-    /// `special_tokens_map.json`, `chat_template.jinja`, `generation_config.json` and `config.json`.
+    /// `special_tokens_map.json`, `added_tokens.json`, `chat_template.jinja`, `additional_chat_templates`,
+    /// `generation_config.json` and `config.json`.
     ///
-    /// Errors: `MissingFile`, `Malformed`, `FileTooLarge`, `Io`, `ConfigField`.
+    /// Errors: `MissingFile`, `Malformed`, `FileTooLarge`, `Io`, `ConfigField`, `Unsupported`.
     pub fn load(folder: &Path) -> Result<Self> {
         let mut files = BTreeMap::new();
-        for name in FILES {
-            if let Some(bytes) = folder::read_bounded(&folder.join(name), FILE_BYTES_MAX)? {
+        for name in FILES.map(str::to_owned).into_iter().chain(more_templates(folder)?) {
+            if let Some(bytes) = folder::read_bounded(&folder.join(&name), FILE_BYTES_MAX)? {
                 files.insert(name, bytes);
             }
         }
@@ -86,28 +102,47 @@ impl Tokenizer {
     /// Errors: those of [`Self::load`].
     pub(crate) fn from_json(tokenizer: &Value, settings: &Value, place: &Path) -> Result<Self> {
         let text = |value: &Value| format!("{value:#}\n").into_bytes();
-        let files = BTreeMap::from([(TOKENIZER, text(tokenizer)), (TOKENIZER_CONFIG, text(settings))]);
-        Self::from_files(files, None, place)
+        let files = [(TOKENIZER, text(tokenizer)), (TOKENIZER_CONFIG, text(settings))];
+        Self::from_files(files.map(|(name, bytes)| (name.to_owned(), bytes)).into(), None, place)
     }
 
-    fn from_files(files: BTreeMap<&'static str, Vec<u8>>, config: Option<&[u8]>, folder: &Path) -> Result<Self> {
+    fn from_files(files: BTreeMap<String, Vec<u8>>, config: Option<&[u8]>, folder: &Path) -> Result<Self> {
+        let object = |name: &str| json_object(files.get(name).map(Vec::as_slice), folder.join(name));
         let bytes = files
             .get(TOKENIZER)
             .ok_or_else(|| ModelError::MissingFile { folder: folder.into(), looked_for: TOKENIZER.into() })?;
-        let inner = open(bytes, &folder.join(TOKENIZER))?;
-        let object = |name: &'static str| json_object(files.get(name).map(Vec::as_slice), folder.join(name));
-        let settings = object(TOKENIZER_CONFIG)?;
-        let special = special_tokens(&settings);
+        let mut settings = object(TOKENIZER_CONFIG)?;
+        refuse_other_files(&settings)?;
+        let path = folder.join(TOKENIZER);
+        let tokenizer = json(bytes, &path)?;
+        if let Some(pad) = tokenizer["padding"]["pad_token"].as_str() {
+            settings.entry("pad_token").or_insert_with(|| pad.into());
+        }
+        let mut inner = open(special::of_class(tokenizer, &settings), &path)?;
+        let (map, added) = (object(SPECIAL_TOKENS_MAP)?, object(ADDED_TOKENS)?);
+        let special::Special { mut named, to_add } =
+            special::Special::of(&special::Sources { settings: &settings, map: &map, added: &added });
+        inner.add_tokens(to_add).map_err(malformed(&path))?;
+        let flag = |name: &str| settings.get(name).and_then(Value::as_bool).unwrap_or(false);
+        inner.set_encode_special_tokens(flag("split_special_tokens"));
+        for (name, token) in special::class_defaults(&settings) {
+            if inner.token_to_id(token).is_some() {
+                named.entry(name.to_owned()).or_insert_with(|| token.to_owned());
+            }
+        }
         let mut eos_ids = token_ids(object(GENERATION_CONFIG)?.get("eos_token_id"), "eos_token_id")?;
         let config = json_object(config, folder.join("config.json"))?;
         eos_ids.extend(token_ids(config.get("eos_token_id"), "eos_token_id")?);
-        eos_ids.extend(special.get("eos_token").and_then(|token| inner.token_to_id(token)));
+        eos_ids.extend(named.get("eos_token").and_then(|token| inner.token_to_id(token)));
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
-        let chat_template = match files.get(CHAT_TEMPLATE) {
-            Some(bytes) => Some(utf8(bytes, &folder.join(CHAT_TEMPLATE))?),
-            None => chat::template_of(&settings),
-        };
-        Ok(Self { eos_ids: distinct(eos_ids), inner, special, max_id, chat_template, files })
+        let is_bpe = matches!(inner.get_model(), tokenizers::ModelWrapper::BPE(_));
+        let forced = flag("clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output");
+        let cleans_up = flag("clean_up_tokenization_spaces") && (!is_bpe || forced);
+        let chat = chat::Chat::of(&files, &settings, folder)?;
+        let (eos_ids, turn) = (distinct(eos_ids), turn::Turn::default());
+        let mut made = Self { inner, special: named, eos_ids, max_id, rows: None, cleans_up, chat, turn, files };
+        made.turn = turn::Turn::of(&made);
+        Ok(made)
     }
 
     /// Token ids of a text, with whatever the tokenizer adds itself (for Llama: the beginning token).
@@ -131,7 +166,20 @@ impl Tokenizer {
             reason: error.to_string(),
             text: text.chars().take(QUOTED_CHARACTERS).collect(),
         })?;
-        Ok(encoding.get_ids().to_vec())
+        let ids = encoding.get_ids().to_vec();
+        ids.iter().try_for_each(|id| self.check_id(*id))?;
+        Ok(ids)
+    }
+
+    /// Refuses an id that the model has no embedding for.
+    fn check_id(&self, id: u32) -> Result<()> {
+        match self.rows {
+            Some(rows) if id as usize >= rows => {
+                let token = self.inner.id_to_token(id).unwrap_or_default();
+                Err(ModelError::TokenOutsideModel { token, id, vocab_size: rows })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The text of token ids, special tokens left out.
@@ -149,22 +197,9 @@ impl Tokenizer {
     }
 
     fn decode_with(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        self.inner.decode(ids, skip_special).map_err(|error| ModelError::Decode { reason: error.to_string() })
-    }
-
-    /// The text of a chat by the folder's template; `add_generation_prompt` opens the assistant's turn.
-    /// The template gets the messages and the special tokens, but no clock, so that the same chat
-    /// always gives the same text.
-    ///
-    /// Errors: `NoChatTemplate`, `ChatTemplate` (broken, too long at work, or it refused the messages).
-    pub fn apply_chat_template(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        let template = self.chat_template.as_deref().ok_or(ModelError::NoChatTemplate)?;
-        chat::render(template, messages, add_generation_prompt, &self.special)
-    }
-
-    /// Whether the folder has a chat template.
-    pub fn has_chat_template(&self) -> bool {
-        self.chat_template.is_some()
+        let text =
+            self.inner.decode(ids, skip_special).map_err(|error| ModelError::Decode { reason: error.to_string() })?;
+        Ok(if self.cleans_up { cleaned_up(text) } else { text })
     }
 
     /// Ids that end a text: those of generation_config.json, config.json and the tokenizer's own.
@@ -182,17 +217,34 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// The id of an added token, special or not, given as its text.
+    pub fn added_id(&self, token: &str) -> Option<u32> {
+        let id = self.inner.token_to_id(token)?;
+        self.inner.get_added_tokens_decoder().contains_key(&id).then_some(id)
+    }
+
     /// One more than the largest id.
     pub fn vocab_size(&self) -> usize {
         self.max_id as usize + 1
     }
 
-    /// Checks that the model has an embedding for every id. A model may have more rows than ids:
-    /// many are padded.
+    /// Ties the tokenizer to a model: from here on a text is refused whose ids the model has no embedding for. A
+    /// model may have more rows than there are ids (many are padded), or none for some added tokens.
     ///
     /// Errors: `TokenizerMismatch`.
-    pub fn check_fits(&self, config: &ModelConfig) -> Result<()> {
-        let most = self.eos_ids.iter().fold(self.max_id, |most, id| most.max(*id));
+    pub fn for_model(mut self, config: &ModelConfig) -> Result<Self> {
+        self.check_fits(config)?;
+        self.rows = Some(config.vocab_size);
+        self.eos_ids.retain(|id| (*id as usize) < config.vocab_size);
+        self.turn = turn::Turn::of(&self);
+        Ok(self)
+    }
+
+    /// Checks that the model has an embedding for every token of the vocabulary; added tokens may have none.
+    ///
+    /// Errors: `TokenizerMismatch`.
+    pub(crate) fn check_fits(&self, config: &ModelConfig) -> Result<()> {
+        let most = self.inner.get_vocab(false).into_values().max().unwrap_or(0);
         if most as usize >= config.vocab_size {
             return Err(ModelError::TokenizerMismatch { tokenizer_max: most, vocab_size: config.vocab_size });
         }
@@ -201,29 +253,84 @@ impl Tokenizer {
 
     /// Writes the files it came from into a folder that is being made.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        if self.files.keys().any(|name| name.starts_with(MORE_CHAT_TEMPLATES)) {
+            let inner = folder.join(MORE_CHAT_TEMPLATES);
+            fs::create_dir(&inner).map_err(ModelError::io(&inner))?;
+        }
         self.files.iter().try_for_each(|(name, bytes)| folder::write_synced(&folder.join(name), bytes))
     }
 }
 
+/// The names of further chat templates in a folder, in order.
+fn more_templates(folder: &Path) -> Result<Vec<String>> {
+    let inner = folder.join(MORE_CHAT_TEMPLATES);
+    let entries = match fs::read_dir(&inner) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ModelError::io(&inner)(error)),
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let name = entry.map_err(ModelError::io(&inner))?.file_name();
+        names.extend(name.to_str().filter(|name| name.ends_with(".jinja")).map(str::to_owned));
+        if names.len() > MORE_TEMPLATES_MAX {
+            let reason = format!("more than {MORE_TEMPLATES_MAX} templates");
+            return Err(ModelError::Malformed { path: inner, expected: "a folder of chat templates", reason });
+        }
+    }
+    Ok(names.into_iter().map(|name| format!("{MORE_CHAT_TEMPLATES}/{name}")).collect())
+}
+
+/// transformers takes another file where this list names one of its version.
+fn refuse_other_files(settings: &Map<String, Value>) -> Result<()> {
+    match settings.get("fast_tokenizer_files") {
+        Some(Value::Array(files)) if files.iter().any(|file| *file != TOKENIZER) => Err(ModelError::Unsupported {
+            field: "fast_tokenizer_files".into(),
+            given: Value::Array(files.clone()).to_string(),
+            feature: "a tokenizer file chosen by the version of transformers",
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn malformed(path: &Path) -> impl Fn(tokenizers::Error) -> ModelError {
+    move |error| ModelError::Malformed { path: path.into(), expected: "a tokenizer", reason: error.to_string() }
+}
+
 /// The tokenizer without the cutting and padding that its file may ask for; transformers, too,
 /// leaves these to the caller.
-fn open(bytes: &[u8], path: &Path) -> Result<tokenizers::Tokenizer> {
-    let malformed = |error: tokenizers::Error| ModelError::Malformed {
-        path: path.into(),
-        expected: "a tokenizer",
-        reason: error.to_string(),
-    };
-    let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(malformed)?;
-    inner.with_truncation(None).map_err(malformed)?;
+fn open(value: Value, path: &Path) -> Result<tokenizers::Tokenizer> {
+    let bytes = serde_json::to_vec(&value).map_err(|error| malformed(path)(error.into()))?;
+    let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(malformed(path))?;
+    inner.with_truncation(None).map_err(malformed(path))?;
     inner.with_padding(None);
     Ok(inner)
 }
 
-/// `eos_token` and its like: texts, or objects with a `content`.
-fn special_tokens(settings: &Map<String, Value>) -> BTreeMap<String, String> {
-    let named = settings.iter().filter(|(name, _)| name.ends_with("_token"));
-    let text = |value: &Value| value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned);
-    named.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
+fn json(bytes: &[u8], path: &Path) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(path)(error.into()))
+}
+
+/// A token's text: given as such, or as an object with a `content`.
+fn text_of(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}
+
+/// Source: `clean_up_tokenization` of transformers.
+fn cleaned_up(text: String) -> String {
+    const PAIRS: [(&str, &str); 10] = [
+        (" .", "."),
+        (" ?", "?"),
+        (" !", "!"),
+        (" ,", ","),
+        (" ' ", "'"),
+        (" n't", "n't"),
+        (" 'm", "'m"),
+        (" 's", "'s"),
+        (" 've", "'ve"),
+        (" 're", "'re"),
+    ];
+    PAIRS.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 fn json_object(bytes: Option<&[u8]>, path: PathBuf) -> Result<Map<String, Value>> {

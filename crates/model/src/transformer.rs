@@ -102,6 +102,7 @@ impl Transformer {
             tokenizer.check_fits(&config)?;
             if config.eos_ids.is_empty() {
                 config.eos_ids = tokenizer.eos_ids().to_vec();
+                config.eos_ids.retain(|id| (*id as usize) < config.vocab_size);
             }
         }
         let values = self.snapshot();
@@ -255,7 +256,7 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
 }
 
-/// Reads the model and the tokenizer of a Hugging Face folder or a GGUF file and checks that they fit each other.
+/// Reads the model and the tokenizer of a Hugging Face folder or a GGUF file and ties them to each other.
 ///
 /// Errors: those of [`Transformer::load`] and [`Tokenizer::load`], `TokenizerMismatch`.
 pub fn load(path: &Path, device: &Device) -> Result<Loaded> {
@@ -264,11 +265,10 @@ pub fn load(path: &Path, device: &Device) -> Result<Loaded> {
         // First, as it says best what kind of file this is.
         let (config, _) = file.config()?;
         let (tokenizer, warnings) = file.tokenizer()?;
-        tokenizer.check_fits(&config)?;
-        (tokenizer, file.weights()?, warnings)
+        (tokenizer.for_model(&config)?, file.weights()?, warnings)
     } else {
-        let (tokenizer, config) = (Tokenizer::load(path)?, ModelConfig::load(path)?);
-        tokenizer.check_fits(&config)?;
+        let config = ModelConfig::load(path)?;
+        let tokenizer = Tokenizer::load(path)?.for_model(&config)?;
         (tokenizer, weights::read(path, config)?, Vec::new())
     };
     let (model, others) = Transformer::from_weights(weights, device);

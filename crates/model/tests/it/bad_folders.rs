@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use model::{ModelError, Transformer};
+use model::{ModelError, SaveOptions, Tokenizer, Transformer};
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::json;
 
-use crate::support::{copy_of, device, edit_config, fixture};
+use crate::support::{copy_of, device, edit_config, fixture, tiny};
 
 const WEIGHTS: &str = "model.safetensors";
 
@@ -156,6 +156,23 @@ fn a_tokenizer_larger_than_the_model_is_refused_with_both_sizes() {
     let error = model::load(folder.path(), &device()).err().expect("refused");
     assert!(
         matches!(error, ModelError::TokenizerMismatch { vocab_size: 70, tokenizer_max } if tokenizer_max >= 256),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_added_token_without_an_embedding_is_refused_where_it_would_be_used() {
+    let characters = Tokenizer::characters("abc").unwrap(); // ids 0 to 4
+    let source = tempfile::tempdir().unwrap();
+    let folder = source.path().join("model");
+    let options = SaveOptions { tokenizer: Some(&characters), ..Default::default() };
+    tiny(5).save(&folder, &options).unwrap();
+    fs::write(folder.join("added_tokens.json"), r#"{"<more>": 5}"#).unwrap();
+    let tokenizer = model::load(&folder, &device()).unwrap().tokenizer;
+    assert_eq!(tokenizer.encode("ab").unwrap(), [2, 3]);
+    let error = tokenizer.encode("a<more>").unwrap_err();
+    assert!(
+        matches!(&error, ModelError::TokenOutsideModel { token, id: 5, vocab_size: 5 } if token == "<more>"),
         "{error}"
     );
 }

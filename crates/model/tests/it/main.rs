@@ -2,6 +2,7 @@
 //! (`scripts/make_model_fixtures.py`).
 
 mod bad_folders;
+mod compat;
 mod config;
 mod forward;
 mod gguf;
@@ -11,4 +12,5 @@ mod python;
 mod saving;
 mod support;
 mod tokenizer;
+mod turn;
 mod weights;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor};
-use model::Transformer;
+use model::{Family, ModelConfig, Sizes, Transformer};
 use ops::{
     Segments,
     gemm::{Kernel, set_kernel},
@@ -102,4 +102,21 @@ pub(crate) fn logits_at(model: &Transformer, tokens: &[u32], rows: &[usize]) -> 
     let all = numbers(model.logits(hidden));
     let vocab = model.config().vocab_size;
     rows.iter().flat_map(|row| all[row * vocab..(row + 1) * vocab].to_vec()).collect()
+}
+
+/// The smallest Llama with that many embeddings, with fresh weights.
+pub(crate) fn tiny(vocab_size: usize) -> Transformer {
+    let sizes = Sizes {
+        vocab_size,
+        hidden_size: 16,
+        intermediate_size: 16,
+        layers: 1,
+        heads: 1,
+        key_value_heads: 1,
+        head_dim: None,
+        max_positions: 16,
+        tied: true,
+    };
+    let config = ModelConfig::new(Family::Llama, &sizes).unwrap();
+    Transformer::random(config.into(), 1, &device()).unwrap()
 }
