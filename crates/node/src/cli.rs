@@ -256,9 +256,15 @@ pub struct SamplingArgs {
     /// Seed of the sampling noise; the same seed gives the same text
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// End a completion at this text (may be given several times)
+    /// End a completion at this text, special tokens such as `<|im_end|>` included (may be given several times)
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
+    /// Tell the chat template this, such as `enable_thinking=false`; VALUE is TOML, or else text (may be given several times)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = crate::run::chat::argument)]
+    pub template_arg: Vec<(String, jinja::Value)>,
+    /// The day that a chat template is told which asks for the date; today's if not given
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub template_date: Option<jinja::Date>,
 }
 
 /// `essaim generate`.

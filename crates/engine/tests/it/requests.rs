@@ -82,7 +82,7 @@ fn a_stop_string_ends_the_completion_with_the_token_that_completed_it() {
     let letters = |tokens: &[u32]| tokens.iter().map(|&token| char::from(b'0' + token as u8)).collect::<String>();
     let free = complete(Sampling::new(30));
     let stop = letters(&free.tokens[8..11]);
-    let mut engine = engine_with_text(Arc::new(letters));
+    let mut engine = engine_with_text(Arc::new(move |tokens: &[u32]| vec![letters(tokens)]));
     let sampling = Sampling { stop_strings: vec!["no such text".into(), stop.clone()], ..Sampling::new(30) };
     engine.submit(request(1, prompt(1, 6), &[1], sampling)).unwrap();
     let stopped = finish(&mut engine).pop().unwrap();

@@ -5,7 +5,7 @@
 //! Takes: one line per turn from standard input. Gives: replies on standard output, notes and the
 //! mark `> ` on standard error.
 
-use super::completer::{Completer, PromptError, before_stop};
+use super::completer::{Completer, PromptError};
 use super::generate::word;
 use crate::cli::{ChatArgs, Context, Ending};
 use crate::signal::Stop;
@@ -130,6 +130,9 @@ impl Talk {
             ensure!(args.system.is_none(), "--system: {} has no chat template to put it into", args.model);
             eprintln!("note: {} has no chat template: each line is continued as plain text, on its own", args.model);
         }
+        if templated && !context.global.quiet {
+            completer.chat_notes(args.system.is_some()).iter().for_each(|note| eprintln!("note: {note}"));
+        }
         let system = args.system.iter().map(|text| message("system", text));
         Ok(Self {
             messages: system.collect(),
@@ -181,7 +184,7 @@ impl Talk {
         let room = self.completer.sampling().max_new_tokens.min(context / 2);
         let mut dropped = 0;
         loop {
-            let text = self.completer.tokenizer().apply_chat_template(&self.messages, true)?;
+            let text = self.completer.tokenizer().chat_text(&self.messages, true)?;
             let encoded = self.completer.encode(number, &text, true);
             let long = match &encoded {
                 Ok(tokens) => tokens.len() + room > context,
@@ -219,21 +222,20 @@ impl Talk {
         loop {
             let part = self.part(&tokens, PART_TOKENS.min(length_max - tokens.len()))?;
             tokens.extend(&part.tokens);
-            let whole = self.completer.tokenizer().decode(&tokens[begin..])?;
+            let (text, stopped) = self.completer.visible(&tokens[begin..])?;
             let stops = &self.completer.sampling().stop_strings;
-            let text = before_stop(&whole, stops);
             let finish = match part.finish {
-                _ if text.len() < whole.len() => Some(FinishReason::StopString),
+                _ if stopped => Some(FinishReason::StopString),
                 FinishReason::Length if tokens.len() < length_max => None,
                 finish => Some(finish),
             };
-            let end = if finish.is_some() { text.len() } else { settled(text, stops) };
+            let end = if finish.is_some() { text.len() } else { settled(&text, stops) };
             if let Some(new) = text.get(shown..end).filter(|_| !self.json) {
                 print(new)?;
             }
             shown = shown.max(end);
             if let Some(finish) = finish {
-                return Ok(Reply { text: text.to_owned(), finish });
+                return Ok(Reply { text, finish });
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::cli::SamplingArgs;
 use crate::config::{ConfigError, EngineSection, Fault, FaultKind};
+use crate::run::chat;
 use anyhow::Result;
 use engine::{Detokenize, Engine, EngineConfig, Sampling};
 use model::{InferenceModel, ModelConfig, Tokenizer, WeightDtype};
@@ -61,11 +62,15 @@ impl Completer {
     pub(crate) fn open(name: &str, device: Option<&str>, args: &SamplingArgs) -> Result<(Self, InferenceModel)> {
         let device = device_named(device.unwrap_or("cpu"))?.open()?;
         let (model, tokenizer) = crate::run::setup::load_named(name, &device)?;
+        let date = args.template_date.or_else(|| tokenizer.asks_for_date().then(chat::today));
+        let tokenizer = tokenizer.with_chat_args(model::ChatArgs { names: args.template_arg.clone(), date });
+        // A stop string that is a token ends a completion as that token; its text is cut off all the same.
+        let stop_tokens = args.stop.iter().filter_map(|stop| tokenizer.added_id(stop));
         let sampling = Sampling {
             temperature: args.temperature,
             top_p: args.top_p,
             top_k: args.top_k,
-            stop_tokens: tokenizer.eos_ids().to_vec(),
+            stop_tokens: tokenizer.stop_ids().iter().copied().chain(stop_tokens).collect(),
             stop_strings: args.stop.clone(),
             ..Sampling::new(args.max_new_tokens as usize)
         };
@@ -121,10 +126,42 @@ impl Completer {
         (!listed.is_empty()).then(|| listed.join(" "))
     }
 
+    /// What a person should know before a chat.
+    pub(crate) fn chat_notes(&self, has_system: bool) -> Vec<String> {
+        let system = has_system.then(|| chat::system_note(&self.tokenizer)).flatten();
+        [chat::turn_note(&self.tokenizer), chat::date_note(&self.tokenizer), system].into_iter().flatten().collect()
+    }
+
     /// The text of a completion, without special tokens and without the stop string that ended it.
     pub(crate) fn text(&self, completion: &[u32]) -> Result<String> {
+        Ok(self.visible(completion)?.0)
+    }
+
+    /// The same, and whether a stop string ended it. Stop strings are looked for with and without special tokens.
+    pub(crate) fn visible(&self, completion: &[u32]) -> Result<(String, bool)> {
+        let stops = &self.sampling.stop_strings;
         let text = self.tokenizer.decode(completion)?;
-        Ok(before_stop(&text, &self.sampling.stop_strings).to_owned())
+        let shown = before_stop(&text, stops);
+        if shown.len() < text.len() {
+            return Ok((shown.to_owned(), true));
+        }
+        let whole = self.tokenizer.decode_all(completion)?;
+        let end = before_stop(&whole, stops).len();
+        if end == whole.len() {
+            return Ok((text, false));
+        }
+        // The tokens that lie before the stop string, and what the next one has before it.
+        let mut before = (0, 0);
+        for count in 1..=completion.len() {
+            let length = self.tokenizer.decode_all(&completion[..count])?.len();
+            if length > end {
+                break;
+            }
+            before = (count, length);
+        }
+        let (count, length) = before;
+        let rest = whole.get(length..end).unwrap_or_default();
+        Ok((self.tokenizer.decode(&completion[..count])? + rest, true))
     }
 
     /// An engine with room for `sequences` at once, the longest of `length` tokens.
@@ -142,7 +179,9 @@ impl Completer {
             max_context: length,
         };
         let tokenizer = self.tokenizer.clone();
-        let detokenize: Arc<Detokenize> = Arc::new(move |tokens: &[u32]| tokenizer.decode(tokens).unwrap_or_default());
+        let detokenize: Arc<Detokenize> = Arc::new(move |tokens: &[u32]| {
+            [tokenizer.decode(tokens), tokenizer.decode_all(tokens)].map(Result::unwrap_or_default).into()
+        });
         Ok(Engine::new(model, 0, sizes, Some(detokenize))?)
     }
 }

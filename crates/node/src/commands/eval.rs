@@ -8,6 +8,7 @@ use super::settings;
 use crate::cli::{Context, Ending, EvalArgs};
 use crate::config::{self, RunConfig, Sources};
 use crate::metrics::per_second;
+use crate::run::chat;
 use crate::run::evaluator::{self, EvalSetup};
 use crate::run::setup;
 use anyhow::Result;
@@ -43,11 +44,12 @@ struct Row {
 
 /// Evaluates and prints the scores.
 pub(crate) fn eval(args: &EvalArgs, context: &Context) -> Result<Ending> {
-    let config = config::resolve(&sources(args, context))?;
+    let mut config = config::resolve(&sources(args, context))?;
     if args.dry_run {
         settings::print(&config, context)?;
         return Ok(Ending::Done);
     }
+    chat::keep_date(&mut config);
     if config.model.random.is_some() && !context.global.quiet {
         eprintln!("note: [model.random] has fresh weights; --model names trained ones");
     }
@@ -67,7 +69,8 @@ fn sources(args: &EvalArgs, context: &Context) -> Sources {
     if let Some(model) = &args.model {
         let key = if Path::new(model).exists() || is_path(model) { "path" } else { "hub" };
         let name = toml::Value::String(model.clone());
-        sources.sets.push(format!("model={{ {key} = {name} }}"));
+        // Before the options of the command line, so that `--set model.template_args...` reaches this model.
+        sources.sets.insert(0, format!("model={{ {key} = {name} }}"));
     }
     sources
 }
@@ -83,6 +86,9 @@ fn measure(config: &RunConfig, context: &Context) -> Result<Report> {
     let tasks = setup::run_tasks(config, false)?;
     let (tokenizer, model) = setup::model(config, &tasks, &device)?;
     let prompting = setup::prompting(config, tokenizer, tasks)?;
+    if !context.global.quiet {
+        chat::notes(&prompting).iter().for_each(|note| eprintln!("note: {note}"));
+    }
     let snapshot = model.snapshot();
     drop(model);
     let setup = EvalSetup::of_run(config, prompting, snapshot.config(), &device);

@@ -38,6 +38,9 @@ struct Line<'a> {
 pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending> {
     let prompts = texts(&args.prompts, std::io::stdin().lock())?;
     let (completer, model) = Completer::open(&args.model, context.global.device.as_deref(), &args.sampling)?;
+    if args.chat && !context.global.quiet {
+        completer.chat_notes(false).iter().for_each(|note| eprintln!("note: {note}"));
+    }
     let encoded = (0..)
         .zip(&prompts)
         .map(|(number, prompt)| encode(&completer, number, prompt, args.chat))
@@ -103,7 +106,7 @@ fn encode(completer: &Completer, index: u64, prompt: &str, chat: bool) -> Result
         return completer.encode(number, prompt, false);
     }
     let messages = [Message::user(prompt)];
-    let text = completer.tokenizer().apply_chat_template(&messages, true).context("--chat")?;
+    let text = completer.tokenizer().chat_text(&messages, true).context("--chat")?;
     completer.encode(number, &text, true)
 }
 

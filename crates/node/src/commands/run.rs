@@ -3,6 +3,7 @@
 use super::settings;
 use crate::cli::{Context, Ending, RunArgs};
 use crate::config::{self, ConfigError, RunConfig, Sources};
+use crate::run::chat;
 use crate::run_dir::{self, RunDir};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
         Some(folder) => Some(folder_to_resume(folder.as_deref(), &sources)?),
         None => None,
     };
-    let config = resolve(sources, resumed.as_deref())?;
+    let mut config = resolve(sources, resumed.as_deref())?;
     if args.dry_run {
         settings::print(&config, context)?;
         return Ok(Ending::Done);
@@ -23,6 +24,9 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
         (None, Some(folder)) => RunDir::create_at(folder)?,
         (None, None) => RunDir::create(&config.run.out_dir, &config.run.name)?,
     };
+    if resumed.is_none() {
+        chat::keep_date(&mut config);
+    }
     run_dir::write_whole(&dir.config(), config.to_toml()?.as_bytes())?;
     context.stop.on_signals()?;
     crate::run::run(config, dir, resumed.is_some(), context)

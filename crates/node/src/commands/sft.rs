@@ -3,13 +3,13 @@
 use super::settings;
 use crate::cli::{Context, Ending, SftArgs};
 use crate::config::{self, ConfigError, Fault, RunConfig};
-use crate::run::supervised;
+use crate::run::{chat, supervised};
 use crate::run_dir::{self, RunDir};
 use anyhow::Result;
 
 /// Trains, and writes the model into the run folder.
 pub(crate) fn sft(args: &SftArgs, context: &Context) -> Result<Ending> {
-    let config = config::resolve(&args.config.sources(&context.global))?;
+    let mut config = config::resolve(&args.config.sources(&context.global))?;
     has_steps(&config)?;
     if args.dry_run {
         settings::print(&config, context)?;
@@ -19,6 +19,7 @@ pub(crate) fn sft(args: &SftArgs, context: &Context) -> Result<Ending> {
         Some(folder) => RunDir::create_at(folder)?,
         None => RunDir::create(&config.run.out_dir, &config.run.name)?,
     };
+    chat::keep_date(&mut config);
     run_dir::write_whole(&dir.config(), config.to_toml()?.as_bytes())?;
     context.stop.on_signals()?;
     supervised::supervise(config, dir, context)

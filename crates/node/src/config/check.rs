@@ -101,6 +101,18 @@ fn model(model: &ModelSection) -> Result<(), Fault> {
         };
         return Err(Fault::range("model", seen, "exactly one of path, hub, random"));
     }
+    for name in ["messages", "add_generation_prompt"] {
+        if model.template_args.contains_key(name) {
+            return Err(Fault::range(
+                "model.template_args",
+                name,
+                "names other than messages and add_generation_prompt",
+            ));
+        }
+    }
+    if let Some(date) = model.template_date.as_ref().filter(|date| date.parse::<jinja::Date>().is_err()) {
+        return Err(Fault::range("model.template_date", date, "a day, as YYYY-MM-DD"));
+    }
     model.random.as_ref().map_or(Ok(()), random)
 }
 

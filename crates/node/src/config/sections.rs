@@ -63,7 +63,7 @@ pub enum Mode {
     Async,
 }
 
-/// `[model]`: where the starting weights come from; exactly one key.
+/// `[model]`: where the starting weights come from, exactly one of `path`, `hub` and `random`, and what its chat template is told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
@@ -73,9 +73,15 @@ pub struct ModelSection {
     /// A model name on the Hugging Face hub, such as `Qwen/Qwen2.5-0.5B-Instruct`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
+    /// The day, as `YYYY-MM-DD`, that a chat template is told which asks for the date; a run that names none keeps the day on which it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_date: Option<String>,
     /// A small model with random weights and a tokenizer of single characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random: Option<RandomModel>,
+    /// What the chat template is told beside the messages, such as `enable_thinking = false`.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub template_args: toml::Table,
 }
 
 /// `[model.random]`: the shape of a model that starts from random weights.

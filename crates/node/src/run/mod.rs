@@ -7,6 +7,7 @@
 
 pub mod actors;
 pub mod cast;
+pub mod chat;
 pub mod checkpoint;
 pub mod conductor;
 pub mod evaluator;
@@ -126,7 +127,8 @@ fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transform
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;
-    let prompting = setup::prompting(&config, tokenizer.clone(), tasks)?;
+    let prompting = setup::prompting(&config, tokenizer, tasks)?;
+    let tokenizer = prompting.tokenizer().clone();
     let parties = Parties::of(&config);
     Ok((Stage { config, dir, device, prompting, tokenizer, parties, stop, start }, model))
 }
@@ -143,6 +145,9 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
         parameter_count: model.params().count() as u64,
         machine: Machine::here(&stage.config.run.device),
     }))?;
+    for message in chat::notes(&stage.prompting) {
+        journal.record(Event::Warning { message })?;
+    }
     Ok(journal)
 }
 

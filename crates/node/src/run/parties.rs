@@ -136,7 +136,7 @@ impl Parties {
                 max_new_tokens: u32::try_from(config.rollout.max_new_tokens)?,
                 context_max: u32::try_from(model.max_positions)?,
                 vocabulary: u32::try_from(model.vocab_size)?,
-                stop_tokens: tokenizer.eos_ids().to_vec(),
+                stop_tokens: tokenizer.stop_ids().to_vec(),
                 dtype: match config.rollout.dtype {
                     Dtype::F32 => DtypeTerm::F32,
                     Dtype::Bf16 => DtypeTerm::Bf16,

@@ -55,20 +55,11 @@ impl Prompting {
     pub fn prompt(&self, task: usize, item: &Item) -> Result<Arc<[u32]>> {
         let entry = self.entry(task)?;
         let tokens = if entry.chat {
-            let mut messages = Vec::new();
-            messages.extend(entry.task.instruction().map(|content| Message { role: "system".to_owned(), content }));
-            messages.push(Message::user(&item.prompt));
-            self.chat_prompt(&messages)?
+            self.tokenizer.chat_prompt(&messages(entry, item))?
         } else {
             self.tokenizer.encode(&item.prompt)?
         };
         Ok(tokens.into())
-    }
-
-    /// Token ids of a conversation, the assistant's turn opened.
-    pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        let text = self.tokenizer.apply_chat_template(messages, true)?;
-        Ok(self.tokenizer.encode_bare(&text)?)
     }
 
     /// The completion's text, without special tokens.
@@ -82,20 +73,30 @@ impl Prompting {
         Ok(self.entry(task)?.task.grade(item, &text))
     }
 
-    /// Prompt, perfect completion and end-of-text token of training item `index`, for the warm-up.
+    /// Prompt and perfect completion of training item `index`, for the warm-up. The completion ends as the chat
+    /// template ends a turn, or without one with the tokenizer's end of text.
     pub fn sft_example(&self, task: usize, index: u64) -> Result<SftExample> {
         let item = self.item(task, Split::Train, index)?;
-        let prompt = self.prompt(task, &item)?;
-        let mut tokens = prompt.to_vec();
-        tokens.extend(self.tokenizer.encode_bare(&self.entry(task)?.task.oracle(&item))?);
-        tokens.extend(self.tokenizer.eos_ids().first());
-        Ok(SftExample { tokens, prompt_len: prompt.len() })
+        let entry = self.entry(task)?;
+        let answer = entry.task.oracle(&item);
+        let (prompt, completion) = if entry.chat {
+            self.tokenizer.chat_example(&messages(entry, &item), &answer)?
+        } else {
+            self.tokenizer.text_example(&item.prompt, &answer)?
+        };
+        Ok(SftExample { prompt_len: prompt.len(), tokens: [prompt, completion].concat() })
     }
 
     fn entry(&self, task: usize) -> Result<&RunTask> {
         let count = self.tasks.len();
         self.tasks.get(task).with_context(|| format!("task {task} does not exist; the run has {count}"))
     }
+}
+
+/// The task's instruction, if it has one, and the question.
+fn messages(entry: &RunTask, item: &Item) -> Vec<Message> {
+    let instruction = entry.task.instruction().map(|content| Message::new("system", content));
+    instruction.into_iter().chain([Message::user(&item.prompt)]).collect()
 }
 
 impl Prompts for Prompting {

@@ -18,6 +18,7 @@ use rounds::desk::Timeouts;
 use rounds::{EvalPlan, Gate, Mode, RewardBounds, RoundsConfig, TaskShare};
 use tasks::Split;
 
+use super::chat;
 use super::prompting::{Prompting, RunTask};
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
@@ -131,19 +132,20 @@ fn alphabet(tasks: &[RunTask]) -> Result<String> {
     Ok(characters.into_iter().collect())
 }
 
-/// Tasks with their tokenizer.
+/// Tasks with their tokenizer, whose chat template is told what the run file says.
 pub fn prompting(config: &RunConfig, tokenizer: Arc<Tokenizer>, tasks: Vec<RunTask>) -> Result<Arc<Prompting>> {
     if tasks.iter().any(|entry| entry.chat) && !tokenizer.has_chat_template() {
         bail!("a task has chat = true, but the model's tokenizer has no chat template");
     }
-    Ok(Arc::new(Prompting::new(config.run.seed, tokenizer, tasks)))
+    let tokenizer = Arc::unwrap_or_clone(tokenizer).with_chat_args(chat::args(&config.model)?);
+    Ok(Arc::new(Prompting::new(config.run.seed, Arc::new(tokenizer), tasks)))
 }
 
 /// How evaluations are sampled: the whole distribution, at their own temperature.
 pub fn eval_sampling(config: &RunConfig, tokenizer: &Tokenizer) -> Sampling {
     Sampling {
         temperature: config.eval.temperature,
-        stop_tokens: tokenizer.eos_ids().to_vec(),
+        stop_tokens: tokenizer.stop_ids().to_vec(),
         ..Sampling::new(config.rollout.max_new_tokens)
     }
 }

@@ -1,5 +1,6 @@
 //! Drives the real program, as a person would.
 
+mod chats;
 mod cli;
 mod commands;
 mod liars;
