@@ -90,7 +90,8 @@ fn cached(cache: &Cache, repo: &Repo) -> Option<PathBuf> {
 fn is_wanted(file: &str) -> bool {
     let plain = Path::new(file).file_name().is_some_and(|name| name == file);
     let named = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
-    let others = ["special_tokens_map.json", "chat_template.jinja", "model.safetensors.index.json"];
+    let others =
+        ["special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "model.safetensors.index.json"];
     let shard = file.starts_with("model") && file.ends_with(".safetensors");
     plain && (shard || named.contains(&file) || others.contains(&file))
 }

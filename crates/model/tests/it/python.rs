@@ -28,7 +28,7 @@ struct Answer {
     text_ids: Vec<u32>,
     text: String,
     eos: u32,
-    pad: u32,
+    pad: Option<u32>,
     config_eos: serde_json::Value,
     stored: String,
 }
@@ -48,10 +48,9 @@ fn ask(folders: &[PathBuf]) -> Option<Vec<Answer>> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Saves a model with a character tokenizer and a question, and gives our own logits for it.
-fn write(model: &Transformer, folder: &Path, dtype: WeightDtype) -> Vec<f32> {
-    let tokenizer = Tokenizer::characters("abc, \n!é東").unwrap();
-    model.save(folder, &SaveOptions { dtype, shard_bytes_max: 30_000, tokenizer: Some(&tokenizer) }).unwrap();
+/// Saves a model with a tokenizer and a question, and gives our own logits for it.
+fn write(model: &Transformer, tokenizer: &Tokenizer, folder: &Path, dtype: WeightDtype) -> Vec<f32> {
+    model.save(folder, &SaveOptions { dtype, shard_bytes_max: 30_000, tokenizer: Some(tokenizer) }).unwrap();
     let ids: Arc<[u32]> = [5, 9, 2, 30, 31, 8, 8, 69, 0, 44].into();
     fs::write(folder.join("ids.json"), json!({"ids": &ids[..], "text": TEXT}).to_string()).unwrap();
     let stored = Transformer::load(folder, &device()).unwrap();
@@ -84,22 +83,22 @@ fn transformers_computes_our_logits_from_the_folders_we_write() {
     for family in [Family::Qwen2, Family::Qwen3, Family::Llama] {
         models.push((format!("fresh-{}", family.model_type()), fresh(family, family == Family::Llama)));
     }
+    let tokenizer = Tokenizer::characters("abc, \n!é東").unwrap();
     let mut folders = Vec::new();
     let mut ours = Vec::new();
     for (index, (name, model)) in models.iter().enumerate() {
         let dtype = if index % 2 == 0 { WeightDtype::F32 } else { WeightDtype::Bf16 };
         folders.push(parent.path().join(name));
-        ours.push((write(model, &folders[index], dtype), dtype));
+        ours.push((write(model, &tokenizer, &folders[index], dtype), dtype));
     }
     let Some(answers) = ask(&folders) else { return };
-    let tokenizer = Tokenizer::characters("abc, \n!é東").unwrap();
     for ((answer, (logits, dtype)), (name, model)) in answers.iter().zip(&ours).zip(&models) {
         assert_eq!(answer.problems, json!({}), "{name}");
         let difference = largest_difference(&answer.logits, logits);
         println!("{name}: largest difference {difference:e}");
         assert!(difference <= LOGIT_TOLERANCE, "{name}: {difference:e}");
         assert_eq!(answer.text_ids, tokenizer.encode(TEXT).unwrap(), "{name}");
-        assert_eq!((answer.text.as_str(), answer.eos, answer.pad), (TEXT, 1, 0), "{name}");
+        assert_eq!((answer.text.as_str(), answer.eos, answer.pad), (TEXT, 1, Some(0)), "{name}");
         let stored = if *dtype == WeightDtype::F32 { "torch.float32" } else { "torch.bfloat16" };
         assert_eq!(answer.stored, stored, "{name}");
         let expected = match model.config().eos_ids.as_slice() {
@@ -108,5 +107,26 @@ fn transformers_computes_our_logits_from_the_folders_we_write() {
             several => json!(several),
         };
         assert_eq!(answer.config_eos, expected, "{name}");
+    }
+}
+
+#[test]
+fn transformers_computes_and_tokenizes_as_we_do_from_folders_that_were_gguf_files() {
+    let names = ["q4_0", "heads", "qwen2", "qwen3", "spm", "pre_llama-bpe", "rope_yarn", "rope_llama3", "rope_own"];
+    let parent = tempfile::tempdir().unwrap();
+    let load = |name: &str| model::load(&fixture(&format!("../compat/gguf/{name}.gguf")), &device()).unwrap();
+    let files = names.map(load);
+    let folders = names.map(|name| parent.path().join(name));
+    let write =
+        |(file, folder): (&model::Loaded, &PathBuf)| write(&file.model, &file.tokenizer, folder, WeightDtype::F32);
+    let ours: Vec<Vec<f32>> = files.iter().zip(&folders).map(write).collect();
+    let Some(answers) = ask(&folders) else { return };
+    for (((answer, logits), file), name) in answers.iter().zip(&ours).zip(&files).zip(names) {
+        assert_eq!(answer.problems, json!({}), "{name}");
+        let difference = largest_difference(&answer.logits, logits);
+        println!("{name}: largest difference {difference:e}");
+        assert!(difference <= LOGIT_TOLERANCE, "{name}: {difference:e}");
+        assert_eq!(answer.text_ids, file.tokenizer.encode(TEXT).unwrap(), "{name}");
+        assert_eq!(file.tokenizer.eos_ids(), [answer.eos], "{name}");
     }
 }
