@@ -53,7 +53,8 @@ pub fn argument(text: &str) -> Result<(String, Value)> {
 
 /// A new run keeps the day on which it began, if a chat template may ask for it and the run file names none.
 pub fn keep_date(config: &mut RunConfig) {
-    if config.model.template_date.is_none() && config.tasks.iter().any(|entry| entry.chat != Some(false)) {
+    let chats = config.model.random.is_none() && config.tasks.iter().any(|entry| entry.chat != Some(false));
+    if chats && config.model.template_date.is_none() {
         config.model.template_date = Some(today().to_string());
     }
 }

@@ -113,7 +113,8 @@ fn eval_agrees_with_the_evaluation_at_the_end_of_sft() {
 #[test]
 fn eval_says_which_tasks_it_scores_and_shows_what_was_asked_and_answered() {
     let eval = |more: &[&str]| {
-        let words = [&["eval", "--set", "eval.items=3", "--set", "eval.samples=2"], more].concat();
+        let sampled = ["--set", "eval.items=3", "--set", "eval.samples=2", "--set", "eval.temperature=1"];
+        let words = [&["eval"], &sampled[..], more].concat();
         let output = crate::support::run(&mut essaim(&words));
         assert!(output.status.success(), "{}", crate::support::stderr(&output));
         (String::from_utf8(output.stdout.clone()).unwrap(), crate::support::stderr(&output))

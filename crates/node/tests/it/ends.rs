@@ -26,7 +26,7 @@ const FAILING: [(&[&str], &str); 3] = [
         ],
         "every validator was caught lying",
     ),
-    (&["sft.steps=0", "gate.mean_reward_min=0.99", "rollout.max_new_tokens=1"], "no group with a signal"),
+    (&["sft.steps=0", "gate.mean_reward_min=0.99", "rollout.max_new_tokens=1"], "nothing to learn: "),
 ];
 
 fn run(folder: &Path, sets: &[&str], more: &[&str]) -> Output {
