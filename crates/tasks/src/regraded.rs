@@ -32,6 +32,10 @@ impl Task for Regraded {
         self.grader.oracle(&item.answer)
     }
 
+    fn levels(&self) -> u32 {
+        self.task.levels()
+    }
+
     fn len(&self, split: Split) -> Option<u64> {
         self.task.len(split)
     }

@@ -138,9 +138,6 @@ impl Talk {
         if templated && !context.global.quiet {
             completer.chat_notes(args.system.is_some()).iter().for_each(|note| output::note(&format!("note: {note}")));
         }
-        if templated && !context.global.quiet {
-            completer.chat_notes(args.system.is_some()).iter().for_each(|note| eprintln!("note: {note}"));
-        }
         let system = args.system.iter().map(|text| message("system", text));
         Ok(Self {
             messages: system.collect(),

@@ -213,14 +213,14 @@ fn shown(setup: &EvalSetup, samples: &[EvalSample], items: u64) -> Vec<Shown> {
     let per_item = u64::from(setup.samples.max(1));
     let count = usize::try_from(items.saturating_mul(per_item)).unwrap_or(usize::MAX);
     let show = |(number, sample): (u64, &EvalSample)| {
-        let task = &setup.prompting.tasks()[sample.task].task;
+        let entry = &setup.prompting.tasks()[sample.task];
         Shown {
-            task: task.name().to_owned(),
+            task: entry.name.clone(),
             item: sample.item.index,
             sample: number % per_item,
             prompt: sample.item.prompt.clone(),
             completion: sample.completion.clone(),
-            answer: task.oracle(&sample.item),
+            answer: entry.task.oracle(&sample.item),
             reward: sample.grade.reward_micro as f64 / 1e6,
             exact: sample.grade.exact,
             tokens: sample.tokens as u64,

@@ -34,6 +34,13 @@ pub struct TaskEntry {
     pub rows_too_long: Option<RowsTooLong>,
 }
 
+impl TaskEntry {
+    /// Whether prompts go through a chat template, or may where the file turns out to hold messages.
+    pub fn may_chat(&self) -> bool {
+        self.chat.unwrap_or_else(|| self.spec.columns().is_some())
+    }
+}
+
 /// What becomes of rows that are too long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

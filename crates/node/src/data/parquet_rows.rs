@@ -146,7 +146,8 @@ impl Count<'_> {
         let (mut above, mut below) = (Vec::new(), Vec::new());
         loop {
             let mut texts: Vec<ByteArray> = Vec::new();
-            (above.clear(), below.clear());
+            above.clear();
+            below.clear();
             let read = column.read_records(COUNTED_ROWS, Some(&mut above), Some(&mut below), &mut texts);
             let (records, ..) = read.map_err(|error| bad(self.path, error))?;
             self.text_bytes += texts.iter().map(|text| text.len() as u64).sum::<u64>();

@@ -10,7 +10,7 @@ use jinja::{Date, Value};
 use model::{ChatArgs, SystemRole, Tokenizer};
 
 use super::prompting::{Prompting, RunTask};
-use crate::config::{ModelSection, RunConfig};
+use crate::config::{ModelSection, RunConfig, TaskEntry};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
@@ -53,7 +53,7 @@ pub fn argument(text: &str) -> Result<(String, Value)> {
 
 /// A new run keeps the day on which it began, if a chat template may ask for it and the run file names none.
 pub fn keep_date(config: &mut RunConfig) {
-    let chats = config.model.random.is_none() && config.tasks.iter().any(|entry| entry.chat != Some(false));
+    let chats = config.model.random.is_none() && config.tasks.iter().any(TaskEntry::may_chat);
     if chats && config.model.template_date.is_none() {
         config.model.template_date = Some(today().to_string());
     }

@@ -120,8 +120,12 @@ fn lengths(prompting: &Prompting, task: usize, rows: &tasks::RowSet) -> Result<V
 }
 
 fn length(prompting: &Prompting, task: usize, item: &Item) -> Result<Length> {
-    let example = prompting.example(task, item)?;
-    Ok(Length { prompt: example.prompt_len, answer: example.tokens.len() - example.prompt_len })
+    if let Ok(example) = prompting.example(task, item) {
+        return Ok(Length { prompt: example.prompt_len, answer: example.tokens.len() - example.prompt_len });
+    }
+    // Where nothing ends a turn there are no examples, and still prompts.
+    let answer = prompting.tokenizer().encode_bare(&prompting.tasks()[task].task.oracle(item))?;
+    Ok(Length { prompt: prompting.prompt(task, item)?.len(), answer: answer.len() + 1 })
 }
 
 fn leave_out(

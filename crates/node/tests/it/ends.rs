@@ -17,12 +17,8 @@ const FAILING: [(&[&str], &str); 3] = [
     ),
     (
         &[
-            "run.mode=async",
-            "workers.count=3",
             "verify.validators=2",
-            "verify.plant_fraction=1.0",
-            "verify.cheat=[{validator=0,cheat=\"lazy_validator\"},{validator=1,cheat=\"lazy_validator\"}]",
-            "stop.steps=300",
+            "verify.cheat=[{validator=0,cheat=\"verdict_copier\"},{validator=1,cheat=\"verdict_copier\"}]",
         ],
         "every validator was caught lying",
     ),

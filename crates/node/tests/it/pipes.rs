@@ -112,8 +112,11 @@ fn a_chat_ends_when_nobody_reads_it() {
     drop(lines);
 }
 
+/// Whether an act left its mark in a run's folder.
+type IsDone = fn(&Path) -> bool;
+
 /// Acts on the chain of a run's folder, with what must have come of each.
-fn acts() -> Vec<(&'static str, fn(&Path) -> bool)> {
+fn acts() -> Vec<(&'static str, IsDone)> {
     vec![
         ("claim --as worker:2", |run| holds(run, "worker:2") > 0),
         ("stake 5 --for worker:1 --as worker:0", |run| on(run, &["balance", "worker:1"])["active"] != active(1)),

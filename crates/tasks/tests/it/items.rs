@@ -233,3 +233,10 @@ fn a_made_up_task_takes_a_grader_and_says_what_it_looks_for() {
     let refused = try_task(r#"{"type":"sort","kind":"numbers","grader":"number"}"#).err();
     assert_eq!(refused, Some(TaskError::NotANumber { task: "sort" }));
 }
+
+#[test]
+fn another_grader_leaves_the_levels_of_a_task_as_they_are() {
+    let plain = task(r#"{"type":"chain-sum","digits_max":3}"#);
+    let number = task(r#"{"type":"chain-sum","digits_max":3,"grader":"number"}"#);
+    assert_eq!((plain.levels(), number.levels()), (3, 3));
+}

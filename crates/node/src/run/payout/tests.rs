@@ -358,7 +358,7 @@ fn a_chain_that_is_slow_never_holds_up_the_paymaster_and_gets_the_newest_root_an
     let root = |epoch: u64| EpochToPost {
         epoch,
         root: B256::ZERO,
-        lifetime_total: epoch.into(),
+        lifetime_total: epoch,
         file_hash: B256::ZERO,
         uri: String::new(),
     };
