@@ -435,7 +435,6 @@ mod tests {
         for part in [
             "12/12",
             "reward 0.",
-            "▁",
             "entropy",
             "waiting: trainer for generation",
             "held-out final",
@@ -445,6 +444,7 @@ mod tests {
         ] {
             assert!(drawn.contains(part), "{part} is missing from:\n{}", terminal.contents());
         }
+        assert!(drawn.contains(|bar: char| ('▁'..='█').contains(&bar)), "no curve in:\n{}", terminal.contents());
         view.on_event(end);
         live.show(&view, end);
         assert!(!terminal.contents().contains("12/12"), "{}", terminal.contents());

@@ -22,7 +22,9 @@ const RANDOM: Rates = Rates { sft_lr: 1e-3, sft_warmup_divisor: 0, train_lr: 1e-
 /// TRL's defaults for full fine-tuning: 2e-5 of its `SFTTrainer`, 1e-6 of its `GRPOTrainer`.
 const PRETRAINED: Rates = Rates { sft_lr: 2e-5, sft_warmup_divisor: 10, train_lr: 1e-6 };
 
-/// Above this, supervised training of a pretrained model is warned of: SmolLM2-135M-Instruct forgets with 1e-3.
+/// Above this, supervised training of a pretrained model is warned of. SmolLM2-135M-Instruct on 400 sums, 24 steps of 8
+/// examples: with 2e-5 the loss falls from 1.53 to 0.02 and the held-out score rises from 0.09 to 0.52; with 1e-3 the
+/// loss first rises to 2.96 and the score ends at 0.04.
 const SFT_LR_WARNED: f32 = 3e-4;
 /// Above this, RL of a pretrained model is warned of.
 const TRAIN_LR_WARNED: f32 = 1e-4;

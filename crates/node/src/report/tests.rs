@@ -41,7 +41,7 @@ fn the_page_says_who_was_caught_and_who_was_paid() {
 #[test]
 fn what_a_run_does_not_have_is_not_shown() {
     let page = html(&alone().view());
-    for absent in ["<h2>Payouts</h2>", "Who was caught", "Supervised loss", "supervised", "<h3>Workers"] {
+    for absent in ["<h2>Payouts</h2>", "Who was caught", "Supervised loss", "trained on, supervised", "<h3>Workers"] {
         assert!(!page.contains(absent), "{absent}");
     }
 }
