@@ -1,7 +1,7 @@
 //! The command line: what a person can type, and what the exit code says.
 //!
 //! Promise: data goes to standard output, everything else to standard error (except the progress
-//! of `run` and `sft`, which is their output). Exit codes: [`Ending::code`] and [`code_of`] are all there are.
+//! of `run` and `sft`, which is their output). Exit codes: `Ending::code` and `code_of` are all there are.
 
 mod money;
 
