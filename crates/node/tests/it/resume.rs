@@ -26,6 +26,8 @@ pub(crate) const SMALL: &[&str] = &[
     "checkpoint.interval_steps=7",
     "stop.steps=30",
     "train.loss.entropy_coef=0.05",
+    // A rate that falls depends on the number of steps planned.
+    "train.schedule=constant",
 ];
 
 pub(crate) fn essaim(arguments: &[&str], sets: &[&str]) -> Command {
