@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes easy sums in words, one JSON line each, in GSM8K's form: {"question": ..., "answer": "... #### 42"}.
 
-Usage: scripts/make_sums.py OUT.jsonl [ROWS] [SEED]      (6000 rows, seed 1)
+Usage: scripts/make_sums.py OUT.jsonl [ROWS] [SEED] [MAX]      (6000 rows, seed 1, numbers of 1 to 20)
 
 Every question is different; the same arguments always give the same file.
 """
@@ -40,10 +40,11 @@ def main():
         sys.exit(__doc__)
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else 6000
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    largest = int(sys.argv[4]) if len(sys.argv) > 4 else 20
     seen = set()
     with open(sys.argv[1], "w", encoding="utf-8") as out:
         while len(seen) < rows:
-            question, answer = rng.choice([add, subtract])(rng, rng.randint(1, 49), rng.randint(1, 49))
+            question, answer = rng.choice([add, subtract])(rng, rng.randint(1, largest), rng.randint(1, largest))
             if question not in seen:
                 seen.add(question)
                 out.write(json.dumps({"question": question, "answer": answer}) + "\n")

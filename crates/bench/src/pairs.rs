@@ -26,129 +26,200 @@ pub(crate) struct PairsArguments {
     write: bool,
 }
 
-/// One benchmark: our arguments, the peer's, and the figure that is compared.
+/// One benchmark: our arguments, the peer's, and the figures that are compared. In arguments [`MODELS`] is the folder
+/// of `scripts/real-models.sh`.
 struct Benchmark {
     name: &'static str,
-    what: &'static str,
     ours: &'static [&'static str],
     peer: &'static [&'static str],
-    figure: &'static str,
+    figures: &'static [Figure],
+}
+
+/// A number that both sides print, and its row of the table.
+struct Figure {
+    key: &'static str,
+    what: &'static str,
     unit: &'static str,
     /// Whether less is better.
     less: bool,
     goal: &'static str,
 }
 
+const MODELS: &str = "{models}";
+
 const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "step-d128",
-        what: "training step, 4 layers d=128, batch 64×64",
         ours: &["step", "d128"],
         peer: &["torch_step.py", "d128"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "≥ 1.2×",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "training step, 4 layers d=128, batch 64×64",
+            unit: "tok/s",
+            less: false,
+            goal: "≥ 1.2×",
+        }],
     },
     Benchmark {
         name: "step-d128-f32",
-        what: "the same, plain f32 kernel",
         ours: &["step", "d128", "--kernel", "avx512"],
         peer: &["torch_step.py", "d128"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "the same, plain f32 kernel",
+            unit: "tok/s",
+            less: false,
+            goal: "",
+        }],
     },
     Benchmark {
         name: "step-d256",
-        what: "training step, 4 layers d=256, batch 64×64",
         ours: &["step", "d256"],
         peer: &["torch_step.py", "d256"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "≥ 1.0×",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "training step, 4 layers d=256, batch 64×64",
+            unit: "tok/s",
+            less: false,
+            goal: "≥ 1.0×",
+        }],
     },
     Benchmark {
         name: "step-d256-f32",
-        what: "the same, plain f32 kernel",
         ours: &["step", "d256", "--kernel", "avx512"],
         peer: &["torch_step.py", "d256"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "the same, plain f32 kernel",
+            unit: "tok/s",
+            less: false,
+            goal: "",
+        }],
     },
     Benchmark {
         name: "step-0.5b",
-        what: "training step, Qwen2.5-0.5B shape, 4×256 tokens",
         ours: &["step", "0.5b", "--steps", "2"],
         peer: &["torch_step.py", "0.5b", "--steps", "2"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "≥ 1.0×",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "training step, Qwen2.5-0.5B shape, 4×256 tokens",
+            unit: "tok/s",
+            less: false,
+            goal: "≥ 1.0×",
+        }],
     },
     Benchmark {
         name: "generate-d256",
-        what: "generation, d=256, 64 sequences, 32+64 tokens",
         ours: &["generate", "d256"],
         peer: &["hf_generate.py", "d256"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "≥ 3×",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "generation, d=256, 64 sequences, 32+64 tokens",
+            unit: "tok/s",
+            less: false,
+            goal: "≥ 3×",
+        }],
     },
     Benchmark {
         name: "generate-0.5b",
-        what: "generation, 0.5B shape, 2 groups of 8, 64+32 tokens",
         ours: &["generate", "0.5b", "--rounds", "1"],
         peer: &["hf_generate.py", "0.5b", "--rounds", "1"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "≥ 3×",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "generation, 0.5B shape, 2 groups of 8, 64+32 tokens",
+            unit: "tok/s",
+            less: false,
+            goal: "≥ 3×",
+        }],
     },
     Benchmark {
         name: "generate-0.5b-bf16",
-        what: "the same, bf16 weights (ours only)",
         ours: &["generate", "0.5b", "--dtype", "bf16", "--rounds", "1"],
         peer: &["hf_generate.py", "0.5b", "--rounds", "1"],
-        figure: "tokens_per_s",
-        unit: "tok/s",
-        less: false,
-        goal: "≥ 3×",
+        figures: &[Figure {
+            key: "tokens_per_s",
+            what: "the same, bf16 weights (ours only)",
+            unit: "tok/s",
+            less: false,
+            goal: "≥ 3×",
+        }],
     },
     Benchmark {
         name: "head-memory",
-        what: "peak extra memory of head and loss, vocabulary 151,936, 2,048 tokens",
         ours: &["head-memory"],
         peer: &[],
-        figure: "megabytes",
-        unit: "MB",
-        less: true,
-        goal: "≤ 300 MB",
+        figures: &[Figure {
+            key: "megabytes",
+            what: "peak extra memory of head and loss, vocabulary 151,936, 2,048 tokens",
+            unit: "MB",
+            less: true,
+            goal: "≤ 300 MB",
+        }],
     },
     Benchmark {
         name: "learn-spell-backward",
-        what: "time to mean reward 0.8, spell-backward, 16×16, TRL GRPO",
         ours: &["learn", "bench/spell_backward.toml"],
         peer: &["trl_grpo.py", "spell-backward"],
-        figure: "seconds_to_target",
-        unit: "s",
-        less: true,
-        goal: "≥ 2×",
+        figures: &[Figure {
+            key: "seconds_to_target",
+            what: "time to mean reward 0.8, spell-backward, 16×16, TRL GRPO",
+            unit: "s",
+            less: true,
+            goal: "≥ 2×",
+        }],
     },
     Benchmark {
         name: "learn-reverse-text",
-        what: "samples per second, reverse-text, 64-token completions, TRL GRPO",
         ours: &["learn", "bench/reverse_text.toml"],
         peer: &["trl_grpo.py", "reverse-text", "--steps", "8"],
-        figure: "samples_per_s",
-        unit: "samples/s",
-        less: false,
-        goal: "≥ 2×",
+        figures: &[Figure {
+            key: "samples_per_s",
+            what: "samples per second, reverse-text, 64-token completions, TRL GRPO",
+            unit: "samples/s",
+            less: false,
+            goal: "≥ 2×",
+        }],
+    },
+    Benchmark {
+        name: "learn-smollm2",
+        ours: &[
+            "learn",
+            "examples/sums.toml",
+            "--set",
+            "model.path={models}/SmolLM2-135M-Instruct",
+            "--set",
+            "tasks.0.path={models}/sums.jsonl",
+            "--set",
+            "stop.steps=5",
+            "--set",
+            "eval.interval=0",
+        ],
+        peer: &[
+            "trl_grpo.py",
+            "sums",
+            "--model",
+            "{models}/SmolLM2-135M-Instruct",
+            "--data",
+            "{models}/sums.jsonl",
+            "--steps",
+            "5",
+        ],
+        figures: &[
+            Figure {
+                key: "seconds_per_step",
+                what: "RL step, SmolLM2-135M, 8×8 samples of 24 tokens, f32, TRL GRPO",
+                unit: "s",
+                less: true,
+                goal: "",
+            },
+            Figure {
+                key: "peak_gibibytes",
+                what: "the same, peak memory of the process",
+                unit: "GiB",
+                less: true,
+                goal: "",
+            },
+        ],
     },
 ];
 
@@ -159,7 +230,7 @@ pub(crate) fn run(arguments: &PairsArguments) -> Result<()> {
         |benchmark: &&Benchmark| arguments.only.as_ref().is_none_or(|only| benchmark.name.contains(only.as_str()));
     let mut rows = Vec::new();
     for benchmark in BENCHMARKS.iter().filter(wanted) {
-        rows.push(row(benchmark, arguments, &root)?);
+        rows.extend(rows_of(benchmark, arguments, &root)?);
     }
     ensure!(!rows.is_empty(), "no benchmark's name contains {:?}", arguments.only);
     let text = table::markdown(&rows, &machine(), &commit(&root), arguments.pairs.max(1));
@@ -170,45 +241,67 @@ pub(crate) fn run(arguments: &PairsArguments) -> Result<()> {
     Ok(())
 }
 
-fn row(benchmark: &Benchmark, arguments: &PairsArguments, root: &Path) -> Result<Row> {
-    let (mut ours, mut peers, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+fn rows_of(benchmark: &Benchmark, arguments: &PairsArguments, root: &Path) -> Result<Vec<Row>> {
+    let models = models()?;
+    let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for pair in 1..=arguments.pairs.max(1) {
-        let mine = figure(own_command(benchmark, root)?, benchmark.figure)?;
+        let mine = last_line(own_command(benchmark, &models, root)?)?;
+        eprintln!("{} pair {pair}: ours {mine}", benchmark.name);
         ours.push(mine);
-        eprintln!("{} pair {pair}: ours {mine:.1} {}", benchmark.name, benchmark.unit);
         if let (Some(python), false) = (&arguments.python, benchmark.peer.is_empty()) {
-            let theirs = figure(peer_command(benchmark, python, root), benchmark.figure)?;
+            let theirs = last_line(peer_command(benchmark, &models, python, root))?;
+            eprintln!("{} pair {pair}: peer {theirs}", benchmark.name);
             peers.push(theirs);
-            ratios.push(if benchmark.less { theirs / mine } else { mine / theirs });
-            eprintln!("{} pair {pair}: peer {theirs:.1} {}", benchmark.name, benchmark.unit);
         }
     }
+    benchmark.figures.iter().map(|figure| row(figure, &ours, &peers, benchmark)).collect()
+}
+
+fn row(figure: &Figure, ours: &[Value], peers: &[Value], benchmark: &Benchmark) -> Result<Row> {
+    let of = |lines: &[Value]| -> Result<Vec<f64>> {
+        let number = |line: &Value| {
+            line[figure.key].as_f64().with_context(|| format!("{} gave no {}: {line}", benchmark.name, figure.key))
+        };
+        lines.iter().map(number).collect()
+    };
+    let (ours, peers) = (of(ours)?, of(peers)?);
+    let ratios = ours.iter().zip(&peers);
+    let ratios = ratios.map(|(mine, theirs)| if figure.less { theirs / mine } else { mine / theirs }).collect();
     Ok(Row {
-        what: benchmark.what,
-        unit: benchmark.unit,
+        what: figure.what,
+        unit: figure.unit,
         ours: median(ours).context("no run of ours")?,
         peer: median(peers),
         ratio: median(ratios),
-        goal: benchmark.goal,
+        goal: figure.goal,
         command: format!("essaim-bench {}", benchmark.ours.join(" ")),
     })
 }
 
-fn own_command(benchmark: &Benchmark, root: &Path) -> Result<Command> {
+/// Where `scripts/real-models.sh` leaves its files.
+fn models() -> Result<String> {
+    if let Ok(folder) = std::env::var("ESSAIM_REAL_MODELS") {
+        return Ok(folder);
+    }
+    Ok(format!("{}/.cache/essaim/models", std::env::var("HOME").context("HOME is not set")?))
+}
+
+fn own_command(benchmark: &Benchmark, models: &str, root: &Path) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(benchmark.ours).current_dir(root);
+    command.args(benchmark.ours.iter().map(|argument| argument.replace(MODELS, models))).current_dir(root);
     Ok(command)
 }
 
-fn peer_command(benchmark: &Benchmark, python: &Path, root: &Path) -> Command {
+fn peer_command(benchmark: &Benchmark, models: &str, python: &Path, root: &Path) -> Command {
     let mut command = Command::new(python);
-    command.arg(root.join("bench/peers").join(benchmark.peer[0])).args(&benchmark.peer[1..]);
+    command.arg(root.join("bench/peers").join(benchmark.peer[0]));
+    command.args(benchmark.peer[1..].iter().map(|argument| argument.replace(MODELS, models)));
     command.env("TOKENIZERS_PARALLELISM", "false").current_dir(std::env::temp_dir());
     command
 }
 
-/// The figure from the last line that the command prints.
-fn figure(mut command: Command, name: &str) -> Result<f64> {
+/// The last line that the command prints.
+fn last_line(mut command: Command) -> Result<Value> {
     let line = format!("{command:?}");
     let output = command.output().with_context(|| line.clone())?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -219,11 +312,11 @@ fn figure(mut command: Command, name: &str) -> Result<f64> {
         String::from_utf8_lossy(&output.stderr)
     );
     let last = said.lines().last().with_context(|| format!("{line} printed nothing"))?;
-    let value: Value = serde_json::from_str(last).with_context(|| format!("{line} printed {last:?}"))?;
-    value[name].as_f64().with_context(|| format!("{line} gave no {name}: {last}"))
+    serde_json::from_str(last).with_context(|| format!("{line} printed {last:?}"))
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The upper of two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

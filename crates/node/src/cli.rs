@@ -11,7 +11,7 @@ use crate::config::Sources;
 use crate::output::{self, OutputError};
 use crate::signal::{EXIT_INTERRUPTED, Stop};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub use money::*;
@@ -117,6 +117,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   essaim run
   essaim run base.toml mine.toml --set rollout.group_size=8 --set tasks.0.letters_max=5
+  essaim run my.toml --model Qwen/Qwen2.5-0.5B-Instruct
   essaim run my.toml --dry-run                 print all settings and stop
   essaim run --resume runs/my-run              go on where it was stopped or killed
 
@@ -209,13 +210,27 @@ pub struct ConfigArgs {
     /// Change one setting, such as train.lr=1e-4 or tasks.0.letters_max=5
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// A Hugging Face folder, GGUF file or hub name, over `[model]`
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
 }
 
 impl ConfigArgs {
-    /// As [`crate::config::resolve`] takes them.
+    /// As [`crate::config::resolve`] takes them. `--model` stands in place of the whole section `[model]`, before
+    /// all `--set`, so that `--set model.template_args...` reaches this model.
     pub fn sources(&self, global: &Global) -> Sources {
-        Sources { files: self.files.clone(), sets: self.sets.clone(), device: global.device.clone() }
+        let model = self.model.as_ref().map(|model| {
+            let key = if Path::new(model).exists() || is_path(model) { "path" } else { "hub" };
+            format!("model={{ {key} = {} }}", toml::Value::String(model.clone()))
+        });
+        let sets = model.into_iter().chain(self.sets.iter().cloned()).collect();
+        Sources { files: self.files.clone(), sets, device: global.device.clone() }
     }
+}
+
+/// Hub names begin with a letter or digit and have one `/`.
+fn is_path(name: &str) -> bool {
+    name.starts_with(['/', '.', '~']) || name.matches('/').count() != 1
 }
 
 /// `essaim run`.
@@ -256,9 +271,6 @@ pub struct EvalArgs {
     /// Run files and changes to them.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// A Hugging Face folder, GGUF file or hub name, over `[model]`
-    #[arg(long, short, value_name = "MODEL")]
-    pub model: Option<String>,
     /// Show what was asked and answered on the first N items [default: 0; with --json all]
     #[arg(long, value_name = "N")]
     pub show: Option<u64>,

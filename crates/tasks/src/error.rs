@@ -53,6 +53,12 @@ pub enum TaskError {
         /// The task's type name.
         task: &'static str,
     },
+    /// Shares of the reward come from the task's own grading, which a grader replaces.
+    #[error("{task}: partial = true has no effect under a grader; leave one of the two out")]
+    PartialUnderGrader {
+        /// The task's type name.
+        task: &'static str,
+    },
     /// Rows were handed to a task that makes its own items.
     #[error("{task} makes its own items and takes no rows")]
     TakesNoRows {

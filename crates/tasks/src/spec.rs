@@ -129,7 +129,7 @@ fn columns_of(spec: &TaskSpec) -> Result<Columns, TaskError> {
 }
 
 /// The task, if it needs no file, under the grader that the specification gives.
-/// Errors: `NotANumber` for a grader that looks for numbers where answers are none.
+/// Errors: `NotANumber` for a grader that looks for numbers where answers are none, `PartialUnderGrader`.
 fn made_up(spec: &TaskSpec) -> Option<Result<Box<dyn Task>, TaskError>> {
     let task = ungraded(spec)?;
     let (grader, question) = match spec {
@@ -142,6 +142,9 @@ fn made_up(spec: &TaskSpec) -> Option<Result<Box<dyn Task>, TaskError>> {
     };
     let is_number = matches!(spec, TaskSpec::ChainSum(_));
     Some(match grader {
+        Some(_) if matches!(spec, TaskSpec::ChainSum(spec) if spec.partial) => {
+            Err(TaskError::PartialUnderGrader { task: spec.type_name() })
+        }
         Some(Grader::Number) if !is_number => Err(TaskError::NotANumber { task: spec.type_name() }),
         Some(grader) => Ok(Box::new(Regraded { task, grader, question })),
         None => Ok(task),

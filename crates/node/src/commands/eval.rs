@@ -110,7 +110,7 @@ fn origin(args: &EvalArgs) -> Origin {
     if !args.config.files.is_empty() {
         return Origin::Files(args.config.files.clone());
     }
-    let folder = args.model.as_ref().and_then(|model| std::fs::canonicalize(model).ok());
+    let folder = args.config.model.as_ref().and_then(|model| std::fs::canonicalize(model).ok());
     let is_run = |folder: &&Path| run_dir::events_path(folder).is_file() && run_dir::config_path(folder).is_file();
     let run = folder.as_deref().and_then(|folder| folder.ancestors().take(FOLDERS_UP_MAX + 1).find(is_run));
     run.map_or(Origin::Embedded, |run| Origin::Run(run_dir::config_path(run)))
@@ -126,24 +126,12 @@ impl Origin {
     }
 }
 
-/// The settings with `--model` in place of the whole `[model]` section.
 fn sources(args: &EvalArgs, context: &Context, origin: &Origin) -> Sources {
     let mut sources = args.config.sources(&context.global);
     if let Origin::Run(file) = origin {
         sources.files = vec![file.clone()];
     }
-    if let Some(model) = &args.model {
-        let key = if Path::new(model).exists() || is_path(model) { "path" } else { "hub" };
-        let name = toml::Value::String(model.clone());
-        // Before the options of the command line, so that `--set model.template_args...` reaches this model.
-        sources.sets.insert(0, format!("model={{ {key} = {name} }}"));
-    }
     sources
-}
-
-/// Hub names begin with a letter or digit and have one `/`.
-fn is_path(name: &str) -> bool {
-    name.starts_with(['/', '.', '~']) || name.matches('/').count() != 1
 }
 
 fn measure(config: &RunConfig, args: &EvalArgs, origin: &Origin, context: &Context) -> Result<Report> {
@@ -153,9 +141,9 @@ fn measure(config: &RunConfig, args: &EvalArgs, origin: &Origin, context: &Conte
     let tasks = setup::run_tasks(&config, false)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device)?;
     let has_template = tokenizer.has_chat_template();
-    // The built-in task knows of no model; whoever sets anything about tasks decides.
-    if has_template && *origin == Origin::Embedded && !args.config.sets.iter().any(|set| set.starts_with("tasks")) {
-        config.tasks.iter_mut().for_each(|task| task.chat = Some(true));
+    // The built-in task knows of no model.
+    if has_template && *origin == Origin::Embedded {
+        config.tasks.iter_mut().for_each(|task| task.chat = task.chat.or(Some(true)));
     }
     let config = &config;
     let (prompting, left_out) = setup::prompting(config, tokenizer, tasks, model.config())?;
@@ -287,7 +275,10 @@ mod tests {
 
     #[test]
     fn the_model_named_replaces_that_of_the_run_file() {
-        let args = |model: &str| EvalArgs { model: Some(model.to_owned()), ..EvalArgs::default() };
+        let args = |model: &str| EvalArgs {
+            config: ConfigArgs { model: Some(model.to_owned()), ..ConfigArgs::default() },
+            ..EvalArgs::default()
+        };
         let of = |args: &EvalArgs| sources(args, &Context::default(), &origin(args));
         let section = |model: &str| config::resolve(&of(&args(model))).unwrap().model;
         let path = section("/no/such \"folder\"");

@@ -232,6 +232,8 @@ fn a_made_up_task_takes_a_grader_and_says_what_it_looks_for() {
     assert!(letters.grade(&item, &letters.oracle(&item)).exact);
     let refused = try_task(r#"{"type":"sort","kind":"numbers","grader":"number"}"#).err();
     assert_eq!(refused, Some(TaskError::NotANumber { task: "sort" }));
+    let refused = try_task(r#"{"type":"chain-sum","grader":"number","partial":true}"#).err();
+    assert_eq!(refused, Some(TaskError::PartialUnderGrader { task: "chain-sum" }));
 }
 
 #[test]
