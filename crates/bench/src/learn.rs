@@ -7,8 +7,6 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::pairs;
-
 /// What to run.
 #[derive(Args)]
 pub(crate) struct LearnArguments {
@@ -55,7 +53,8 @@ pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
         "samples_per_s": rollouts / seconds,
         "seconds": seconds,
         "rewards": of_steps("reward")?,
-        "seconds_per_step": pairs::median(of_steps("time/step")?),
+        // With the wait for the first batch, as a peer that generates before each step has it.
+        "seconds_per_step": of_steps("time/step")?.iter().sum::<f64>() / steps,
         "peak_gibibytes": of_steps("perf/peak_memory")?.into_iter().reduce(f64::max),
     }))
 }

@@ -193,6 +193,8 @@ const BENCHMARKS: &[Benchmark] = &[
             "stop.steps=5",
             "--set",
             "eval.interval=0",
+            "--set",
+            "eval.items=16",
         ],
         peer: &[
             "trl_grpo.py",
@@ -315,8 +317,7 @@ fn last_line(mut command: Command) -> Result<Value> {
     serde_json::from_str(last).with_context(|| format!("{line} printed {last:?}"))
 }
 
-/// The upper of two in the middle.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

@@ -97,7 +97,7 @@ impl Rounds {
         }
         // In sequential mode the item is free with the end of the wave, whenever in it the lease was lost.
         if self.config.mode == Mode::Async {
-            self.sampler.ended(lease, self.next_lease);
+            self.sampler.ended(&self.config, lease, self.next_lease);
         }
         actions.push(Action::DropGroup { lease, reason });
     }
@@ -138,7 +138,7 @@ impl Rounds {
         for back in wave.arrived.into_values() {
             self.judge(back, actions);
         }
-        self.sampler.all_ended(self.next_lease);
+        self.sampler.all_ended(&self.config, self.next_lease);
         let missing = self.config.prompts_per_step - self.buffer.len() as u32; // ≤ B by the wave
         if missing > 0 {
             let spent = wave.lost == 0 && wave.number == REFILL_WAVES_MAX;

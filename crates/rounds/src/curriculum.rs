@@ -285,9 +285,10 @@ impl Levels {
     }
 
     /// A lease ended unjudged: an item that was known is due at once.
-    pub(crate) fn put_back(&mut self, lease: LeaseId, next: LeaseId) {
+    pub(crate) fn put_back(&mut self, lease: LeaseId, next: LeaseId, kept_max: u64) {
         let Some(Choice { item, level, pool, known: Some(known) }) = self.out.remove(&lease) else { return };
         self.keep((level as usize, pool), (next, item), known);
+        self.forget_beyond(kept_max);
     }
 
     /// An item of a file shorter than a batch may be out twice; then the last to come back is kept.

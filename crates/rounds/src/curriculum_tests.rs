@@ -120,7 +120,7 @@ fn an_item_whose_group_was_lost_is_due_at_once() {
     let mut bench = Bench::of(share.clone());
     bench.step(|_| FAILED);
     bench.levels.choose(&share, 1);
-    bench.levels.put_back(1, 2);
+    bench.levels.put_back(1, 2, BOUNDS.kept_max);
     let key = bench.levels.pool((0, Pool::Hard)).waiting.first_key_value().map(|(key, _)| *key);
     assert_eq!(key, Some((2, 0)));
 }
@@ -148,6 +148,33 @@ proptest! {
         }
         let unseen: Vec<u64> = bench.levels.levels.iter().map(|level| level.drawn).collect();
         prop_assert!(unseen.iter().all(|&drawn| drawn > 0), "{unseen:?}");
+    }
+
+    /// Many leases are out at once, and some of them are lost.
+    #[test]
+    fn what_is_kept_is_bounded_whatever_becomes_of_leases(
+        levels in 1u32..4, fates in prop::collection::vec((0usize..40, 0u8..4), 400..1_000),
+    ) {
+        let share = share(levels, None);
+        let (mut known, mut out) = (Levels::new(&share), Vec::new());
+        for (lease, (place, fate)) in (0u64..).zip(fates) {
+            known.choose(&share, lease);
+            out.push(lease);
+            if out.len() > 40 {
+                let ended = out.swap_remove(place);
+                match fate {
+                    0 => known.put_back(ended, lease + 1, BOUNDS.kept_max),
+                    1 => known.learn(ended, SOLVED, BOUNDS, lease + 1),
+                    2 => known.learn(ended, FAILED, BOUNDS, lease + 1),
+                    _ => known.learn(ended, USEFUL, BOUNDS, lease + 1),
+                }
+            }
+            prop_assert!(known.is_sound(&share, lease + 1, BOUNDS.kept_max), "after lease {lease}");
+        }
+        for lease in out {
+            known.put_back(lease, 1_000, BOUNDS.kept_max);
+            prop_assert!(known.is_sound(&share, 1_000, BOUNDS.kept_max), "when all are put back");
+        }
     }
 
     #[test]

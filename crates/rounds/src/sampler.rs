@@ -71,15 +71,15 @@ impl Sampler {
     }
 
     /// A lease ended, judged or not.
-    pub(crate) fn ended(&mut self, lease: LeaseId, next: LeaseId) {
-        self.levels().for_each(|levels| levels.put_back(lease, next));
+    pub(crate) fn ended(&mut self, config: &RoundsConfig, lease: LeaseId, next: LeaseId) {
+        self.levels().for_each(|levels| levels.put_back(lease, next, Bounds::kept_max(config)));
     }
 
     /// No lease is out any more.
-    pub(crate) fn all_ended(&mut self, next: LeaseId) {
+    pub(crate) fn all_ended(&mut self, config: &RoundsConfig, next: LeaseId) {
         for levels in self.levels() {
             let left: Vec<LeaseId> = levels.out().collect();
-            left.into_iter().for_each(|lease| levels.put_back(lease, next));
+            left.into_iter().for_each(|lease| levels.put_back(lease, next, Bounds::kept_max(config)));
         }
     }
 

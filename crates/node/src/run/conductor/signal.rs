@@ -1,7 +1,7 @@
 //! What a person is told when groups teach nothing, and what to do about it.
 
 /// Mean reward from which a task without a signal counts as solved, not as hopeless.
-const SOLVED_REWARD_MICRO: i64 = 950_000;
+const SOLVED_REWARD_MICRO: i64 = 980_000;
 
 /// Whether groups without a signal have nothing left to teach.
 pub(super) fn is_solved(reward_micro: i64) -> bool {
