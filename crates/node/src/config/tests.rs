@@ -147,7 +147,7 @@ fn learning_rates_follow_from_whether_the_model_is_pretrained_unless_a_person_gi
         assert_eq!(resolve_text(&config.to_toml().unwrap(), &[]), Ok(config.clone()), "what is printed is resolved");
         (config.sft.lr, config.sft.warmup_steps, config.train.lr)
     };
-    assert_eq!(rates(SMALL, &["sft.steps=40"]), (1e-3, 0, 1e-3));
+    assert_eq!(rates(SMALL, &["sft.steps=40"]), (1e-3, 0, 5e-4));
     assert_eq!(rates(PATH, &["sft.steps=40"]), (2e-5, 4, 1e-6));
     assert_eq!(rates(PATH, &["sft.steps=5"]), (2e-5, 0, 1e-6), "a fall needs steps to fall over");
     let hub = PATH.replace("path='some/folder'", "hub='some/name'");
@@ -161,7 +161,7 @@ fn learning_rates_follow_from_whether_the_model_is_pretrained_unless_a_person_gi
     };
     let other = of_default(&["model={path='some/folder'}"]);
     assert_eq!((other.sft.lr, other.sft.warmup_steps, other.train.lr), (2e-5, 4, 1e-6));
-    assert_eq!((of_default(&[]).sft.lr, of_default(&[]).train.lr), (1e-3, 1e-3));
+    assert_eq!((of_default(&[]).sft.lr, of_default(&[]).train.lr), (1e-3, 5e-4));
     assert_eq!(of_default(&["model={path='some/folder'}", "sft.lr=1e-4"]).sft.lr, 1e-4);
 }
 
