@@ -13,6 +13,7 @@ use crate::events::{
 };
 pub use curriculum::Curriculum;
 pub use money::Money;
+use protocol::LeaseId;
 use rounds::Event as Rule;
 use std::collections::BTreeMap;
 pub use trust::{Caught, HandedIn, Trust};
@@ -45,6 +46,8 @@ pub struct RunView {
     pub dropped: BTreeMap<DropReason, u64>,
     /// Leases issued.
     pub leases: u64,
+    /// Last lease of the latest batch: its weights are the likeliest to be kept.
+    pub last_trained: Option<LeaseId>,
     /// Groups that passed their checks.
     pub groups: u64,
     /// Completion tokens of those groups.
@@ -107,6 +110,7 @@ impl RunView {
             Event::GroupDropped { reason, .. } => *self.dropped.entry(*reason).or_default() += 1,
             Event::StepTrained(step) => {
                 self.steps.insert(step.step, step.metrics.clone());
+                self.last_trained = step.leases.last().copied();
             }
             Event::WeightsPublished { version, .. } => self.version = *version,
             Event::EvalFinished(eval) => {

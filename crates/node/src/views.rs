@@ -70,7 +70,9 @@ impl Views {
                 let model = self.dir.join(model).display().to_string();
                 self.screen.tell("model", &model);
                 self.screen.tell("next", &format!("essaim chat --model {model}"));
-                self.screen.tell("", &format!("essaim verify {} --lease 0", self.dir.display()));
+                if let Some(lease) = self.view.last_trained {
+                    self.screen.tell("", &format!("essaim verify {} --lease {lease}", self.dir.display()));
+                }
             }
         }
         Ok(())

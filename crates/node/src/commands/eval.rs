@@ -272,6 +272,7 @@ fn table(report: &Report, quiet: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ConfigArgs;
 
     #[test]
     fn the_model_named_replaces_that_of_the_run_file() {

@@ -24,10 +24,11 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
         (None, Some(folder)) => RunDir::create_at(folder)?,
         (None, None) => RunDir::create(&config.run.out_dir, &config.run.name)?,
     };
+    // A run that is taken up again writes its settings once it has accepted them.
     if resumed.is_none() {
         chat::keep_date(&mut config);
+        run_dir::write_whole(&dir.config(), config.to_toml()?.as_bytes())?;
     }
-    run_dir::write_whole(&dir.config(), config.to_toml()?.as_bytes())?;
     context.stop.on_signals()?;
     crate::run::run(config, dir, resumed.is_some(), context)
 }

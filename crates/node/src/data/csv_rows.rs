@@ -21,6 +21,7 @@ pub(super) fn delimiter(path: &Path) -> Option<u8> {
 /// Reads the wanted columns of every row.
 pub(super) fn rows(path: &Path, bytes: &[u8], delimiter: u8, columns: &Columns) -> Result<Vec<Row>, DataError> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    check_quotes(path, bytes, delimiter)?;
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
     let bad = |error: csv::Error| damaged(path, error.to_string());
     let known: Vec<String> = reader.headers().map_err(bad)?.iter().map(str::to_owned).collect();
@@ -42,6 +43,40 @@ pub(super) fn rows(path: &Path, bytes: &[u8], delimiter: u8, columns: &Columns) 
     Ok(rows)
 }
 
+/// Refuses quotes that readers understand differently: a value that begins with a quote must end with one, just before
+/// the next separator or the end of the line (RFC 4180). Else a forgotten quote would take the rows behind it for text.
+fn check_quotes(path: &Path, bytes: &[u8], delimiter: u8) -> Result<(), DataError> {
+    let (mut line, mut at, mut at_start) = (1u64, 0, true);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        if byte == b'"' && at_start {
+            let opened = line;
+            loop {
+                let Some(length) = bytes[at..].iter().position(|&byte| byte == b'"') else {
+                    return Err(damaged(path, format!("line {opened}: a quote opens a value and none closes it")));
+                };
+                line += bytes[at..at + length].iter().filter(|&&byte| byte == b'\n').count() as u64;
+                at += length + 1;
+                match bytes.get(at) {
+                    Some(b'"') => at += 1,
+                    None | Some(b'\n' | b'\r') => break,
+                    Some(&next) if next == delimiter => break,
+                    Some(_) => {
+                        let reason = format!(
+                            "line {line}: text follows the quote that closes a value begun on line {opened}; a quote within a \
+                             quoted value is written twice"
+                        );
+                        return Err(damaged(path, reason));
+                    }
+                }
+            }
+        }
+        at_start = byte == delimiter || byte == b'\n' || byte == b'\r';
+        line += u64::from(byte == b'\n');
+    }
+    Ok(())
+}
+
 fn line_error(path: &Path, line: u64, fault: LineFault) -> tasks::TaskError {
     tasks::TaskError::Line { path: path.display().to_string(), line, fault }
 }
@@ -61,4 +96,21 @@ fn place(path: &Path, field: &FieldPath, known: &[String]) -> Result<usize, Data
 
 fn damaged(path: &Path, reason: String) -> DataError {
     DataError::Damaged { path: path.to_owned(), what: "separated columns", reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_that_readers_understand_differently_are_refused_by_line() {
+        let check = |text: &str, delimiter| check_quotes(Path::new("a.csv"), text.as_bytes(), delimiter);
+        let refused = |text: &str, delimiter| check(text, delimiter).unwrap_err().to_string();
+        assert!(refused("q,a\n1,2\n3,\"4\n5,6\n", b',').contains("line 3: a quote opens a value and none closes it"));
+        assert!(refused("q\ta\n\"1\t2\n\"3\t4\n", b'\t').contains("line 3: text follows the quote"));
+        assert!(refused("q,a\n\"1 \\\"2\\\"\",3\n", b',').contains("line 2: text follows the quote"));
+        for good in ["q,a\n\"1, \"\"2\"\"\",\"3\n4\"\r\n5,6", "q,a\n1 \"2\",3\n", "q,a\n\"\",1\n"] {
+            assert!(check(good, b',').is_ok(), "{good}");
+        }
+    }
 }

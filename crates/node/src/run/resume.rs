@@ -20,7 +20,7 @@ use super::{Ready, Stage, beacon, conclude, learning, payout, perform, setup, st
 use crate::cli::Context;
 use crate::config::RunConfig;
 use crate::events::{Event, Outcome, Recorded};
-use crate::run_dir::RunDir;
+use crate::run_dir::{self, RunDir};
 use crate::store::EventLog;
 
 pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
@@ -31,6 +31,7 @@ pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Resul
     let (stage, model) = stage(config, dir, context.stop.clone())?;
     let log = EventLog::open(&stage.dir.events())?;
     let ready = recall(&stage, model, &checkpoint, &log)?;
+    run_dir::write_whole(&stage.dir.config(), stage.config.to_toml()?.as_bytes())?;
     let mut journal = Journal::open(log, &stage.dir, &context.global);
     journal.record(Event::RunResumed { step: checkpoint.step })?;
     let ended = perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config));
@@ -128,8 +129,9 @@ fn same_rules(stage: &Stage, rounds: &Rounds) -> Result<()> {
     let wanted = RoundsConfig { steps_max: began.steps_max, ..wanted };
     ensure!(
         *began == wanted,
-        "the settings of {} were changed: a run goes on with the rules it began with (stop.steps may grow)",
-        stage.dir.path().display()
+        "the settings of {} were changed: a run goes on with the rules it began with (stop.steps may grow){}",
+        stage.dir.path().display(),
+        changes(stage)
     );
     Ok(())
 }
@@ -138,10 +140,40 @@ fn same_terms(stage: &Stage, model: &Transformer, began: &RunTerms) -> Result<()
     let wanted = stage.parties.terms(&stage.config, model.config(), &stage.tokenizer, began.beacon)?;
     ensure!(
         *began == *wanted,
-        "the settings of {} were changed: everything in the run is signed under the terms it began with",
-        stage.dir.path().display()
+        "the settings of {} were changed: everything in the run is signed under the terms it began with{}",
+        stage.dir.path().display(),
+        changes(stage)
     );
     Ok(())
+}
+
+/// The settings that differ from those the run was last going with; empty if the file cannot be read.
+fn changes(stage: &Stage) -> String {
+    let table = |text: &str| text.parse::<toml::Table>().unwrap_or_default();
+    let stored = std::fs::read_to_string(stage.dir.config()).unwrap_or_default();
+    let (old, new) = (table(&stored), table(&stage.config.to_toml().unwrap_or_default()));
+    let mut found = Vec::new();
+    differences("", &toml::Value::Table(old), &toml::Value::Table(new), &mut found);
+    found.iter().map(|change| format!("\n  {change}")).collect()
+}
+
+fn differences(path: &str, old: &toml::Value, new: &toml::Value, found: &mut Vec<String>) {
+    let (toml::Value::Table(before), toml::Value::Table(after)) = (old, new) else {
+        if old != new {
+            found.push(format!("{path}: {old} before, {new} now"));
+        }
+        return;
+    };
+    let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for key in keys {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match (before.get(key), after.get(key)) {
+            (Some(old), Some(new)) => differences(&path, old, new, found),
+            (Some(old), None) => found.push(format!("{path}: {old} before, absent now")),
+            (None, Some(new)) => found.push(format!("{path}: absent before, {new} now")),
+            (None, None) => {}
+        }
+    }
 }
 
 /// More steps than the log's plan has, if the settings ask for them.

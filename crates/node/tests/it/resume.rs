@@ -195,6 +195,9 @@ fn settings_that_the_rules_began_with_cannot_be_changed_on_resume() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("settings") && said.contains("changed"), "{said}");
+    assert!(said.contains("rollout.group_size: 4 before, 8 now"), "{said}");
+    // What was refused leaves no trace: the run still goes on as it was.
+    assert!(essaim(&["--resume", folder.to_str().unwrap()], &[]).status().unwrap().success());
 }
 
 #[test]

@@ -9,6 +9,8 @@ const NEAR_CHARS: usize = 10;
 const JOINED_CHARS: usize = 70;
 /// The most boxes that are one answer.
 const MAX_BOXES: usize = 64;
+/// The longest answer without braces.
+const MAX_BARE_BYTES: usize = 4096;
 
 /// A box by its place in the text.
 #[derive(Clone, Copy)]
@@ -45,7 +47,8 @@ fn boxes(text: &str) -> Vec<Place<'_>> {
             continue;
         }
         if !text[open..].starts_with('{') {
-            let line = text[open..].lines().next().unwrap_or_default();
+            let near = &text[open..text.floor_char_boundary(open + MAX_BARE_BYTES)];
+            let line = near.lines().next().unwrap_or_default();
             boxes.push(Place { start, end: open + line.len(), content: bare(line) });
         } else if let Ok(at) = closing.binary_search_by_key(&open, |pair| pair.0) {
             let close = closing[at].1;

@@ -44,13 +44,13 @@ impl Parser<'_, '_> {
                 // the order of points counts: the vector AB is not BA
                 if let [Piece::Sign('{'), Piece::Word(points), Piece::Sign('}'), rest @ ..] = self.rest {
                     self.rest = rest;
-                    return Some(self.plain(Expression::function(name, vec![Expression::name(points)])));
+                    return Some(self.plain(Expression::function(name, vec![Expression::name(points)])?));
                 }
                 let inside = self.argument()?;
                 if name == "mathbb" && inside.as_name() == Some("r") {
                     return Some(self.all_numbers());
                 }
-                Expression::function(name, vec![inside])
+                Expression::function(name, vec![inside])?
             }
             "max" | "min" | "gcd" | "lcm" => {
                 self.take(&['('])?;

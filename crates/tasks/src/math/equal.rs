@@ -52,7 +52,7 @@ fn unwrap<'v>(answer: &'v Value, given: &'v Value) -> (&'v Value, &'v Value) {
 }
 
 /// Whether a chain of equals says that something is its last side: no side before it is another
-/// number, or a multiple of a variable that is still to be solved for.
+/// number, or holds a variable that is still to be solved for, as `2x` and `x + 1` do.
 fn states_last(relation: &Relation) -> bool {
     let expression = |side: &Value| match side {
         Value::Quantity(quantity) => Some(quantity.expression.clone()),
@@ -61,7 +61,7 @@ fn states_last(relation: &Relation) -> bool {
     let end = expression(last(relation)).and_then(|end| end.rational());
     relation.sides[..relation.sides.len() - 1].iter().filter_map(expression).all(|side| match side.rational() {
         Some(number) => end.as_ref().is_none_or(|end| *end == number),
-        None => !side.is_multiple_of_name(),
+        None => !side.is_to_be_solved(),
     })
 }
 
@@ -142,12 +142,18 @@ fn same_members(a: &[Value], b: &[Value], arithmetic: &mut Arithmetic) -> Option
     Some(true)
 }
 
+/// Of two equal members one may still say more than the other: `72\%, 0.72` names two answers to choose from.
+fn is_written_alike(a: &Value, b: &Value) -> bool {
+    let (Value::Quantity(a), Value::Quantity(b)) = (a, b) else { return true };
+    a.percent == b.percent && a.unit == b.unit
+}
+
 fn distinct<'v>(members: &'v [Value], arithmetic: &mut Arithmetic) -> Option<Vec<&'v Value>> {
     let mut distinct: Vec<&Value> = Vec::new();
     for member in members {
         let mut seen = false;
         for other in &distinct {
-            seen = seen || equal(other, member, arithmetic)?;
+            seen = seen || is_written_alike(other, member) && equal(other, member, arithmetic)?;
         }
         if !seen {
             distinct.push(member);

@@ -53,14 +53,14 @@ pub(crate) fn factorial(value: &Expression) -> Option<Expression> {
             Some(Expression::number(BigRational::from_integer(product)))
         }
         Some(_) => None,
-        None => Some(Expression::function("factorial", vec![value.clone()])),
+        None => Expression::function("factorial", vec![value.clone()]),
     }
 }
 
 /// `n! / (k! (n - k)!) = Π_i (n - i) / (i + 1)` over i below k, for a whole number k.
 pub(crate) fn binomial(over: &Expression, under: &Expression, arithmetic: &mut Arithmetic) -> Option<Expression> {
     let Some(k) = under.integer().filter(|k| over.integer().is_some() || *k <= MAX_OPEN_BINOMIAL) else {
-        return Some(Expression::function("binomial", vec![over.clone(), under.clone()]));
+        return Expression::function("binomial", vec![over.clone(), under.clone()]);
     };
     if !(0..=over.integer().unwrap_or(k)).contains(&k) || k > MAX_FACTORIAL {
         return None;
@@ -81,14 +81,14 @@ pub(crate) fn absolute(value: &Expression, arithmetic: &mut Arithmetic) -> Optio
     }
     // |-x| = |x|: of both signs the smaller form is kept
     let negative = arithmetic.negate(value)?;
-    Some(Expression::function("abs", vec![negative.min(value.clone())]))
+    Expression::function("abs", vec![negative.min(value.clone())])
 }
 
 /// The whole number below or above.
 pub(crate) fn rounded(value: &Expression, down: bool) -> Option<Expression> {
     match value.rational() {
         Some(number) => Some(Expression::number(if down { number.floor() } else { number.ceil() })),
-        None => Some(Expression::function(if down { "floor" } else { "ceil" }, vec![value.clone()])),
+        None => Expression::function(if down { "floor" } else { "ceil" }, vec![value.clone()]),
     }
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn of_many(name: &str, members: Vec<Expression>) -> Option<Expression
     let Some(numbers) = numbers else {
         let mut members = members;
         members.sort();
-        return Some(Expression::function(name, members));
+        return Expression::function(name, members);
     };
     let value = match name {
         "max" => numbers.into_iter().max()?,
@@ -151,7 +151,7 @@ pub(crate) fn of_one(
             let under = sine(argument, if name == "sec" { 6 } else { 0 }, arithmetic)?;
             arithmetic.divide(&Expression::whole(1), &under)
         }
-        _ => Some(Expression::function(name, vec![argument.clone()])),
+        _ => Expression::function(name, vec![argument.clone()]),
     }
 }
 
@@ -160,17 +160,17 @@ fn logarithm(argument: &Expression, arithmetic: &mut Arithmetic) -> Option<Expre
     let open = || Expression::function("ln", vec![argument.clone()]);
     let [mut numerator, mut denominator] = argument.terms();
     let (Some((coefficient, powers)), None) = (numerator.next(), numerator.next()) else {
-        return (argument.rational().is_none()).then(open);
+        return argument.rational().is_none().then(open).flatten();
     };
     let fraction = denominator.next().is_some_and(|(_, powers)| !powers.is_empty()) || denominator.next().is_some();
     if fraction || !coefficient.is_positive() || powers.keys().any(|atom| !matches!(atom, Atom::E | Atom::Prime(_))) {
-        return argument.rational().is_none().then(open);
+        return argument.rational().is_none().then(open).flatten();
     }
     let mut sum = Expression::whole(0);
     let mut add = |atom: &Atom, factor: BigRational| {
         let of_atom = match atom {
             Atom::E => Expression::whole(1),
-            _ => Expression::function("ln", vec![Expression::atom(atom.clone())]),
+            _ => Expression::function("ln", vec![Expression::atom(atom.clone())])?,
         };
         let term = arithmetic.multiply(&of_atom, &Expression::number(factor))?;
         sum = arithmetic.add(&sum, &term)?;
@@ -190,7 +190,7 @@ fn logarithm(argument: &Expression, arithmetic: &mut Arithmetic) -> Option<Expre
 /// `sin(x + shift·π/12)`: a number at multiples of π/6 and π/4, else a function that stays; the
 /// shift of 6 makes the cosine.
 fn sine(argument: &Expression, shift: i64, arithmetic: &mut Arithmetic) -> Option<Expression> {
-    let open = || Some(Expression::function(if shift == 0 { "sin" } else { "cos" }, vec![argument.clone()]));
+    let open = || Expression::function(if shift == 0 { "sin" } else { "cos" }, vec![argument.clone()]);
     let turn = arithmetic.divide(argument, &Expression::atom(Atom::Pi))?;
     let twelfths = turn.rational().map(|turn| turn * BigInt::from(12)).filter(BigRational::is_integer);
     let Some(twelfths) = twelfths else { return open() };

@@ -41,10 +41,21 @@ fn same(answer: &str, given: &str) -> bool {
     if solid(&answer) == solid(&given) {
         return true;
     }
+    if let Some(letter) = choice(&answer).filter(char::is_ascii_uppercase) {
+        return choice(&given).is_some_and(|given| given.eq_ignore_ascii_case(&letter));
+    }
     match (words(&answer), words(&given)) {
         (None, None) => same_value(&answer, &given).unwrap_or(false),
         (answer, given) => answer == given,
     }
+}
+
+/// The letter of an answer that is one capital: a choice or a name, and not Euler's number.
+fn choice(text: &str) -> Option<char> {
+    let bare = without_faces(text);
+    let mut left = bare.chars().filter(|c| !matches!(c, '{' | '}' | '(' | ')' | '$' | '~' | '.') && !c.is_whitespace());
+    let letter = left.next().filter(char::is_ascii_alphabetic)?;
+    left.next().is_none().then_some(letter)
 }
 
 fn same_value(answer: &str, given: &str) -> Option<bool> {
@@ -79,16 +90,24 @@ fn solid(text: &str) -> String {
     solid
 }
 
-/// The letters of an answer of words, in lower case: `\text{No solution.}` is "nosolution". Up to
-/// two letters side by side are variables, and so are letters with "and" or "or" between.
-fn words(text: &str) -> Option<String> {
+/// The text without the commands that only choose a face of type.
+fn without_faces(text: &str) -> String {
     let mut bare = text.to_owned();
     for face in ["\\text", "\\mathrm", "\\mathbf", "\\mbox", "\\operatorname"] {
         for end in ["bf", "it", "rm", "normal", ""] {
             bare = bare.replace(&format!("{face}{end}{{"), "{");
         }
     }
-    let word = |word: &str| word.chars().count() > 2 && !matches!(word, "and" | "infinity" | "inf");
+    bare
+}
+
+/// The letters of an answer of words, in lower case: `\text{No solution.}` is "nosolution". Up to
+/// two letters side by side are variables, and so are letters with "and" or "or" between.
+fn words(text: &str) -> Option<String> {
+    let bare = without_faces(text);
+    let word = |word: &str| {
+        word.eq_ignore_ascii_case("no") || word.chars().count() > 2 && !matches!(word, "and" | "infinity" | "inf")
+    };
     let has_word = bare.split(|c: char| !c.is_alphabetic()).any(word);
     let bare: String =
         bare.chars().filter(|c| !matches!(c, '{' | '}' | '$' | '~' | '.') && !c.is_whitespace()).collect();

@@ -21,6 +21,8 @@ use crate::numeral::units;
 
 /// The deepest nesting of brackets.
 const MAX_DEPTH: usize = 24;
+/// The most factors within each other, brackets or not.
+const MAX_NESTED: usize = 64;
 
 /// An expression with what is known of how it was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +76,7 @@ impl Value {
 
 /// The value of all pieces together.
 pub(crate) fn value(pieces: &[Piece], arithmetic: &mut Arithmetic) -> Option<Value> {
-    let mut parser = Parser { rest: pieces, arithmetic, depth: 0, decimal: false, bars: 0 };
+    let mut parser = Parser { rest: pieces, arithmetic, depth: 0, nested: 0, decimal: false, bars: 0 };
     let mut items = parser.list()?;
     if !parser.rest.is_empty() {
         return None;
@@ -86,6 +88,7 @@ pub(super) struct Parser<'p, 'a> {
     pub(super) rest: &'p [Piece],
     pub(super) arithmetic: &'a mut Arithmetic,
     depth: usize,
+    nested: usize,
     /// Whether a decimal was read since this was last cleared.
     decimal: bool,
     /// Open absolute values; a bar closes the innermost.
@@ -355,7 +358,16 @@ impl<'p> Parser<'p, '_> {
         self.primary()?.expression()
     }
 
+    /// What a factor begins with. Commands and exponents nest without a bracket (`\ln\ln x`, `a^b^c`), so that their
+    /// depth is counted here.
     pub(super) fn primary(&mut self) -> Option<Value> {
+        self.nested += 1;
+        let value = if self.nested > MAX_NESTED { None } else { self.primary_within() };
+        self.nested -= 1;
+        value
+    }
+
+    fn primary_within(&mut self) -> Option<Value> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         match first {
@@ -367,7 +379,7 @@ impl<'p> Parser<'p, '_> {
                 }
                 // digits in another base than ten
                 let base = self.argument()?;
-                Some(self.plain(Expression::function("base", vec![number, base])))
+                Some(self.plain(Expression::function("base", vec![number, base])?))
             }
             Piece::Letter(letter) => self.letter(letter).map(|expression| self.plain(expression)),
             Piece::Word(word) => self.letters(word).map(|expression| self.plain(expression)),

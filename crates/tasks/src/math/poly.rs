@@ -22,6 +22,9 @@ const FUEL: u32 = 60_000;
 const MAX_TERMS: usize = 256;
 /// The most bits of a coefficient's numerator or denominator.
 const MAX_BITS: u64 = 2048;
+/// The most terms and powers within one function, nested functions included: what holds a function is copied and
+/// compared with all of it, and sums of powers of functions within functions grow without bound.
+const MAX_FUNCTION_SIZE: usize = 128;
 /// The largest exponent, up or down, and its largest denominator.
 const MAX_EXPONENT: i64 = 4096;
 /// The largest whole power of a sum that is multiplied out.
@@ -73,8 +76,24 @@ impl Expression {
         Self::atom(Atom::Name(name.to_owned()))
     }
 
-    pub(crate) fn function(name: &str, arguments: Vec<Self>) -> Self {
-        Self::atom(Atom::Function(name.to_owned(), arguments))
+    /// A function that has no simpler form; none if its arguments are too large.
+    pub(crate) fn function(name: &str, arguments: Vec<Self>) -> Option<Self> {
+        let mut left = MAX_FUNCTION_SIZE;
+        arguments.iter().try_for_each(|argument| argument.count(&mut left))?;
+        Some(Self::atom(Atom::Function(name.to_owned(), arguments)))
+    }
+
+    /// Takes terms and powers, those within functions too, from what is left; none once nothing is.
+    fn count(&self, left: &mut usize) -> Option<()> {
+        for powers in self.numerator.keys().chain(self.denominator.keys()) {
+            *left = left.checked_sub(1 + powers.len())?;
+            for atom in powers.keys() {
+                if let Atom::Function(_, arguments) = atom {
+                    arguments.iter().try_for_each(|argument| argument.count(left))?;
+                }
+            }
+        }
+        Some(())
     }
 
     /// The value, if it is a rational number.
@@ -148,12 +167,12 @@ impl Expression {
         free.then_some((slope, rest))
     }
 
-    /// Whether it is a variable times a rational number other than 1.
-    pub(crate) fn is_multiple_of_name(&self) -> bool {
+    /// Whether it is `a · variable + b` with rational numbers, and not the variable alone.
+    pub(crate) fn is_to_be_solved(&self) -> bool {
         let names = self.names();
         let name = names.first().filter(|_| names.len() == 1);
         let linear = name.and_then(|name| self.linear_in(name));
-        linear.is_some_and(|(slope, rest)| rest.numerator.is_empty() && !slope.is_one())
+        linear.is_some_and(|(slope, rest)| rest.rational().is_some() && !(slope.is_one() && rest.numerator.is_empty()))
     }
 
     /// The names of all variables outside functions.
@@ -170,6 +189,16 @@ impl Expression {
 
 fn one() -> Sum {
     Sum::from([(Monomial::new(), BigRational::one())])
+}
+
+/// Infinity is no number to reckon with: it stands alone or with a factor.
+fn is_infinite(sum: &Sum) -> bool {
+    sum.keys().flat_map(BTreeMap::keys).any(|atom| matches!(atom, Atom::Name(name) if name == "∞"))
+}
+
+/// Whether it is a rational number other than 0.
+fn is_constant(sum: &Sum) -> bool {
+    sum.len() == 1 && sum.contains_key(&Monomial::new())
 }
 
 fn term(atom: Atom, exponent: Exponent) -> Sum {
@@ -265,6 +294,9 @@ impl Arithmetic {
 
     fn add_sums(&mut self, mut left: Sum, right: &Sum) -> Option<Sum> {
         self.burn(right.len())?;
+        if !left.is_empty() && !right.is_empty() && (is_infinite(&left) || is_infinite(right)) {
+            return None;
+        }
         for (powers, coefficient) in right {
             add_term(&mut left, powers.clone(), coefficient.clone())?;
         }
@@ -273,6 +305,9 @@ impl Arithmetic {
 
     fn mul_sums(&mut self, left: &Sum, right: &Sum) -> Option<Sum> {
         self.burn(left.len() * right.len())?;
+        if is_infinite(left) && !is_constant(right) || is_infinite(right) && !is_constant(left) {
+            return None;
+        }
         let mut product = Sum::new();
         for (a, x) in left {
             for (b, y) in right {
@@ -355,7 +390,7 @@ impl Arithmetic {
             }
             _ => {
                 let exponent = BigRational::new((*exponent.numer()).into(), (*exponent.denom()).into());
-                Some(Expression::function("power", vec![base.clone(), Expression::number(exponent)]))
+                Expression::function("power", vec![base.clone(), Expression::number(exponent)])
             }
         }
     }
@@ -371,7 +406,7 @@ impl Arithmetic {
         // b^(-u) = 1 / b^u
         let falling = rest.numerator.first_key_value().is_some_and(|(_, coefficient)| coefficient.is_negative());
         let rest = if falling { self.negate(&rest)? } else { rest };
-        let power = Expression::function("power", vec![base.clone(), rest]);
+        let power = Expression::function("power", vec![base.clone(), rest])?;
         if falling { self.divide(&factor, &power) } else { self.multiply(&factor, &power) }
     }
 }

@@ -19,9 +19,44 @@ fn work_is_bounded_whatever_the_answer() {
         "\\sqrt[64]{18446744073709551557}".to_owned(),
         "1,".repeat(500),
         "{".repeat(1000),
+        "\\tan ".repeat(40) + "x",
+        "\\ln".repeat(2000) + "x",
+        "ab^".repeat(2000) + "2",
+        "(\\sin(".repeat(8) + "x" + &")+1)^{16}".repeat(8),
+        "\\boxed".repeat(2000),
+        "\\begin{".repeat(2000),
     ] {
         assert!(!same(&text, "1"), "{text}");
         assert!(same(&text, &text), "{text}");
         assert!(!same(&(text.clone() + "+1"), &text), "{text}");
+    }
+}
+
+#[test]
+fn what_only_looks_alike_is_not_the_answer() {
+    let paid = |answer: &str, given: &str| same(answer, given);
+    for (answer, given) in [
+        ("E", "2.718282"),
+        ("no", "on"),
+        ("0", "\\infty-\\infty"),
+        ("1", "\\infty/\\infty"),
+        ("0", "0\\cdot\\infty"),
+        ("12\\text{ m}", "12,12cm,12m"),
+        ("72", "72\\%,0.72"),
+        ("5", "x+1=5"),
+    ] {
+        assert!(!paid(answer, given), "{given} for {answer}");
+    }
+    for (answer, given) in [
+        ("E", "\\text{(E)}"),
+        ("E", "e"),
+        ("no", "\\text{No}"),
+        ("(-\\infty, 3]", "(-\\infty,3]"),
+        ("-\\infty", "-\\infty"),
+        ("1, 2", "2, 1, 1"),
+        ("5", "x=5"),
+        ("5", "a+b=5"),
+    ] {
+        assert!(paid(answer, given), "{given} for {answer}");
     }
 }

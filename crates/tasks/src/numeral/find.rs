@@ -12,6 +12,8 @@ use super::{Numeral, digits};
 
 /// The most pieces that are looked at as one numeral.
 const MAX_PIECES: usize = 4096;
+/// The largest power of ten that words such as "thousand million" make together.
+const MAX_MAGNITUDE: u32 = 36;
 
 /// The last numeral with the pieces on both sides of it.
 pub(crate) struct Found<'a, 't> {
@@ -51,6 +53,7 @@ fn start_of(tokens: &[Token<'_>], last: usize) -> usize {
     let mut start = last;
     while let Some(before) = start.checked_sub(1) {
         let goes_on = match tokens[before] {
+            Token::Break('.') => before.checked_sub(1).is_some_and(|code| is_code(&tokens[code])),
             Token::Break(_) => false,
             Token::Blank => before.checked_sub(1).is_some_and(|at| reaches_over_blank(tokens, at, start)),
             // letters that touch what follows them
@@ -68,18 +71,25 @@ fn start_of(tokens: &[Token<'_>], last: usize) -> usize {
 /// Whether the piece at `at` and the piece at `start`, with a blank between, are one expression.
 fn reaches_over_blank(tokens: &[Token<'_>], at: usize, start: usize) -> bool {
     match tokens[at] {
-        Token::Break(_) => false,
         Token::Word(_) => {
             let glued = at.checked_sub(1).is_some_and(|before| {
                 matches!(tokens[before], Token::Digits(_) | Token::Sign('^' | '/' | '×' | '_')) && tokens[at].is_prose()
             });
             // "5cm 3" is one run and not read; "is 3" is two
-            glued && tokens[start].is_number() || !tokens[at].is_prose()
+            let amount = is_code(&tokens[at]);
+            (glued || amount) && tokens[start].is_number() || !tokens[at].is_prose()
         }
+        Token::Break('.') if tokens[start].is_number() => at.checked_sub(1).is_some_and(|code| is_code(&tokens[code])),
+        Token::Break(_) => false,
         // "1) 5" and "(B) 5" number what follows
         Token::Sign(')' | ']') => !numbers_a_list(tokens, at),
         _ => true,
     }
+}
+
+/// Whether the piece can stand before an amount of money, such as `USD 5` or `Rs. 5`.
+fn is_code(token: &Token<'_>) -> bool {
+    matches!(token, Token::Word(word) if units::is_currency_code(word))
 }
 
 /// Whether the bracket that closes at `close` has no partner or holds letters.
@@ -214,13 +224,20 @@ fn negated(before: &[Token<'_>], numeral: &Numeral) -> Option<bool> {
 /// Applies the words behind the numeral; gives what is left of the text behind them.
 fn changed_behind<'a, 't>(numeral: &mut Numeral, behind: &'a [Token<'t>]) -> Option<&'a [Token<'t>]> {
     let mut rest = behind;
+    let mut power_of_all = 0;
     loop {
         let ([Token::Blank, Token::Word(word), tail @ ..] | [Token::Word(word), tail @ ..]) = rest else {
             return Some(rest);
         };
         match units::effect_behind(word) {
             Effect::Unread => return None,
-            Effect::Magnitude(power) => numeral.value *= ten_to(power),
+            Effect::Magnitude(power) => {
+                power_of_all += power;
+                if power_of_all > MAX_MAGNITUDE {
+                    return None;
+                }
+                numeral.value *= ten_to(power);
+            }
             Effect::Percent => numeral.percent = true,
             Effect::Nothing if *word == "per" && starts_with_word(tail, "cent") => numeral.percent = true,
             Effect::Nothing if *word == "and" && is_fraction_word(tail) => return None,

@@ -34,7 +34,7 @@ pub(crate) fn fold(text: &str) -> String {
     if raised {
         folded.push('}');
     }
-    folded.replace("\\!", "").replace("{,}", ",")
+    folded.replace("\\!", "").replace("{,}", ",").replace("&minus;", "-").replace("&nbsp;", " ")
 }
 
 fn superscript(c: char) -> Option<char> {

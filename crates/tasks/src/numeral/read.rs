@@ -78,8 +78,8 @@ impl<'a, 't> Reader<'a, 't> {
                 Token::Sign(c) if is_currency(c) => self.money = true,
                 Token::Word(word) if units::is_currency_code(word) => {
                     self.money = true;
-                    // "Rs.5" has a point that is none of the number's
-                    if let [Token::Sign('.'), rest @ ..] = rest {
+                    // "Rs.5" and "Rs. 5" have a point that is none of the number's
+                    if let [Token::Sign('.') | Token::Break('.'), rest @ ..] = rest {
                         self.rest = rest;
                         continue;
                     }

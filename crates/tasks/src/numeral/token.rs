@@ -331,9 +331,11 @@ impl<'t> Lexer<'t> {
     }
 
     fn environment(&mut self, command: &'t str) {
-        let name = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        match name {
-            Some((name, rest)) if LAYOUTS.contains(&name) => {
+        let inside = self.rest.strip_prefix('{');
+        let layout =
+            inside.and_then(|inside| LAYOUTS.iter().find_map(|layout| inside.strip_prefix(*layout)?.strip_prefix('}')));
+        match layout {
+            Some(rest) => {
                 self.rest = rest;
                 self.push(Token::Break('&'));
             }

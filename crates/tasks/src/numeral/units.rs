@@ -158,7 +158,7 @@ const PARTS: [&str; 20] = [
     "fraction",
 ];
 /// Words that join two operands.
-const OPERATORS: [&str; 7] = ["plus", "minus", "times", "over", "by", "mod", "and"];
+const OPERATORS: [&str; 8] = ["plus", "minus", "times", "over", "by", "mod", "choose", "and"];
 /// Beginnings of words in Chinese, Japanese and Korean that multiply or divide the numeral before.
 const EASTERN_MAGNITUDES: [char; 16] =
     ['万', '萬', '亿', '億', '兆', '千', '百', '十', '半', '分', '点', '點', '倍', '만', '억', '천'];
