@@ -1,6 +1,6 @@
 //! `essaim run`: settles the settings and the folder, then runs.
 
-use super::settings;
+use super::{WrongUsage, settings};
 use crate::cli::{Context, Ending, RunArgs};
 use crate::config::{self, ConfigError, RunConfig, Sources};
 use crate::run::chat;
@@ -18,6 +18,11 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
     if args.dry_run {
         settings::print(&config, context)?;
         return Ok(Ending::Done);
+    }
+    if config.stop.steps == 0 {
+        let message =
+            "stop.steps is 0, and a run takes at least one step; `essaim sft` trains on the tasks' answers alone";
+        return Err(WrongUsage::from(message.to_owned()).into());
     }
     let dir = match (&resumed, &args.out) {
         (Some(folder), _) => RunDir::open(folder)?,

@@ -4,6 +4,8 @@
 //! sizes that no machine has. The message carries the limit and the value seen.
 
 use super::{Fault, RunConfig, economy, sections::*, task_entry, trust};
+use protocol::constants::SAMPLES_PER_GROUP_MAX;
+use rounds::constants::{EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_MAX, STALENESS_MAX};
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
@@ -142,14 +144,14 @@ fn sft(sft: &SftSection) -> Result<(), Fault> {
 }
 
 fn rollout(rollout: &RolloutSection) -> Result<(), Fault> {
-    within("rollout.prompts_per_step", rollout.prompts_per_step, 1..=COUNT_MAX)?;
-    within("rollout.group_size", rollout.group_size, 1..=4096)?;
+    within("rollout.prompts_per_step", rollout.prompts_per_step as u64, 1..=GROUPS_PER_STEP_MAX)?;
+    within("rollout.group_size", rollout.group_size, 1..=SAMPLES_PER_GROUP_MAX)?;
     within("rollout.temperature", rollout.temperature, above_zero(100.0))?;
     within("rollout.max_new_tokens", rollout.max_new_tokens, 1..=COUNT_MAX)?;
-    within("rollout.staleness_max", rollout.staleness_max, ..=1024)?;
+    within("rollout.staleness_max", rollout.staleness_max, ..=STALENESS_MAX)?;
     if let Some(in_flight) = rollout.in_flight_max {
         // Fewer than a batch could never fill one.
-        within("rollout.in_flight_max", in_flight, 1..=COUNT_MAX)?;
+        within("rollout.in_flight_max", in_flight as u64, 1..=GROUPS_IN_FLIGHT_MAX)?;
     }
     Ok(())
 }
@@ -194,11 +196,15 @@ fn rest(config: &RunConfig) -> Result<(), Fault> {
     let gate = &config.gate;
     within("gate.mean_reward_min", gate.mean_reward_min, 0.0..=1.0)?;
     within("gate.mean_reward_max", gate.mean_reward_max, gate.mean_reward_min..=1.0)?;
+    if gate.refuse_equal_rewards {
+        // One reward equals itself: every group would be refused.
+        within("rollout.group_size (with gate.refuse_equal_rewards)", config.rollout.group_size, 2..)?;
+    }
     let curriculum = &config.curriculum;
     within("curriculum.success_min", curriculum.success_min, 0.0..=1.0)?;
     within("curriculum.success_max", curriculum.success_max, curriculum.success_min..=1.0)?;
     within("eval.items", config.eval.items, 1..=COUNT_MAX as u64)?;
-    within("eval.samples", config.eval.samples, 1..=4096)?;
+    within("eval.samples", config.eval.samples, 1..=EVAL_SAMPLES_MAX as usize)?;
     within("eval.temperature", config.eval.temperature, 0.0..=100.0)?;
     if config.eval.samples > 1 && config.eval.temperature == 0.0 {
         let limit = "above 0 when eval.samples is above 1, since all samples would be equal";

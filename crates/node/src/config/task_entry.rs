@@ -121,7 +121,7 @@ pub(super) fn check(tasks: &[TaskEntry]) -> Result<(), Fault> {
     super::check::within("tasks", tasks.len(), 1..=1024)?;
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for (index, task) in tasks.iter().enumerate() {
-        super::check::within(&format!("tasks.{index}.weight"), task.weight, ..=1_000_000)?;
+        super::check::within(&format!("tasks.{index}.weight"), task.weight, 1..=1_000_000)?;
         if task.rows_too_long.is_some() && task.spec.columns().is_none() {
             let message = format!("is for tasks with a file, and this {} makes its own items", task.spec.type_name());
             return Err(Fault::other(&format!("tasks.{index}.rows_too_long"), message));

@@ -68,7 +68,7 @@ fn an_unknown_key_names_the_layer_the_path_and_the_nearest_key() {
 #[test]
 fn values_outside_their_limits_are_refused_with_limit_and_value() {
     for (set, expected) in [
-        ("rollout.group_size=0", "limit at least 1 and at most 4096, given 0"),
+        ("rollout.group_size=0", "limit at least 1 and at most 1024, given 0"),
         ("rollout.temperature=0", "limit above 0 and at most 100, given 0"),
         ("rollout.temperature=nan", "given NaN"),
         ("train.betas=[0.9, 1.0]", "`train.betas.1` is out of range"),
@@ -77,7 +77,11 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
         ("model.random.kv_heads=3", "a divisor of heads = 4, given 3"),
         ("model.hub='x/y'", "exactly one of path, hub, random, given hub and random"),
         ("eval.samples=4", "`eval.temperature` is out of range"),
-        ("tasks.0.weight=0", "limit at least 1, given 0"),
+        ("tasks.0.weight=0", "limit at least 1 and at most 1000000, given 0"),
+        ("rollout.group_size=1", "`rollout.group_size (with gate.refuse_equal_rewards)` is out of range"),
+        ("rollout.prompts_per_step=65537", "at most 65536, given 65537"),
+        ("rollout.staleness_max=257", "at most 256, given 257"),
+        ("eval.samples=65", "at most 64, given 65"),
         ("run.seed=-1", "-1"),
         ("workers.count=0", "`workers.count` is out of range"),
         ("workers.cheat=[{worker=1, cheat='int8_weights'}]", "`workers.cheat.0.worker` is out of range"),
