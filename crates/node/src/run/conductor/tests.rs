@@ -197,7 +197,7 @@ fn queues_hold_all_that_the_rules_let_live_at_once_and_no_more_than_the_limit() 
     let small = QueueSizes::of(&config());
     let groups = config().in_flight_max() + config().rollout.prompts_per_step;
     assert!(small.orders >= 2 * groups && small.orders < 4096, "{small:?}");
-    let sets = vec!["rollout.prompts_per_step=1000000".to_owned(), "rollout.staleness_max=1024".to_owned()];
+    let sets = vec!["rollout.prompts_per_step=65536".to_owned(), "rollout.staleness_max=256".to_owned()];
     let large = config::resolve(&config::Sources { sets, ..config::Sources::default() }).unwrap();
     assert_eq!(QueueSizes::of(&large).orders, 1 << 16);
 }
