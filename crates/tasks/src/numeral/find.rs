@@ -57,7 +57,10 @@ fn start_of(tokens: &[Token<'_>], last: usize) -> usize {
             Token::Break(_) => false,
             Token::Blank => before.checked_sub(1).is_some_and(|at| reaches_over_blank(tokens, at, start)),
             // letters that touch what follows them
-            Token::Word(_) => !matches!(tokens[start], Token::Blank) || !tokens[before].is_prose(),
+            Token::Word(_) => {
+                let touches = !matches!(tokens[start], Token::Blank);
+                touches || !tokens[before].is_prose() || is_code(&tokens[before])
+            }
             _ => true,
         };
         if !goes_on || last - start >= MAX_PIECES {
