@@ -59,7 +59,7 @@ fn signs_belong_to_a_number_where_they_can_be_nothing_else() {
         ("USD -5", "-5"),
         ("negative USD 5", "-5"),
         ("minus Rs. 5", "-5"),
-        ("-\\text{USD }5", "-5"),
+        ("-\\text{USD }5", "-"),
         ("&minus;5", "-5"),
         ("5 choose 2", "-"),
         ("+5", "5"),
