@@ -17,7 +17,8 @@ import time
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, TrainerCallback
+from transformers import (AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM,
+                          TrainerCallback)
 from trl import GRPOConfig, GRPOTrainer
 
 
@@ -115,7 +116,7 @@ def main():
     lr = args.lr or (2e-5 if args.task == "sums" else 4e-4)
     watch = Watch(args.target if args.task == "spell-backward" else None)
     config = GRPOConfig(
-        output_dir="/tmp/trl_out", learning_rate=lr, lr_scheduler_type="constant", max_steps=args.steps, report_to=[],
+        output_dir="/tmp/trl_out", learning_rate=lr, lr_scheduler_type="constant_with_warmup", max_steps=args.steps, report_to=[],
         use_cpu=True, bf16=False, beta=0.0, save_strategy="no", gradient_checkpointing=False, disable_tqdm=True,
         seed=args.seed, **settings)
     trainer = GRPOTrainer(

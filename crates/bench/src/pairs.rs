@@ -45,6 +45,10 @@ struct Figure {
     goal: &'static str,
 }
 
+const fn tokens_per_s(what: &'static str, goal: &'static str) -> Figure {
+    Figure { key: "tokens_per_s", what, unit: "tok/s", less: false, goal }
+}
+
 const MODELS: &str = "{models}";
 
 const BENCHMARKS: &[Benchmark] = &[
@@ -52,97 +56,49 @@ const BENCHMARKS: &[Benchmark] = &[
         name: "step-d128",
         ours: &["step", "d128"],
         peer: &["torch_step.py", "d128"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "training step, 4 layers d=128, batch 64×64",
-            unit: "tok/s",
-            less: false,
-            goal: "≥ 1.2×",
-        }],
+        figures: &[tokens_per_s("training step, 4 layers d=128, batch 64×64", "≥ 1.2×")],
     },
     Benchmark {
         name: "step-d128-f32",
         ours: &["step", "d128", "--kernel", "avx512"],
         peer: &["torch_step.py", "d128"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "the same, plain f32 kernel",
-            unit: "tok/s",
-            less: false,
-            goal: "",
-        }],
+        figures: &[tokens_per_s("the same, plain f32 kernel", "")],
     },
     Benchmark {
         name: "step-d256",
         ours: &["step", "d256"],
         peer: &["torch_step.py", "d256"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "training step, 4 layers d=256, batch 64×64",
-            unit: "tok/s",
-            less: false,
-            goal: "≥ 1.0×",
-        }],
+        figures: &[tokens_per_s("training step, 4 layers d=256, batch 64×64", "≥ 1.0×")],
     },
     Benchmark {
         name: "step-d256-f32",
         ours: &["step", "d256", "--kernel", "avx512"],
         peer: &["torch_step.py", "d256"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "the same, plain f32 kernel",
-            unit: "tok/s",
-            less: false,
-            goal: "",
-        }],
+        figures: &[tokens_per_s("the same, plain f32 kernel", "")],
     },
     Benchmark {
         name: "step-0.5b",
         ours: &["step", "0.5b", "--steps", "2"],
         peer: &["torch_step.py", "0.5b", "--steps", "2"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "training step, Qwen2.5-0.5B shape, 4×256 tokens",
-            unit: "tok/s",
-            less: false,
-            goal: "≥ 1.0×",
-        }],
+        figures: &[tokens_per_s("training step, Qwen2.5-0.5B shape, 4×256 tokens", "≥ 1.0×")],
     },
     Benchmark {
         name: "generate-d256",
         ours: &["generate", "d256"],
         peer: &["hf_generate.py", "d256"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "generation, d=256, 64 sequences, 32+64 tokens",
-            unit: "tok/s",
-            less: false,
-            goal: "≥ 3×",
-        }],
+        figures: &[tokens_per_s("generation, d=256, 64 sequences, 32+64 tokens", "≥ 3×")],
     },
     Benchmark {
         name: "generate-0.5b",
         ours: &["generate", "0.5b", "--rounds", "1"],
         peer: &["hf_generate.py", "0.5b", "--rounds", "1"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "generation, 0.5B shape, 2 groups of 8, 64+32 tokens",
-            unit: "tok/s",
-            less: false,
-            goal: "≥ 3×",
-        }],
+        figures: &[tokens_per_s("generation, 0.5B shape, 2 groups of 8, 64+32 tokens", "≥ 3×")],
     },
     Benchmark {
         name: "generate-0.5b-bf16",
         ours: &["generate", "0.5b", "--dtype", "bf16", "--rounds", "1"],
         peer: &["hf_generate.py", "0.5b", "--rounds", "1"],
-        figures: &[Figure {
-            key: "tokens_per_s",
-            what: "the same, bf16 weights (ours only)",
-            unit: "tok/s",
-            less: false,
-            goal: "≥ 3×",
-        }],
+        figures: &[tokens_per_s("the same, bf16 weights (ours only)", "≥ 3×")],
     },
     Benchmark {
         name: "head-memory",
