@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a task specification, a data file or a grader.
 
+use crate::draw::HELD_OUT_ONE_IN;
 use crate::{Split, json};
 
 /// A named refusal, with the limit and the value seen.
@@ -22,7 +23,12 @@ pub enum TaskError {
         limit_high: u64,
     },
     /// No item of the split was found: the task's space of prompts is too small, or has no answer.
-    #[error("{task}: no {split:?} item in {attempts} draws; widen the task's ranges or add rows")]
+    #[error(
+        "{task}: none of {attempts} prompts is for {}; one prompt in {} is held out, by its text: widen the task's \
+         ranges or add rows",
+        match split { Split::Train => "training", Split::HeldOut => "scoring" },
+        HELD_OUT_ONE_IN
+    )]
     SplitTooSmall {
         /// The task's name.
         task: String,
@@ -177,6 +183,19 @@ pub enum TaskError {
         /// `item` or `grade`.
         what: &'static str,
     },
+}
+
+impl TaskError {
+    /// Whether the specification is at fault, and not a file.
+    pub fn is_of_the_specification(&self) -> bool {
+        matches!(
+            self,
+            Self::BadRange { .. }
+                | Self::NotANumber { .. }
+                | Self::PartialUnderGrader { .. }
+                | Self::TakesNoRows { .. }
+        )
+    }
 }
 
 /// What is wrong with one line of a data file.

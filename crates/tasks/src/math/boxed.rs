@@ -113,6 +113,9 @@ mod tests {
     fn a_box_without_braces_holds_the_rest_of_the_mathematics() {
         assert_eq!(contents(r"so $\boxed 72$ apples"), ["72"]);
         assert_eq!(contents("\\boxed 72\nDone."), ["72"]);
+        // no answer is that long, and each of many boxes would be looked through to the end of the line
+        let long = format!("\\boxed é{}", "7".repeat(2 * MAX_BARE_BYTES));
+        assert_eq!(contents(&long)[0].len(), MAX_BARE_BYTES);
     }
 
     #[test]

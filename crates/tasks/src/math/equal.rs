@@ -13,7 +13,7 @@ use crate::numeral;
 
 /// Whether `given` is the answer; `None` if that takes too much work.
 pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) -> Option<bool> {
-    arithmetic.step()?;
+    arithmetic.burn(1)?;
     let (answer, given) = unwrap(answer, given);
     match (answer, given) {
         (Value::Quantity(a), Value::Quantity(b)) => quantities(a, b, arithmetic),
@@ -97,8 +97,10 @@ fn quantities(a: &Quantity, b: &Quantity, arithmetic: &mut Arithmetic) -> Option
     if !rounded || whole(a).is_some() || whole(b).is_some() {
         return Some(false);
     }
-    let close = approximate(&left).zip(approximate(&right));
-    Some(close.is_some_and(|(left, right)| numeral::are_close(&left, &right)))
+    let (Some(left), Some(right)) = (approximate(&left, arithmetic), approximate(&right, arithmetic)) else {
+        return Some(false);
+    };
+    Some(numeral::are_close(&left, &right))
 }
 
 /// The expression with percent counted as hundredths.

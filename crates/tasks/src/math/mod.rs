@@ -44,6 +44,9 @@ fn same(answer: &str, given: &str) -> bool {
     if let Some(letter) = choice(&answer).filter(char::is_ascii_uppercase) {
         return choice(&given).is_some_and(|given| given.eq_ignore_ascii_case(&letter));
     }
+    if clock(&answer).zip(clock(&given)).is_some_and(|(answer, given)| answer != given) {
+        return false;
+    }
     match (words(&answer), words(&given)) {
         (None, None) => same_value(&answer, &given).unwrap_or(false),
         (answer, given) => answer == given,
@@ -56,6 +59,16 @@ fn choice(text: &str) -> Option<char> {
     let mut left = bare.chars().filter(|c| !matches!(c, '{' | '}' | '(' | ')' | '$' | '~' | '.') && !c.is_whitespace());
     let letter = left.next().filter(char::is_ascii_alphabetic)?;
     left.next().is_none().then_some(letter)
+}
+
+/// Hours and minutes of what may be a time of day: as ratios `12:30` and `6:15` would be equal.
+fn clock(text: &str) -> Option<(u32, u32)> {
+    let bare = without_faces(text);
+    let (hours, rest) = bare.trim_start_matches(['{', '$']).split_once(':')?;
+    let minutes = rest.get(..2).filter(|_| !rest[2..].starts_with(|c: char| c.is_ascii_digit()))?;
+    let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 24 && minutes < 60).then_some((hours, minutes))
 }
 
 fn same_value(answer: &str, given: &str) -> Option<bool> {

@@ -6,7 +6,7 @@
 //! union    = sum { "∪" sum } ["%"] unit*
 //! sum      = sign? product { ("+" | "-" | "±") product }
 //! product  = factor { ("*" | "/" | ":" | nothing) factor }
-//! factor   = sign? primary ["^" exponent] { "!" }
+//! factor   = sign? primary ["!"] ["^" exponent ["!"]]
 //! ```
 //!
 //! Promise: what can be read in two ways, such as `1/2x` or `2^3^2`, is not read.
@@ -329,9 +329,7 @@ impl<'p> Parser<'p, '_> {
             return Some(primary);
         }
         let mut value = primary.expression()?;
-        while self.take(&['!']).is_some() {
-            value = functions::factorial(&value)?;
-        }
+        value = self.factorial(value)?;
         let degree = matches!(
             self.rest,
             [Piece::Sign('^'), Piece::Sign('°'), ..] | [Piece::Sign('^'), Piece::Sign('{'), Piece::Sign('°'), ..]
@@ -342,11 +340,17 @@ impl<'p> Parser<'p, '_> {
             if self.peek() == Some('^') {
                 return None;
             }
-            while self.take(&['!']).is_some() {
-                value = functions::factorial(&value)?;
-            }
+            value = self.factorial(value)?;
         }
         Some(self.plain(value))
+    }
+
+    /// With the `!` behind it; `5!!` is `(5!)!` to some and `5 · 3 · 1` to others.
+    fn factorial(&mut self, value: Expression) -> Option<Expression> {
+        if self.take(&['!']).is_none() {
+            return Some(value);
+        }
+        (self.peek() != Some('!')).then(|| functions::factorial(&value))?
     }
 
     /// A group, a bracket, or one signed number or letter.

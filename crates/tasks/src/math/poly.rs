@@ -167,12 +167,10 @@ impl Expression {
         free.then_some((slope, rest))
     }
 
-    /// Whether it is `a · variable + b` with rational numbers, and not the variable alone.
+    /// Whether it is made of numbers and powers of one variable, and not the variable alone.
     pub(crate) fn is_to_be_solved(&self) -> bool {
-        let names = self.names();
-        let name = names.first().filter(|_| names.len() == 1);
-        let linear = name.and_then(|name| self.linear_in(name));
-        linear.is_some_and(|(slope, rest)| rest.rational().is_some() && !(slope.is_one() && rest.numerator.is_empty()))
+        let mut powers = self.numerator.keys().chain(self.denominator.keys()).flat_map(BTreeMap::keys);
+        self.names().len() == 1 && self.as_name().is_none() && powers.all(|atom| !matches!(atom, Atom::Function(..)))
     }
 
     /// The names of all variables outside functions.
@@ -215,12 +213,8 @@ impl Arithmetic {
         Self { fuel: FUEL }
     }
 
-    /// One comparison of two parts of answers.
-    pub(crate) fn step(&mut self) -> Option<()> {
-        self.burn(1)
-    }
-
-    fn burn(&mut self, amount: usize) -> Option<()> {
+    /// Takes steps from those that are left; none once too few are.
+    pub(crate) fn burn(&mut self, amount: usize) -> Option<()> {
         self.fuel = self.fuel.checked_sub(u32::try_from(amount).ok()?)?;
         Some(())
     }
