@@ -339,7 +339,8 @@ impl Levels {
         let time_max = leases.saturating_add(1).saturating_mul(STRIDE / WEIGHT_MIN);
         let share_ok = |ppm: u32| u64::from(ppm) <= PPM;
         let pools = || self.places().map(|at| self.pool(at));
-        let mut known = pools().flat_map(|pool| pool.waiting.values());
+        let out = self.out.values().filter_map(|choice| choice.known.as_ref());
+        let mut known = pools().flat_map(|pool| pool.waiting.values()).chain(out);
         self.levels.len() as u64 == levels
             && self.now <= time_max
             && self.kept() <= kept_max

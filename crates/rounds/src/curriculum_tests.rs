@@ -125,6 +125,21 @@ fn an_item_whose_group_was_lost_is_due_at_once() {
     assert_eq!(key, Some((2, 0)));
 }
 
+#[test]
+fn what_is_remembered_of_a_lease_that_is_out_is_checked_like_the_rest() {
+    let share = share(1, Some(4));
+    for known in [
+        Known { success_ppm: 0, doublings: RETEST_DOUBLINGS_MAX + 1 },
+        Known { success_ppm: PPM as u32 + 1, doublings: 0 },
+    ] {
+        let mut levels = Levels::new(&share);
+        levels.choose(&share, 0);
+        assert!(levels.is_sound(&share, 1, BOUNDS.kept_max));
+        levels.out.get_mut(&0).unwrap().known = Some(known);
+        assert!(!levels.is_sound(&share, 1, BOUNDS.kept_max), "{known:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -90,7 +90,7 @@ impl Rounds {
         if !last && !crosses(plan.interval_steps, before, version) {
             return;
         }
-        if last || self.evals.len() < EVALS_RUNNING_MAX {
+        if self.evals.len() < EVALS_RUNNING_MAX + usize::from(last) {
             self.start_eval(version, actions);
         } else {
             actions.push(Action::Notice(Notice::EvalSkipped { version }));

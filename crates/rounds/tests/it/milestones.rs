@@ -30,6 +30,24 @@ fn evals_start_on_time_and_hold_up_only_the_end() {
 }
 
 #[test]
+fn evals_that_never_end_are_bounded_however_often_a_run_is_extended() {
+    let plan = EvalPlan { interval_steps: NonZeroU64::new(1), items: 5, samples: 4, at_start: true, at_end: true };
+    let mut run = Run::of(RoundsConfig { eval: Some(plan), prompts_per_step: 1, steps_max: 1, ..config() });
+    assert_eq!(run.hears(Event::Started), ["eval 0@0", "lease 0@0"]);
+    for step in 1..=7 {
+        run.hears_all([good(step - 1, step - 1), trained(step)]);
+        let begun = run.hears(published(step));
+        assert_eq!(begun, [if step <= 4 { format!("eval {step}@{step}") } else { skipped_eval(step) }]);
+        assert_eq!(run.hears_all([Event::CheckpointSaved { step }]), [""; 0], "the evals are not done");
+        assert_eq!(run.hears(Event::Extended { steps_max: step + 1 }), [format!("lease {step}@{step}")]);
+    }
+}
+
+fn skipped_eval(version: u64) -> String {
+    format!("{:?}", Notice::EvalSkipped { version })
+}
+
+#[test]
 fn stop_saves_and_resume_goes_on_where_it_was() {
     let mut run = Run::of(config());
     run.hears_all([Event::Started, good(0, 0), good(1, 0)]);
