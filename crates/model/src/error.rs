@@ -38,6 +38,17 @@ pub enum ModelError {
         /// What to do.
         advice: &'static str,
     },
+    /// An adapter lies beside the weights of a whole model, and only one of the two can be meant.
+    #[error(
+        "{folder} holds {found} beside the weights of a whole model: merge it into its base model and save that, or \
+         take it out of the folder"
+    )]
+    AdapterBeside {
+        /// The folder.
+        folder: PathBuf,
+        /// The adapter's file.
+        found: String,
+    },
     /// Git put a pointer where the file should be.
     #[error(
         "{path} is a Git LFS pointer and not the file itself: run `git lfs install` and `git lfs pull` in its folder"

@@ -15,6 +15,9 @@ use crate::error::{ModelError, Result};
 /// How a Git LFS pointer begins.
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
 
+/// How the file of an adapter's weights begins.
+const ADAPTER: &str = "adapter_model.";
+
 /// The bytes of a file of at most `limit` bytes; `None` if there is no such file.
 /// Errors: `FileTooLarge` before anything is allocated, `Io`.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
@@ -44,11 +47,23 @@ pub(crate) fn refuse_pointer(path: &Path, start: &[u8]) -> Result<()> {
     Ok(())
 }
 
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// Errors: `AdapterBeside` if the folder of a whole model holds an adapter too, which transformers would load instead.
+pub(crate) fn refuse_adapter(folder: &Path) -> Result<()> {
+    let whole = names(folder).any(|name| name.starts_with("model.safetensors"));
+    match names(folder).find(|name| name.starts_with(ADAPTER)) {
+        Some(found) if whole => Err(ModelError::AdapterBeside { folder: folder.into(), found }),
+        _ => Ok(()),
+    }
+}
+
 /// The error for a folder without safetensors, which says what there is instead.
 pub(crate) fn no_weights(folder: &Path, looked_for: &str) -> ModelError {
-    let names =
-        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut found: Vec<(String, &str)> = names.filter_map(|name| advice(&name).map(|advice| (name, advice))).collect();
+    let mut found: Vec<(String, &str)> =
+        names(folder).filter_map(|name| advice(&name).map(|advice| (name, advice))).collect();
     found.sort();
     match found.into_iter().next() {
         None => ModelError::MissingFile { folder: folder.into(), looked_for: looked_for.into() },
@@ -63,7 +78,7 @@ fn advice(name: &str) -> Option<&'static str> {
     if ends(".gguf") {
         return Some("name that file itself");
     }
-    if name.starts_with("adapter_model.") {
+    if name.starts_with(ADAPTER) {
         return Some("an adapter is not a model; merge it into its base model and save that");
     }
     if name.starts_with("pytorch_model") && (ends(".bin") || ends(".bin.index.json")) || ends(".pth") || ends(".pt") {

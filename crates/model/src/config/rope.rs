@@ -8,7 +8,7 @@ use crate::{
     rope::{Llama3Scaling, Rope, Scaling, YarnScaling},
 };
 
-const KINDS: &str = "a rotary type other than default, linear, dynamic, yarn and llama3";
+const KINDS: &str = "a rotary type other than default, linear, dynamic, yarn, llama3 and longrope";
 
 /// transformers 4 writes `rope_theta` and `rope_scaling`; transformers 5 writes `rope_parameters` with both
 /// inside. Where several are present, the order is that of transformers 5: a filled `rope_scaling` before

@@ -102,6 +102,7 @@ struct Files {
 
 impl Files {
     fn open(folder: &Path) -> Result<Self> {
+        folder::refuse_adapter(folder)?;
         let single = folder.join(SINGLE);
         if single.exists() {
             return Ok(Self { tensors: open(&single)?.collect(), index: BTreeMap::new(), place: single });
