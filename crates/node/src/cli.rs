@@ -33,7 +33,7 @@ Examples:
   essaim eval --model runs/spell-backward/model
   essaim tasks                                 what can be trained on
   essaim run examples/liars.toml               ten workers, three of which lie and are caught
-  essaim verify runs/liars --lease 12          check a stored group again and explain the verdict
+  essaim verify runs/liars --lease 9970        check a stored group again and explain the verdict
   essaim sim --seeds 20                        the whole network with faults and liars, simulated
   essaim ledger audit runs/liars               rebuild every payout of a run from its signed log
   essaim balance --all --chain runs/liars      who holds what on the run's chain
@@ -164,8 +164,8 @@ Prints the summary as well. While a run goes on, the report is of what its log h
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
-  essaim verify runs/liars --lease 12          a group of a run, with the run's checkpoints as weights
-  essaim verify runs/liars --lease 12 --export group.json
+  essaim verify runs/liars --lease 9970        a group of a run; its end names one whose weights are kept
+  essaim verify runs/liars --lease 9970 --export group.json
   essaim verify group.json --weights runs/liars --all --json
 
 The group is checked by the validator's own code. Exit codes: 0 valid, 1 invalid, 3 could not be
@@ -548,9 +548,18 @@ impl Ending {
 fn code_of(error: &anyhow::Error) -> u8 {
     match error {
         error if error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>() => EXIT_USAGE,
+        error if error.chain().any(is_of_the_settings) => EXIT_USAGE,
         error if error.is::<output::Untold>() => EXIT_UNTOLD,
         _ => EXIT_FAILED,
     }
+}
+
+fn is_of_the_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let of_data = match cause.downcast_ref() {
+        Some(crate::data::DataError::Task(error)) => Some(error),
+        _ => None,
+    };
+    of_data.or_else(|| cause.downcast_ref()).is_some_and(tasks::TaskError::is_of_the_specification)
 }
 
 /// The whole program: parses, runs, tells the exit code.

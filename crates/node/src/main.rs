@@ -13,7 +13,8 @@ fn main() -> ExitCode {
 }
 
 /// Lets mimalloc keep freed pages for 100 s (ten times this delay) rather than 0.1 s: pages that went back to the system
-/// must be cleared again, and a training step of a 135M model takes 15 s.
+/// must be cleared again. 10 s were too few for a step of a 135M model, which took 21.5 s with them and 18.7 s with 100 s,
+/// in 4 % more memory (`docs/experiments.md`).
 fn keep_freed_pages() {
     /// `mi_option_purge_delay` of mimalloc 2, in milliseconds.
     const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;

@@ -32,7 +32,7 @@ pub(crate) fn tasks(args: &TasksArgs, context: &Context) -> anyhow::Result<Endin
     let from_files = !args.files.is_empty() || !args.sets.is_empty();
     let specs: Vec<(String, TaskSpec)> = if from_files {
         let sources = Sources { files: args.files.clone(), sets: args.sets.clone(), device: None };
-        let entries = config::resolve(&sources)?.tasks;
+        let entries = config::resolve_tasks(&sources)?;
         let names = config::task_names(&entries);
         names.into_iter().zip(entries.into_iter().map(|entry| entry.spec)).collect()
     } else {

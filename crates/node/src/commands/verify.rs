@@ -13,7 +13,8 @@ const DEVICE: &str = "cpu";
 /// Checks, prints, and tells the finding as the way it ends.
 pub(crate) fn verify(args: &VerifyArgs, context: &Context) -> Result<Ending> {
     let is_run = args.path.is_dir();
-    ensure!(is_run || args.lease.is_none(), "--lease: {} is a file, which holds one group", args.path.display());
+    let is_one_group = args.lease.is_some() && args.path.is_file();
+    ensure!(!is_one_group, "--lease: {} is a file, which holds one group", args.path.display());
     let group = match is_run {
         true => evidence::take_out(&args.path, args.lease)?,
         false => StoredGroup::read(&args.path)?,

@@ -101,7 +101,8 @@ fn model(model: &ModelSection) -> Result<(), Fault> {
             [] => "none".to_owned(),
             several => several.join(" and "),
         };
-        return Err(Fault::range("model", seen, "exactly one of path, hub, random"));
+        let limit = "exactly one of path, hub, random, whichever file or option names it";
+        return Err(Fault::range("model", seen, limit));
     }
     for name in ["messages", "add_generation_prompt"] {
         if model.template_args.contains_key(name) {

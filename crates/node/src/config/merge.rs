@@ -69,6 +69,11 @@ impl Layers {
     pub fn source_of(&self, path: &[String]) -> Option<&str> {
         self.layers.iter().rev().find(|(_, table)| holds(table, path)).map(|(layer, _)| layer.as_str())
     }
+
+    /// The name of the layer, if there is only one.
+    pub fn only(&self) -> Option<&str> {
+        self.layers.first().filter(|_| self.layers.len() == 1).map(|(layer, _)| layer.as_str())
+    }
 }
 
 fn parse_value(text: &str) -> Value {

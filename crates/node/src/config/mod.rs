@@ -15,6 +15,7 @@ mod rates;
 mod sections;
 mod task_entry;
 mod trust;
+mod unset;
 
 pub use economy::{CONFIRMATIONS_MAX, ChainSection, EconomyPreset, EconomySection};
 pub use error::{ConfigError, Fault, FaultKind, nearest};
@@ -108,6 +109,10 @@ pub struct Sources {
 /// Every [`ConfigError`]: unreadable or too large file, TOML syntax, unknown key (with the nearest
 /// known one), wrong type, value outside its limits; each names the file or option at fault.
 pub fn resolve(sources: &Sources) -> Result<RunConfig, ConfigError> {
+    from_layers(&layers(sources)?)
+}
+
+fn layers(sources: &Sources) -> Result<Layers, ConfigError> {
     let mut layers = Layers::default();
     if sources.files.is_empty() {
         layers.add_text(DEFAULT_LAYER, DEFAULT_RUN)?;
@@ -121,13 +126,35 @@ pub fn resolve(sources: &Sources) -> Result<RunConfig, ConfigError> {
     if let Some(device) = &sources.device {
         layers.add_option("--device", "run.device", device.clone())?;
     }
-    from_layers(&layers)
+    Ok(layers)
+}
+
+/// The tasks of run files whose other sections may be absent.
+///
+/// # Errors
+/// As [`resolve`]; sections other than `tasks` are not looked at.
+pub fn resolve_tasks(sources: &Sources) -> Result<Vec<TaskEntry>, ConfigError> {
+    #[derive(Deserialize)]
+    struct Tasks {
+        tasks: Vec<TaskEntry>,
+    }
+
+    let layers = layers(sources)?;
+    let tasks = layers.merged().get_key_value("tasks").map(|(key, tasks)| (key.clone(), tasks.clone()));
+    let value = toml::Value::Table(tasks.into_iter().collect());
+    let Tasks { tasks } = de::from_value(value).map_err(with_entry_keys).map_err(|fault| located(&layers, fault))?;
+    task_entry::check(&tasks).map_err(|fault| located(&layers, fault))?;
+    Ok(tasks)
+}
+
+fn located(layers: &Layers, fault: Fault) -> ConfigError {
+    let layer = layers.source_of(&fault.full_path()).or_else(|| layers.only()).map(str::to_owned);
+    ConfigError::Fault { layer, fault }
 }
 
 /// Types and checks settings that are already layered.
 pub fn from_layers(layers: &Layers) -> Result<RunConfig, ConfigError> {
-    let located =
-        |fault: Fault| ConfigError::Fault { layer: layers.source_of(&fault.full_path()).map(str::to_owned), fault };
+    let located = |fault: Fault| located(layers, fault);
     let mut table = layers.merged().clone();
     rates::settle(&mut table, layers);
     let value = toml::Value::Table(table);
@@ -160,6 +187,13 @@ impl RunConfig {
     /// The whole configuration as TOML text that [`resolve`] reads back to an equal value.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string_pretty(self).map_err(|error| ConfigError::Unprintable(error.to_string()))
+    }
+
+    /// The keys that a run file could give and that have no value here, by their dotted paths; those of `[[tasks]]`
+    /// excepted.
+    pub fn unset(&self) -> Result<Vec<String>, ConfigError> {
+        let table = toml::Table::try_from(self).map_err(|error| ConfigError::Unprintable(error.to_string()))?;
+        Ok(unset::keys(&table))
     }
 
     /// Rollouts in one training batch.

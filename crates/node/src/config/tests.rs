@@ -75,7 +75,10 @@ fn values_outside_their_limits_are_refused_with_limit_and_value() {
         ("run.device='tpu'", "limit cpu, cuda:N or wgpu:N, given \"tpu\""),
         ("run.name='../up'", "`run.name` is out of range"),
         ("model.random.kv_heads=3", "a divisor of heads = 4, given 3"),
-        ("model.hub='x/y'", "exactly one of path, hub, random, given hub and random"),
+        (
+            "model.hub='x/y'",
+            "exactly one of path, hub, random, whichever file or option names it, given hub and random",
+        ),
         ("eval.samples=4", "`eval.temperature` is out of range"),
         ("tasks.0.weight=0", "limit at least 1 and at most 1000000, given 0"),
         ("rollout.group_size=1", "`rollout.group_size (with gate.refuse_equal_rewards)` is out of range"),

@@ -97,20 +97,3 @@ fn place(path: &Path, field: &FieldPath, known: &[String]) -> Result<usize, Data
 fn damaged(path: &Path, reason: String) -> DataError {
     DataError::Damaged { path: path.to_owned(), what: "separated columns", reason }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_that_readers_understand_differently_are_refused_by_line() {
-        let check = |text: &str, delimiter| check_quotes(Path::new("a.csv"), text.as_bytes(), delimiter);
-        let refused = |text: &str, delimiter| check(text, delimiter).unwrap_err().to_string();
-        assert!(refused("q,a\n1,2\n3,\"4\n5,6\n", b',').contains("line 3: a quote opens a value and none closes it"));
-        assert!(refused("q\ta\n\"1\t2\n\"3\t4\n", b'\t').contains("line 3: text follows the quote"));
-        assert!(refused("q,a\n\"1 \\\"2\\\"\",3\n", b',').contains("line 2: text follows the quote"));
-        for good in ["q,a\n\"1, \"\"2\"\"\",\"3\n4\"\r\n5,6", "q,a\n1 \"2\",3\n", "q,a\n\"\",1\n"] {
-            assert!(check(good, b',').is_ok(), "{good}");
-        }
-    }
-}

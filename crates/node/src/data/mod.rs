@@ -55,7 +55,7 @@ pub enum DataError {
         given: u64,
     },
     /// A column that the task needs is not there.
-    #[error("{} has no column `{column}`{}; columns: {}", path.display(), hint(crate::config::nearest(column, known)), known.join(", "))]
+    #[error("{} has no column `{column}`{}; columns: {}", path.display(), hint(crate::config::nearest(column, known)), listed(known))]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -127,6 +127,12 @@ pub enum DataError {
 
 fn hint(nearest: Option<&str>) -> String {
     nearest.map(|word| format!(", did you mean `{word}`?")).unwrap_or_default()
+}
+
+/// Names with commas between; one whose blanks at the ends would not be seen is put in quotes.
+fn listed(names: &[String]) -> String {
+    let shown = |name: &String| if name.trim() == name { name.clone() } else { format!("{name:?}") };
+    names.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// Builds a task, reading its file if it has one. Paths are relative to the current folder.
@@ -223,6 +229,30 @@ mod tests {
         fs::write(&path, &text).unwrap();
         let message = build_task(&dataset(&path)).err().unwrap().to_string();
         assert!(message.contains("sums.jsonl") && message.contains("41"), "{message}");
+    }
+
+    #[test]
+    fn quotes_that_readers_understand_differently_are_refused_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows: String = (0..40).map(|n| format!("\"{n}, \"\"twice\"\"\nis?\",\"{}\"\r\n", 2 * n)).collect();
+        let plain: String = (0..40).map(|n| format!("{n} \"twice\",{}\n", 2 * n)).collect();
+        let build = |name: &str, text: String| {
+            fs::write(folder.path().join(name), text).unwrap();
+            build_task(&dataset(&folder.path().join(name))).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for good in [&rows, &plain] {
+            assert_eq!(build("a.csv", format!("prompt,answer\n{good}")), Ok(()));
+        }
+        for (name, row, fault) in [
+            ("a.csv", "7,\"14\n8,16\n", "line 42: a quote opens a value and none closes it"),
+            ("a.csv", "\"7 \\\"twice\\\"\",14\n", "line 42: text follows the quote"),
+            ("a.tsv", "\"7\t14\n\"8\t16\n", "line 43: text follows the quote that closes a value begun on line 42"),
+        ] {
+            let head = format!("prompt,answer\n{plain}");
+            let head = if name == "a.tsv" { head.replace(',', "\t") } else { head };
+            let said = build(name, head + row).unwrap_err();
+            assert!(said.contains(fault), "{said}");
+        }
     }
 
     #[test]

@@ -11,14 +11,19 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Beginnings of files that hold no rows that could be read, and what to do instead.
-const OTHER_FILES: [(&[u8], &str); 6] = [
+const OTHER_FILES: [(&[u8], &str); 10] = [
     (b"version https://git-lfs", "it is a Git LFS pointer: `git lfs pull` fetches the file that it stands for"),
     (b"ARROW1", "it is an Arrow file: to_parquet or to_json of `datasets` writes one that is read"),
     (b"\xff\xff\xff\xff", "it is an Arrow file: to_parquet or to_json of `datasets` writes one that is read"),
     (b"PK\x03\x04", "it is a zip archive: unpack it"),
     (b"\xfd7zXZ", "it is packed by xz: unpack it, or pack it by gzip or zstd"),
+    (b"\xff\xfe", UTF_16),
+    (b"\xfe\xff", UTF_16),
+    (b"{\0", UTF_16),
+    (b"\0{", UTF_16),
     (b"BZh", "it is packed by bzip2: unpack it, or pack it by gzip or zstd"),
 ];
+const UTF_16: &str = "its text is UTF-16: save it as UTF-8";
 /// Bytes at the start that tell what a file is.
 const START_BYTES: u64 = 32;
 
@@ -88,6 +93,7 @@ mod tests {
         };
         assert!(refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n").contains("git lfs pull"));
         assert!(refused(b"\xff\xff\xff\xff\x78\x01").contains("Arrow"));
+        assert!(refused(b"\xff\xfe{\0").contains("UTF-16") && refused(b"{\0\"\0").contains("UTF-16"));
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(&[b'x'; 100]).unwrap();
         let packed = packed.finish().unwrap();

@@ -21,6 +21,7 @@ use tasks::{RowSet, Split};
 use super::chat;
 use super::fitting::{self, LeftOut};
 use super::prompting::{Prompting, RunTask};
+use crate::commands::WrongUsage;
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
 use crate::output;
@@ -145,12 +146,14 @@ pub fn prompting(
         let RunTask { name, chat, system, task } = task;
         let by_itself = || tokenizer.has_chat_template() && task.rows().is_some_and(RowSet::has_messages);
         *chat = entry.chat.unwrap_or_else(by_itself);
-        ensure!(
-            !*chat || tokenizer.has_chat_template(),
-            "task {name} has chat = true, but the model has no chat template"
-        );
+        if *chat && !tokenizer.has_chat_template() {
+            let message = format!("task {name} has chat = true, but the model has no chat template");
+            return Err(WrongUsage::from(message).into());
+        }
         // Without a template there is no system message to say it in.
-        ensure!(*chat || system.as_deref().is_none_or(str::is_empty), "task {name}: `system` needs `chat = true`");
+        if !*chat && system.as_deref().is_some_and(|system| !system.is_empty()) {
+            return Err(WrongUsage::from(format!("task {name}: `system` needs `chat = true`")).into());
+        }
     }
     let tokenizer = Arc::unwrap_or_clone(tokenizer).with_chat_args(chat::args(&config.model)?);
     let mut prompting = Prompting::new(config.run.seed, Arc::new(tokenizer), tasks);

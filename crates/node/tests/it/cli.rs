@@ -43,6 +43,9 @@ fn wrong_usage_ends_with_2_and_names_the_nearest() {
         (&["run", "--set", "train.lrr=1"], "did you mean `lr`?"),
         (&["run", "nowhere.toml"], "nowhere.toml"),
         (&["run", "--set", "rollout.group_size=0"], "limit at least 1"),
+        (&["run", "--set", "stop.steps=0"], "a run takes at least one step"),
+        (&["run", "--model", "a", "--set", "model.hub='b/c'"], "given path and hub"),
+        (&["tasks", "--set", "tasks.0.grader='number'"], "grader = \"number\" is for answers that are one number"),
     ] {
         let output = essaim(words, dir.path());
         let message = text(&output.stderr);
@@ -85,7 +88,7 @@ fn the_tasks_of_a_run_file_are_put_to_the_test() {
     let rows: String =
         (0..60).map(|n| format!("{{\"question\":\"{n} + 1?\",\"answer\":\"#### {}\"}}\n", n + 1)).collect();
     std::fs::write(dir.path().join("sums.jsonl"), rows).unwrap();
-    let file = "[model.random]\n[[tasks]]\ntype = 'gsm8k'\npath = 'sums.jsonl'\n";
+    let file = "[[tasks]]\ntype = 'gsm8k'\npath = 'sums.jsonl'\n";
     std::fs::write(dir.path().join("run.toml"), file).unwrap();
     let output = essaim(&["tasks", "run.toml", "--admit"], dir.path());
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -135,5 +135,8 @@ fn an_instruction_without_a_chat_template_is_refused() {
     let place = place(&sums(40), "system = 'Be brief.'\n");
     let output = run(essaim(&["eval", "run.toml"]).current_dir(place.path()));
     let message = stderr(&output);
-    assert!(!output.status.success() && message.contains("task rows: `system` needs `chat = true`"), "{message}");
+    assert!(
+        output.status.code() == Some(2) && message.contains("task rows: `system` needs `chat = true`"),
+        "{message}"
+    );
 }

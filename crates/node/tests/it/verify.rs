@@ -1,6 +1,7 @@
 //! Stored groups, checked again from the command line.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::OnceLock;
 
 use node::events::{Event, Party};
@@ -88,6 +89,19 @@ fn an_honest_group_is_found_valid_again_with_every_number_beside_its_limit() {
     let recorded = &found["recorded"][0];
     assert_eq!((&recorded["agrees"], &recorded["is_genuine"]), (&true.into(), &true.into()));
     assert!(found["weights_found"].as_str().unwrap().contains("checkpoints"), "{found}");
+}
+
+#[test]
+fn the_group_that_the_end_of_a_run_names_can_be_checked() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("named");
+    let sets: Vec<&str> = SMALL.iter().copied().chain(["run.mode=async", "checkpoint.keep=1"]).collect();
+    let output = start(&["--out", folder.to_str().unwrap()], &sets).stdout(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (_, words) = said.rsplit_once("essaim verify ").unwrap_or_else(|| panic!("{said}"));
+    let words: Vec<&str> = words.split_whitespace().take(3).collect();
+    let (code, text, error) = verify(&words);
+    assert_eq!(code, 0, "{words:?}: {text}{error}");
 }
 
 #[test]

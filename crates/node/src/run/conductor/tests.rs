@@ -1,5 +1,6 @@
 //! What a conductor makes of workers that fail, or lie, by themselves.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use verify::Answer;
@@ -8,7 +9,7 @@ use super::*;
 use crate::cli::{Context, Global};
 use crate::config::{self, RunConfig};
 use crate::run::messages::QueueSizes;
-use crate::run::{Stage, begin_journal, desk, limits, perform, prepare, stage};
+use crate::run::{Ready, Stage, begin_journal, desk, limits, perform, prepare, stage};
 use crate::run_dir::{self, RunDir};
 
 /// Two workers and a model that is made in a blink.
@@ -29,6 +30,16 @@ fn config() -> RunConfig {
 /// Room for all that a test orders.
 const ROOM: usize = 256;
 
+/// A run in this folder that is about to give out its first leases.
+fn begun(folder: &Path) -> (Stage, Journal, Ready) {
+    let dir = RunDir::create_at(folder).unwrap();
+    let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
+    let (stage, model) = stage(config(), dir, context.stop.clone()).unwrap();
+    let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
+    let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
+    (stage, journal, ready)
+}
+
 /// Hands a conductor that has given out its first leases to `body`; gives what the log then holds.
 fn conducted(body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
     conducted_with(ROOM, body)
@@ -37,11 +48,7 @@ fn conducted(body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
 /// The same with queues of workers and validators that hold `room` orders.
 fn conducted_with(room: usize, body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Event> {
     let place = tempfile::tempdir().unwrap();
-    let dir = RunDir::create_at(place.path()).unwrap();
-    let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
-    let (stage, model) = stage(config(), dir, context.stop.clone()).unwrap();
-    let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
-    let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
+    let (stage, mut journal, ready) = begun(place.path());
     let (orders, _ears) = orders(&stage, room);
     let (_voice, news) = sync_channel(ROOM);
     let mut conductor = Conductor {
@@ -181,11 +188,7 @@ fn a_worker_whose_queue_is_full_loses_orders_and_its_leases_run_out_without_hold
 #[test]
 fn a_run_whose_threads_wait_for_room_for_every_word_ends_all_the_same() {
     let place = tempfile::tempdir().unwrap();
-    let dir = RunDir::create_at(place.path()).unwrap();
-    let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
-    let (stage, model) = stage(config(), dir, context.stop.clone()).unwrap();
-    let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
-    let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
+    let (stage, mut journal, ready) = begun(place.path());
     // Without room at all: whoever speaks waits until the conductor listens.
     let queues = QueueSizes { news: 0, ..QueueSizes::of(&stage.config) };
     let ended = perform(&stage, ready, &mut journal, queues).unwrap();
