@@ -73,7 +73,7 @@ fn config_for(micro_batch_tokens: usize) -> TrainConfig {
         optimizer: OptimizerConfig::new(1e-4),
         schedule: Schedule::default(),
         micro_batch_tokens,
-        parallel_micro_batches: 1,
+        activation_bytes_max: train::ACTIVATION_BYTES_MAX,
         updates_per_batch: 1,
     }
 }

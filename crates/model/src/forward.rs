@@ -52,41 +52,49 @@ pub(crate) enum AttentionContext<'a> {
     Cached { pool: &'a mut KvPool, view: &'a CacheView },
 }
 
+/// What the forward pass knows beside the weights.
+pub(crate) struct Pass<'a> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) rotary: &'a RotaryTable,
+    pub(crate) positions: &'a Arc<[u32]>,
+}
+
 /// Hidden states `[T, d]` after the final norm.
-///
-/// For each layer: `x += output(attention(rotary(norm(query)), rotary(norm(key)), value))`, the three
+pub(crate) fn hidden(pass: &Pass, weights: &Weights, tokens: &Arc<[u32]>, mut context: AttentionContext) -> Tensor<2> {
+    let mut x = ops::embedding(&weights.embedding, tokens);
+    for (index, weights) in weights.layers.iter().enumerate() {
+        x = layer(pass, weights, x, index, &mut context);
+    }
+    ops::rms_norm(x, &weights.final_norm, pass.config.rms_norm_eps)
+}
+
+/// One layer: `x += output(attention(rotary(norm(query)), rotary(norm(key)), value))`, the three
 /// taken from `rms_norm(x)`, the head norms only where the family has them;
 /// then `x += down(silu(gate(y)) · up(y))`, `y = rms_norm(x)`.
 /// Source: `modeling_qwen2.py`, `modeling_qwen3.py`, `modeling_llama.py` of transformers.
-pub(crate) fn hidden(
-    config: &ModelConfig,
-    weights: &Weights,
-    rotary: &RotaryTable,
-    tokens: &Arc<[u32]>,
-    positions: &Arc<[u32]>,
-    mut context: AttentionContext,
+pub(crate) fn layer(
+    pass: &Pass,
+    weights: &LayerWeights,
+    x: Tensor<2>,
+    index: usize,
+    context: &mut AttentionContext,
 ) -> Tensor<2> {
+    let Pass { config, rotary, positions } = pass;
     let heads = Heads { query: config.heads, key_value: config.key_value_heads, head_dim: config.head_dim };
     let eps = config.rms_norm_eps;
-    let mut x = ops::embedding(&weights.embedding, tokens);
-    for (index, layer) in weights.layers.iter().enumerate() {
-        let y = ops::rms_norm(x.clone(), &layer.input_norm, eps);
-        let query = normed_heads(layer.query.apply(y.clone()), layer.query_norm.as_ref(), eps);
-        let key = normed_heads(layer.key.apply(y.clone()), layer.key_norm.as_ref(), eps);
-        let value = layer.value.apply(y);
-        let query = ops::rotary(query, positions, rotary, config.head_dim);
-        let key = ops::rotary(key, positions, rotary, config.head_dim);
-        let mixed = match &mut context {
-            AttentionContext::Packed(segments) => ops::attention(query, key, value, segments, heads),
-            AttentionContext::Cached { pool, view } => {
-                ops::attention_cached(query, key, value, pool, index, view, heads)
-            }
-        };
-        x = x + layer.output.apply(mixed);
-        let y = ops::rms_norm(x.clone(), &layer.feed_forward_norm, eps);
-        x = x + layer.down.apply(ops::swiglu(layer.gate.apply(y.clone()), layer.up.apply(y)));
-    }
-    ops::rms_norm(x, &weights.final_norm, eps)
+    let y = ops::rms_norm(x.clone(), &weights.input_norm, eps);
+    let query = normed_heads(weights.query.apply(y.clone()), weights.query_norm.as_ref(), eps);
+    let key = normed_heads(weights.key.apply(y.clone()), weights.key_norm.as_ref(), eps);
+    let value = weights.value.apply(y);
+    let query = ops::rotary(query, positions, rotary, config.head_dim);
+    let key = ops::rotary(key, positions, rotary, config.head_dim);
+    let mixed = match context {
+        AttentionContext::Packed(segments) => ops::attention(query, key, value, segments, heads),
+        AttentionContext::Cached { pool, view } => ops::attention_cached(query, key, value, pool, index, view, heads),
+    };
+    let x = x + weights.output.apply(mixed);
+    let y = ops::rms_norm(x.clone(), &weights.feed_forward_norm, eps);
+    x + weights.down.apply(ops::swiglu(weights.gate.apply(y.clone()), weights.up.apply(y)))
 }
 
 /// RMS norm of each head on its own: `[T, heads · D]` seen as `[T · heads, D]`.

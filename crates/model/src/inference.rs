@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::{
     config::ModelConfig,
-    forward::{self, AttentionContext, Weights},
+    forward::{self, AttentionContext, Pass, Weights},
     layout::Layout,
     params::ModelSnapshot,
     rope,
@@ -77,7 +77,8 @@ impl InferenceModel {
     }
 
     fn forward(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, context: AttentionContext) -> Tensor<2> {
-        forward::hidden(&self.config, &self.weights, &self.rotary, tokens, positions, context)
+        let pass = Pass { config: &self.config, rotary: &self.rotary, positions };
+        forward::hidden(&pass, &self.weights, tokens, context)
     }
 
     /// The output head `[vocab_size, d]`.

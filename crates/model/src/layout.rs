@@ -79,6 +79,27 @@ impl Layout {
         let head = (!config.tied).then(|| builder.matrix("lm_head.weight", config.vocab_size, hidden));
         Self { specs: builder.specs, embedding, layers, final_norm, head }
     }
+
+    /// The parameters of a stage of the forward pass: the embedding, each layer, and the final norm with the head.
+    pub(crate) fn stage(&self, stage: usize) -> Vec<usize> {
+        match stage.checked_sub(1) {
+            None => vec![self.embedding],
+            Some(index) if index < self.layers.len() => self.layers[index].params(),
+            Some(index) => {
+                assert_eq!(index, self.layers.len(), "no stage {stage}");
+                vec![self.final_norm, self.head.unwrap_or(self.embedding)]
+            }
+        }
+    }
+}
+
+impl LayerIndex {
+    fn params(&self) -> Vec<usize> {
+        let projections = [self.query, self.key, self.value, self.output, self.gate, self.up, self.down];
+        let matrices = projections.into_iter().flat_map(|index| [Some(index.weight), index.bias]);
+        let norms = [Some(self.input_norm), self.query_norm, self.key_norm, Some(self.feed_forward_norm)];
+        matrices.chain(norms).flatten().collect()
+    }
 }
 
 struct Builder {

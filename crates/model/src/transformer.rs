@@ -2,7 +2,7 @@
 //!
 //! Promise: [`Transformer`] and [`InferenceModel`] run the same forward pass.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, host};
@@ -11,11 +11,11 @@ use crate::{
     config::ModelConfig,
     error::Result,
     folder,
-    forward::{self, AttentionContext, LayerWeights, Projection, Weights},
+    forward::{self, AttentionContext, LayerWeights, Pass, Projection, Weights},
     gguf::Gguf,
     inference::InferenceModel,
     init,
-    layout::{Layout, ParamSpec, ProjectionIndex},
+    layout::{LayerIndex, Layout, ParamSpec, ProjectionIndex},
     params::{ModelSnapshot, Params},
     rope::{self, Scaling},
     tokenizer::Tokenizer,
@@ -38,6 +38,22 @@ impl Default for SaveOptions<'_> {
     /// f32, shards of 5 GB (the limit transformers had for years), no tokenizer.
     fn default() -> Self {
         Self { dtype: WeightDtype::F32, shard_bytes_max: 5_000_000_000, tokenizer: None }
+    }
+}
+
+/// The parameters of one stage of the forward pass, by their places in the list of all.
+pub struct StageParams {
+    values: BTreeMap<usize, Tensor<1>>,
+}
+
+impl StageParams {
+    fn get(&self, index: usize) -> Tensor<1> {
+        self.values[&index].clone()
+    }
+
+    /// Each parameter's place and value.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Tensor<1>)> {
+        self.values.iter().map(|(index, value)| (*index, value))
     }
 }
 
@@ -166,7 +182,59 @@ impl Transformer {
     }
 
     fn forward(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, context: AttentionContext) -> Tensor<2> {
-        forward::hidden(&self.config, &self.weights(), &self.rotary, tokens, positions, context)
+        forward::hidden(&self.pass(positions), &self.weights(), tokens, context)
+    }
+
+    fn pass<'a>(&'a self, positions: &'a Arc<[u32]>) -> Pass<'a> {
+        Pass { config: &self.config, rotary: &self.rotary, positions }
+    }
+
+    /// How many stages the forward pass has: the embedding, each layer, and the final norm with the head.
+    pub fn stage_count(&self) -> usize {
+        self.config.layers + 2
+    }
+
+    /// The parameters of a stage, as leaves that gather gradients in a graph of their own where `tracked`.
+    ///
+    /// # Panics
+    /// If there is no such stage.
+    pub fn stage(&self, stage: usize, tracked: bool) -> StageParams {
+        let leaf = |index: usize| {
+            let value = self.vector(index).without_autodiff();
+            (index, if tracked { value.autodiff().require_grad() } else { value })
+        };
+        StageParams { values: self.layout.stage(stage).into_iter().map(leaf).collect() }
+    }
+
+    /// The first stage: a row of the embedding `[T, d]` for each token.
+    pub fn embed(&self, params: &StageParams, tokens: &Arc<[u32]>) -> Tensor<2> {
+        ops::embedding(&self.reshaped(params.get(self.layout.embedding), self.layout.embedding), tokens)
+    }
+
+    /// Stage `1 + index`: what layer `index` makes of `[T, d]`, whole sequences laid end to end.
+    pub fn layer(
+        &self,
+        params: &StageParams,
+        index: usize,
+        x: Tensor<2>,
+        positions: &Arc<[u32]>,
+        segments: &Segments,
+    ) -> Tensor<2> {
+        let matrix = |index| Matrix::new(self.reshaped(params.get(index), index));
+        let weights = gather_layer(&self.layout.layers[index], &matrix, &|index| params.get(index));
+        forward::layer(&self.pass(positions), &weights, x, index, &mut AttentionContext::Packed(segments))
+    }
+
+    /// The last stage: hidden states `[T, d]` after the final norm, and the head that scores them.
+    pub fn finish(&self, params: &StageParams, x: Tensor<2>) -> (Tensor<2>, Matrix) {
+        let head = self.layout.head.unwrap_or(self.layout.embedding);
+        let hidden = ops::rms_norm(x, &params.get(self.layout.final_norm), self.config.rms_norm_eps);
+        (hidden, Matrix::new(self.reshaped(params.get(head), head)))
+    }
+
+    fn reshaped(&self, value: Tensor<1>, index: usize) -> Tensor<2> {
+        let [out, input] = matrix_shape(&self.layout.specs[index]);
+        value.reshape([out, input])
     }
 
     /// The output head `[vocab_size, d]`: the embedding itself where tied. Gradients flow through it.
@@ -204,8 +272,7 @@ impl Transformer {
     }
 
     fn matrix(&self, index: usize) -> Tensor<2> {
-        let [out, input] = matrix_shape(&self.layout.specs[index]);
-        self.vector(index).reshape([out, input])
+        self.reshaped(self.vector(index), index)
     }
 
     /// Views of the flat tensors in the shapes that the forward pass wants.
@@ -223,8 +290,17 @@ pub(crate) fn gather(
     matrix: &dyn Fn(usize) -> Matrix,
     vector: &dyn Fn(usize) -> Tensor<1>,
 ) -> Weights {
+    let layers = layout.layers.iter().map(|layer| gather_layer(layer, matrix, vector));
+    Weights { embedding: table(layout.embedding), layers: layers.collect(), final_norm: vector(layout.final_norm) }
+}
+
+fn gather_layer(
+    layer: &LayerIndex,
+    matrix: &dyn Fn(usize) -> Matrix,
+    vector: &dyn Fn(usize) -> Tensor<1>,
+) -> LayerWeights {
     let projection = |index: ProjectionIndex| Projection { weight: matrix(index.weight), bias: index.bias.map(vector) };
-    let layers = layout.layers.iter().map(|layer| LayerWeights {
+    LayerWeights {
         input_norm: vector(layer.input_norm),
         query: projection(layer.query),
         key: projection(layer.key),
@@ -236,8 +312,7 @@ pub(crate) fn gather(
         gate: projection(layer.gate),
         up: projection(layer.up),
         down: projection(layer.down),
-    });
-    Weights { embedding: table(layout.embedding), layers: layers.collect(), final_norm: vector(layout.final_norm) }
+    }
 }
 
 /// `[out, in]` of a parameter that is a matrix.

@@ -214,10 +214,13 @@ impl Block {
     }
 }
 
-/// Copies rows `[len, dim]`, `step` apart, transposed to `[dim, len]`.
-pub(crate) fn transpose(from: &[f32], step: usize, dim: usize, to: &mut [f32]) {
-    let len = to.len() / dim;
-    for (d, to) in to.chunks_exact_mut(len).enumerate() {
+/// Copies rows `[len, dim]`, `step` apart, transposed to `[dim, len]`, `to_step` apart.
+pub(crate) fn transpose(from: &[f32], step: usize, [len, dim]: [usize; 2], to: &mut [f32], to_step: usize) {
+    if len == 0 {
+        return;
+    }
+    for d in 0..dim {
+        let to = &mut to[d * to_step..d * to_step + len];
         for (to, from) in to.iter_mut().zip(from[d..].iter().step_by(step)) {
             *to = *from;
         }
@@ -231,8 +234,8 @@ mod tests {
     #[test]
     fn transposing_turns_rows_into_columns() {
         // Two of three columns of [1 2 _; 3 4 _; 5 6 _].
-        let mut to = [0.0; 6];
-        transpose(&[1., 2., 0., 3., 4., 0., 5., 6.], 3, 2, &mut to);
-        assert_eq!(to, [1., 3., 5., 2., 4., 6.]);
+        let mut to = [0.0; 7];
+        transpose(&[1., 2., 0., 3., 4., 0., 5., 6.], 3, [3, 2], &mut to, 4);
+        assert_eq!(to, [1., 3., 5., 0., 2., 4., 6.]);
     }
 }

@@ -1,8 +1,7 @@
 //! Causal attention over packed sequences.
 //!
-//! Promise: a token sees itself and the earlier tokens of its own sequence, nothing else.
-
-use std::ops::Range;
+//! Promise: a token sees itself and the earlier tokens of its own sequence, those of what it continues among them, and
+//! nothing else. Its bits are the same whether other sequences share its past or it has a copy of its own.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -18,12 +17,18 @@ use crate::device::is_cpu;
 use crate::flex::{dense, floats, parents, register};
 use crate::recycle::Buffer;
 use crate::reference;
-use crate::shapes::{Heads, Segments};
+use crate::shapes::{Heads, Segments, Sequence};
 
-/// In each sequence and query head: `y_i = Σ_{j≤i} softmax_j(q_i·k_j / sqrt(D)) v_j`.
+/// In each sequence and query head: `y_i = Σ_{j≤i} softmax_j(q_i·k_j / sqrt(D)) v_j`, the tokens of what the sequence
+/// continues coming before its own.
 ///
 /// q `[T, H*D]`, k and v `[T, KV*D]`, y `[T, H*D]`; query head `h` reads key/value head
-/// `h / (H / KV)`. Source: arXiv:1706.03762, eq. 1; grouped heads arXiv:2305.13245.
+/// `h / (H / KV)`. Source: arXiv:1706.03762, eq. 1; grouped heads arXiv:2305.13245; a past that sequences share
+/// arXiv:2506.05433.
+///
+/// Output bits and the gradient of q are those of sequences with copies of their past. The gradients of k and v of a
+/// shared past are sums over all sequences that see it, which copies would leave to whoever adds them up: the same
+/// numbers in another order.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -83,21 +88,21 @@ impl AttentionOps for Flex {
         let mut log_sums = Buffer::new(tokens * heads.query);
         let (shared_out, shared_sums) = (Shared::new(&mut out), Shared::new(&mut log_sums));
         let results = Results { out: &shared_out, log_sums: Some(&shared_sums) };
-        tasks(&segments, heads).into_par_iter().for_each_init(
+        let filled = segments.sequences().filter(|sequence| !sequence.rows.is_empty());
+        per_head(filled, heads).into_par_iter().for_each_init(
             || (Scratch::default(), Vec::new()),
-            |(scratch, keys), (rows, kv_head)| {
-                let start = rows.start * heads.kv_width() + kv_head * heads.head_dim;
-                let keys = sized(keys, rows.len() * heads.head_dim);
-                transpose(&k[start..], heads.kv_width(), heads.head_dim, keys);
-                let run = Run {
-                    keys,
-                    key_step: rows.len(),
-                    values: &v[start..],
-                    value_step: heads.kv_width(),
-                    len: rows.len(),
-                };
-                let queries = Queries { all: q, rows, past: 0 };
-                attend(&queries, &[run], heads, kv_head, &results, scratch);
+            |(scratch, keys), (Sequence { past, rows }, kv_head)| {
+                let dim = heads.head_dim;
+                let (before, own) = sized(keys, (past.len() + rows.len()) * dim).split_at_mut(past.len() * dim);
+                let runs = [(&past, before), (&rows, own)].map(|(rows, keys)| {
+                    let start = rows.start * heads.kv_width() + kv_head * dim;
+                    transpose(&k[start..], heads.kv_width(), [rows.len(), dim], keys, rows.len());
+                    let (values, value_step) = (&v[start..], heads.kv_width());
+                    Run { keys: &*keys, key_step: rows.len(), values, value_step, len: rows.len() }
+                });
+                let queries = Queries { all: q, rows, past: past.len() };
+                let first = usize::from(past.is_empty());
+                attend(&queries, &runs[first..], heads, kv_head, &results, scratch);
             },
         );
         (out.into_tensor([tokens, heads.query_width()]), log_sums.into_tensor([tokens, heads.query]))
@@ -123,7 +128,7 @@ impl AttentionGradient for Flex {
             grad: floats(&grad),
             heads,
         };
-        gradients(&forward, tasks(&segments, heads))
+        gradients(&forward, per_head(segments.families().into_iter(), heads))
     }
 }
 
@@ -138,14 +143,10 @@ pub(crate) struct Forward<'a> {
     pub(crate) heads: Heads,
 }
 
-/// One piece of work per sequence and key/value head.
-fn tasks(segments: &Segments, heads: Heads) -> Vec<Task> {
-    let filled = segments.ranges().filter(|rows| !rows.is_empty());
-    filled.flat_map(|rows| (0..heads.key_value).map(move |kv_head| (rows.clone(), kv_head))).collect()
+/// Each piece of work once for each key/value head.
+fn per_head<T: Clone>(work: impl Iterator<Item = T>, heads: Heads) -> Vec<(T, usize)> {
+    work.flat_map(|work| (0..heads.key_value).map(move |kv_head| (work.clone(), kv_head))).collect()
 }
-
-/// Rows of a sequence, and a key/value head.
-pub(crate) type Task = (Range<usize>, usize);
 
 #[derive(Debug)]
 struct AttentionBackward;

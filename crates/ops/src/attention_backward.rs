@@ -15,10 +15,11 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::attend::{Shared, sized, transpose};
-use crate::attention::{Forward, Task};
+use crate::attention::Forward;
 use crate::block_product::{Into, Left, Right, Size, block_product};
 use crate::recycle::Buffer;
 use crate::rows;
+use crate::shapes::Sequence;
 use crate::vmath::{exp_f32, vectorized};
 
 /// Query rows of one head that are worked on together.
@@ -26,17 +27,20 @@ const BLOCK: usize = 64;
 /// Query rows within a block whose scores end at the same key; a divisor of [`BLOCK`].
 const STRIP: usize = 8;
 
-/// Gradients with respect to q, k and v. Each task has its own rows and key/value head.
-pub(crate) fn gradients(forward: &Forward, tasks: Vec<Task>) -> (FlexTensor, FlexTensor, FlexTensor) {
+/// Gradients with respect to q, k and v. Each task has a key/value head and sequences whose rows no other task has with
+/// that head: one, followed by those that continue it.
+pub(crate) fn gradients(forward: &Forward, tasks: Vec<(Vec<Sequence>, usize)>) -> (FlexTensor, FlexTensor, FlexTensor) {
     let heads = forward.heads;
     let tokens = forward.q.len() / heads.query_width();
     let mut dq = Buffer::new(tokens * heads.query_width());
     let mut dk = Buffer::new(tokens * heads.kv_width());
     let mut dv = Buffer::new(tokens * heads.kv_width());
     let shared = [&mut dq, &mut dk, &mut dv].map(|x| Shared::new(x));
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (rows, kv_head)| {
-        let work = Work { forward, rows, kv_head };
-        work.run(&shared, scratch);
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (family, kv_head)| {
+        for sequence in family {
+            let work = Work { forward, sequence, kv_head };
+            work.run(&shared, scratch);
+        }
     });
     (
         dq.into_tensor([tokens, heads.query_width()]),
@@ -59,41 +63,65 @@ struct Scratch {
     dscores: Vec<f32>,
 }
 
-/// One sequence and one key/value head.
+/// One sequence and one key/value head. Tokens are counted from the start of its past.
 struct Work<'a> {
     forward: &'a Forward<'a>,
-    rows: Range<usize>,
+    sequence: Sequence,
     kv_head: usize,
 }
 
 impl Work<'_> {
     fn run(&self, shared: &[Shared; 3], scratch: &mut Scratch) {
         let heads = self.forward.heads;
-        let (len, dim, step) = (self.rows.len(), heads.head_dim, heads.kv_width());
-        let start = self.rows.start * step + self.kv_head * dim;
-        let keys = sized(&mut scratch.keys, len * dim);
-        transpose(&self.forward.k[start..], step, dim, keys);
-        let values = sized(&mut scratch.values, len * dim);
-        transpose(&self.forward.v[start..], step, dim, values);
+        let (past, len, dim) = (self.past(), self.len(), heads.head_dim);
+        for (from, to) in [(self.forward.k, &mut scratch.keys), (self.forward.v, &mut scratch.values)] {
+            let to = sized(to, len * dim);
+            for (rows, first) in [(&self.sequence.past, 0), (&self.sequence.rows, past)] {
+                let size = [rows.len(), dim];
+                transpose(&from[self.start(rows)..], heads.kv_width(), size, &mut to[first..], len);
+            }
+        }
         sized(&mut scratch.dk, len * dim).fill(0.0);
         sized(&mut scratch.dv, len * dim).fill(0.0);
         for head in self.kv_head * heads.group()..(self.kv_head + 1) * heads.group() {
-            for first in (0..len).step_by(BLOCK) {
+            for first in (past..len).step_by(BLOCK) {
                 let block = Block { work: self, head, tokens: first..len.min(first + BLOCK) };
                 block.run(&shared[0], scratch);
             }
         }
         for (to, from) in shared[1..].iter().zip([&scratch.dk, &scratch.dv]) {
-            for (token, from) in from[..len * dim].chunks_exact(dim).enumerate() {
-                let at = start + token * step;
-                // SAFETY: each task has its own rows and head.
-                unsafe { to.slice(at..at + dim) }.copy_from_slice(from);
-            }
+            let (before, own) = from[..len * dim].split_at(past * dim);
+            self.write(&self.sequence.rows, own, to, |to, from| *to = from);
+            self.write(&self.sequence.past, before, to, |to, from| *to += from);
+        }
+    }
+
+    fn past(&self) -> usize {
+        self.sequence.past.len()
+    }
+
+    /// Tokens, those of the past among them.
+    fn len(&self) -> usize {
+        self.past() + self.sequence.rows.len()
+    }
+
+    /// Where the first of these rows stands in `[T, KV*D]`, for this head.
+    fn start(&self, rows: &Range<usize>) -> usize {
+        rows.start * self.forward.heads.kv_width() + self.kv_head * self.forward.heads.head_dim
+    }
+
+    fn write(&self, rows: &Range<usize>, from: &[f32], to: &Shared, write: impl Fn(&mut f32, f32)) {
+        let (dim, step) = (self.forward.heads.head_dim, self.forward.heads.kv_width());
+        for (token, from) in from.chunks_exact(dim).enumerate() {
+            let at = self.start(rows) + token * step;
+            // SAFETY: each task has its own rows and head.
+            let to = unsafe { to.slice(at..at + dim) };
+            to.iter_mut().zip(from).for_each(|(to, from)| write(to, *from));
         }
     }
 }
 
-/// Some consecutive tokens of a sequence (counted from its start) and one query head.
+/// Some consecutive tokens of a sequence and one query head.
 struct Block<'a> {
     work: &'a Work<'a>,
     head: usize,
@@ -112,9 +140,12 @@ impl Block<'_> {
 
     /// Where a token's vector of this head stands in `[T, H*D]`.
     fn place(&self, token: usize) -> Range<usize> {
-        let row = self.work.rows.start + token;
-        let start = row * self.work.forward.heads.query_width() + self.head * self.dim();
+        let start = self.row(token) * self.work.forward.heads.query_width() + self.head * self.dim();
         start..start + self.dim()
+    }
+
+    fn row(&self, token: usize) -> usize {
+        self.work.sequence.rows.start + token - self.work.past()
     }
 
     fn run(&self, shared_dq: &Shared, scratch: &mut Scratch) {
@@ -139,7 +170,7 @@ impl Block<'_> {
 
     /// `P` and `dS` for some rows of the block, up to the last key that any of them sees.
     fn weights(&self, strip: Range<usize>, scratch: &mut Scratch) {
-        let (dim, stride, len) = (self.dim(), self.stride(), self.work.rows.len());
+        let (dim, stride, len) = (self.dim(), self.stride(), self.work.len());
         let seen = self.tokens.start + strip.end;
         let size = Size { m: strip.len(), n: seen, k: dim };
         let span = strip.start * stride..strip.end * stride;
@@ -160,8 +191,7 @@ impl Block<'_> {
             || {
                 for (at, (weights, dscores)) in rows.enumerate() {
                     let token = self.tokens.start + strip.start + at;
-                    let row = self.work.rows.start + token;
-                    let log_sum = forward.log_sums[row * forward.heads.query + self.head];
+                    let log_sum = forward.log_sums[self.row(token) * forward.heads.query + self.head];
                     let out = &forward.out[self.place(token)];
                     let delta = rows::dot(&grad[at * dim..(at + 1) * dim], out);
                     let pairs = weights[..=token].iter_mut().zip(&mut dscores[..=token]);
@@ -178,15 +208,18 @@ impl Block<'_> {
 
     fn query_gradient(&self, shared_dq: &Shared, scratch: &mut Scratch) {
         let (count, dim, stride) = (self.tokens.len(), self.dim(), self.stride());
-        let heads = self.work.forward.heads;
-        let start = self.work.rows.start * heads.kv_width() + self.work.kv_head * dim;
+        let (heads, past) = (self.work.forward.heads, self.work.past());
         let dq = sized(&mut scratch.dq, count * dim);
         for strip in (0..count).step_by(STRIP) {
             let end = count.min(strip + STRIP);
-            let size = Size { m: end - strip, n: dim, k: self.tokens.start + end };
-            let left = Left { data: &scratch.dscores[strip * stride..], row: stride, step: 1 };
-            let right = Right { data: &self.work.forward.k[start..], step: heads.kv_width() };
-            block_product((&mut dq[strip * dim..], dim), size, left, right, Into::Overwrite);
+            let own = (&self.work.sequence.rows, past, self.tokens.start + end - past, Into::Add);
+            for (rows, first, k, into) in [(&self.work.sequence.past, 0, past, Into::Overwrite), own] {
+                let into = if past == 0 { Into::Overwrite } else { into };
+                let size = Size { m: end - strip, n: dim, k };
+                let left = Left { data: &scratch.dscores[strip * stride + first..], row: stride, step: 1 };
+                let right = Right { data: &self.work.forward.k[self.work.start(rows)..], step: heads.kv_width() };
+                block_product((&mut dq[strip * dim..], dim), size, left, right, into);
+            }
         }
         for (token, dq) in self.tokens.clone().zip(dq.chunks_exact(dim)) {
             // SAFETY: each task has its own rows and heads.

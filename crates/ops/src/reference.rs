@@ -4,6 +4,7 @@
 //! gradients. Devices without fused kernels run these, and the fused kernels are tested
 //! against them. They may copy and keep more than the fused ones.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
@@ -14,7 +15,7 @@ use crate::attention_cached::KvPool;
 use crate::host;
 use crate::linear::Matrix;
 use crate::rotary::RotaryTable;
-use crate::shapes::{CacheView, Heads, Segments};
+use crate::shapes::{CacheView, Heads, Segments, Sequence};
 use crate::token_logprobs::TokenLogprobs;
 
 /// See [`crate::linear()`].
@@ -71,9 +72,13 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 /// See [`crate::attention()`].
 pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, segments: &Segments, heads: Heads) -> Tensor<2> {
     let mut outputs = Vec::with_capacity(segments.count());
-    for rows in segments.ranges().filter(|rows| !rows.is_empty()) {
-        let part = |x: &Tensor<2>| x.clone().narrow(0, rows.start, rows.len());
-        outputs.push(attend(part(&q), part(&k), part(&v), heads));
+    for Sequence { past, rows } in segments.sequences().filter(|sequence| !sequence.rows.is_empty()) {
+        let part = |x: &Tensor<2>, rows: &Range<usize>| x.clone().narrow(0, rows.start, rows.len());
+        let seen = |x: &Tensor<2>| match past.is_empty() {
+            true => part(x, &rows),
+            false => Tensor::cat(vec![part(x, &past), part(x, &rows)], 0),
+        };
+        outputs.push(attend(part(&q, &rows), seen(&k), seen(&v), heads));
     }
     if outputs.is_empty() {
         return q;

@@ -51,10 +51,15 @@ impl Heads {
     }
 }
 
-/// Where each sequence starts in a packed batch.
+/// Where each sequence starts in a packed batch, and which sequences go on where another ends.
+///
+/// Several completions of one prompt are the prompt and a sequence for each of them that continues it: its tokens see
+/// those of the prompt, which are there once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
     starts: Arc<[usize]>,
+    /// For each sequence the one that it continues; of length 0 if none continues another.
+    continued: Arc<[Option<usize>]>,
 }
 
 impl Segments {
@@ -66,7 +71,21 @@ impl Segments {
         let starts = starts.into();
         assert_eq!(starts.first(), Some(&0), "segments must start at 0");
         assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]), "segment offsets must not go down: {starts:?}");
-        Self { starts }
+        Self { starts, continued: Arc::default() }
+    }
+
+    /// The same with, for each sequence, the one whose tokens it continues, if it does.
+    ///
+    /// # Panics
+    /// If there is not one entry for each sequence, or a sequence that is continued does not come before or continues
+    /// another itself.
+    pub fn continuing(self, continued: impl Into<Arc<[Option<usize>]>>) -> Self {
+        let continued = continued.into();
+        assert_eq!(continued.len(), self.count(), "one entry for each sequence");
+        for (at, first) in continued.iter().enumerate().filter_map(|(at, first)| Some((at, (*first)?))) {
+            assert!(first < at && continued[first].is_none(), "sequence {at} cannot continue sequence {first}");
+        }
+        Self { continued, ..self }
     }
 
     /// Takes the length of each sequence.
@@ -96,10 +115,45 @@ impl Segments {
         self.starts[self.count()]
     }
 
-    /// Rows of each sequence.
+    /// Rows of each sequence, those of what it continues not among them.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.starts.windows(2).map(|pair| pair[0]..pair[1])
     }
+
+    /// Each sequence with its past.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = Sequence> + '_ {
+        (0..self.count()).map(|at| Sequence {
+            past: self.continued_by(at).map_or(0..0, |first| self.range(first)),
+            rows: self.range(at),
+        })
+    }
+
+    /// Sequences that have rows, by what they have in common: each that continues none, followed by those that continue it.
+    pub(crate) fn families(&self) -> Vec<Vec<Sequence>> {
+        let mut families: Vec<Vec<Sequence>> = vec![Vec::new(); self.count()];
+        for (at, sequence) in self.sequences().enumerate().filter(|(_, sequence)| !sequence.rows.is_empty()) {
+            families[self.continued_by(at).unwrap_or(at)].push(sequence);
+        }
+        families.retain(|family| !family.is_empty());
+        families
+    }
+
+    fn range(&self, at: usize) -> Range<usize> {
+        self.starts[at]..self.starts[at + 1]
+    }
+
+    fn continued_by(&self, at: usize) -> Option<usize> {
+        self.continued.get(at).copied().flatten()
+    }
+}
+
+/// Where the tokens of one sequence lie in a packed batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// Rows of the tokens before its own, which other sequences may share.
+    pub(crate) past: Range<usize>,
+    /// Its own rows.
+    pub(crate) rows: Range<usize>,
 }
 
 /// One sequence in a step that uses the key/value cache.

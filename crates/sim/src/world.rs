@@ -204,7 +204,7 @@ fn train_config(lr: f64) -> TrainConfig {
         optimizer: OptimizerConfig::new(lr),
         schedule: Schedule::default(),
         micro_batch_tokens: 1024,
-        parallel_micro_batches: 1,
+        activation_bytes_max: train::ACTIVATION_BYTES_MAX,
         updates_per_batch: 1,
     }
 }

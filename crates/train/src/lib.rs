@@ -6,6 +6,7 @@
 //! Never: trains on a rollout that nobody verified, knows what a reward means, or what time it is.
 
 mod advantage;
+mod backprop;
 mod batch;
 mod checkpoint;
 mod error;
@@ -30,4 +31,4 @@ pub use optimizer::OptimizerConfig;
 pub use packing::pack;
 pub use rollout::{BehaviourLogprobs, TrainRollout};
 pub use schedule::{Schedule, Shape};
-pub use trainer::{TrainConfig, Trainer};
+pub use trainer::{ACTIVATION_BYTES_MAX, TrainConfig, Trainer};

@@ -95,7 +95,8 @@ impl Optimizer {
         Self { first: zeros(), second: zeros(), updates: 0 }
     }
 
-    /// Moves the parameters; gives the norm of the gradient before it was scaled.
+    /// Moves the parameters, and lets go of each gradient as it does; gives the norm of the gradient before it was
+    /// scaled.
     ///
     /// With `n = sqrt(Σ g²)`: gradients are multiplied by `min(1, max_grad_norm / (n + 1e-6))`.
     /// Source: `torch.nn.utils.clip_grad_norm_`, then `torch.optim.AdamW`.
@@ -104,11 +105,11 @@ impl Optimizer {
     pub(crate) fn update(
         &mut self,
         params: &mut Params,
-        gradients: &[Tensor<1>],
+        gradients: Vec<Tensor<1>>,
         config: &OptimizerConfig,
         lr: f64,
     ) -> Result<f64> {
-        let norm = self.norm(params, gradients)?;
+        let norm = self.norm(params, &gradients)?;
         let limit = config.max_grad_norm;
         let grad_scale = if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
         self.updates += 1;
@@ -123,7 +124,7 @@ impl Optimizer {
                 step: self.updates,
                 grad_scale: grad_scale as f32,
             };
-            adamw_step(&mut param.value, gradient, first, second, step);
+            adamw_step(&mut param.value, &gradient, first, second, step);
         }
         Ok(norm)
     }

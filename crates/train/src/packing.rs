@@ -1,10 +1,10 @@
-//! Lays sequences end to end into micro-batches of bounded size.
+//! Puts lengths of rows together into micro-batches of bounded size.
 //!
-//! Promise: every sequence is in exactly one micro-batch, never cut; the plan depends on the lengths alone.
+//! Promise: every length is in exactly one micro-batch, never cut; the plan depends on the lengths alone.
 
-/// Which sequences go together: first-fit decreasing by length, ties by index.
+/// Which go together: first-fit decreasing by length, ties by index.
 ///
-/// A micro-batch holds at most `budget` tokens; a sequence longer than that has one to itself.
+/// A micro-batch holds at most `budget` rows; a length beyond that has one to itself.
 /// Inside a micro-batch, indices rise; micro-batches come in the order in which they were opened.
 pub fn pack(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();

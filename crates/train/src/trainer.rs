@@ -3,19 +3,21 @@
 //! Promise: a batch is one or more updates; an update that cannot be made leaves weights and optimiser as they were.
 //! The same model, configuration and batches give the same bits on the CPU, also across save and load.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use model::{ModelConfig, ModelSnapshot, Transformer};
-use ops::{TokenLogprobs, host, token_logprobs};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainRollout;
-use crate::batch::{Limits, MicroBatch, Sequence, SftExample, check_examples, check_rollouts};
+use crate::backprop::{self, Backprop, GradientSums, Scores};
+use crate::batch::{Limits, MicroBatch, Sequence, SftExample, check_examples, check_rollouts, families, rows};
 use crate::error::{Result, TrainError};
 use crate::loss::{Loss, LossConfig, LossInput, LossOutput, LossSums, OldPolicy, Totals};
 use crate::metrics::{BatchSize, SftMetrics, StepMetrics};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::packing::pack;
 use crate::schedule::Schedule;
+
+/// Activations that are kept unless a configuration says otherwise, in bytes.
+pub const ACTIVATION_BYTES_MAX: u64 = 1 << 30;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,11 +30,13 @@ pub struct TrainConfig {
     /// Factor on the learning rate, by update.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Tokens that go through the model at once; bounds memory, changes the result only by rounding.
+    /// Tokens that go through the model at once, a prompt that several completions share counted once; bounds memory,
+    /// changes the result only by rounding.
     pub micro_batch_tokens: usize,
-    /// Micro-batches computed side by side; changes nothing but time and memory.
-    #[serde(default = "TrainConfig::one")]
-    pub parallel_micro_batches: usize,
+    /// Bytes of activations kept from the forward to the backward pass of a micro-batch: layers beyond keep their input
+    /// alone and are computed twice. Changes no bit; bounds memory, costs up to a third more time.
+    #[serde(default = "TrainConfig::default_activation_bytes_max")]
+    pub activation_bytes_max: u64,
     /// Updates made with one batch of rollouts, each on its own share of it.
     #[serde(default = "TrainConfig::one")]
     pub updates_per_batch: usize,
@@ -43,14 +47,14 @@ impl TrainConfig {
         1
     }
 
+    fn default_activation_bytes_max() -> u64 {
+        ACTIVATION_BYTES_MAX
+    }
+
     fn validate(&self) -> Result<Loss> {
         self.optimizer.validate()?;
         self.schedule.validate()?;
-        let counts = [
-            ("micro_batch_tokens", self.micro_batch_tokens),
-            ("parallel_micro_batches", self.parallel_micro_batches),
-            ("updates_per_batch", self.updates_per_batch),
-        ];
+        let counts = [("micro_batch_tokens", self.micro_batch_tokens), ("updates_per_batch", self.updates_per_batch)];
         if let Some((setting, _)) = counts.into_iter().find(|&(_, count)| count == 0) {
             return Err(TrainError::OutOfRange { setting, expected: "at least 1", given: 0.0 });
         }
@@ -195,7 +199,7 @@ impl Trainer {
 
     /// Counts a batch that was trained on.
     fn finish(&mut self, sequences: &[Sequence], micro_batches: usize) -> BatchSize {
-        let tokens: usize = sequences.iter().map(|s| s.rows() + 1).sum();
+        let tokens: usize = sequences.iter().map(Sequence::len).sum();
         let completion_tokens = sequences.iter().map(Sequence::targets).sum();
         self.version += 1;
         self.tokens_seen += tokens as u64;
@@ -205,8 +209,8 @@ impl Trainer {
     /// Log-probabilities of each sequence's completion under the present weights.
     fn logprobs_of(&self, sequences: &[Sequence]) -> Vec<Vec<f32>> {
         let mut logprobs = vec![Vec::new(); sequences.len()];
-        for micro in self.micro_batches(sequences, (0..sequences.len()).collect()) {
-            let all = host::to_vec_f32(&score(&self.model, &micro).logprob);
+        for micro in self.micro_batches(sequences, &(0..sequences.len()).collect::<Vec<_>>()) {
+            let all = backprop::logprobs(&self.model, &micro);
             let mut rest = all.as_slice();
             for (&member, &length) in micro.members.iter().zip(&micro.lengths) {
                 let (own, tail) = rest.split_at(length);
@@ -217,41 +221,37 @@ impl Trainer {
         logprobs
     }
 
-    fn micro_batches(&self, sequences: &[Sequence], members: Vec<usize>) -> Vec<MicroBatch> {
-        let rows: Vec<usize> = members.iter().map(|&index| sequences[index].rows()).collect();
-        let plan = pack(&rows, self.config.micro_batch_tokens);
-        let named = |bin: Vec<usize>| bin.into_iter().map(|place| members[place]).collect();
-        plan.into_iter().map(|bin| MicroBatch::new(sequences, named(bin))).collect()
+    fn micro_batches(&self, sequences: &[Sequence], members: &[usize]) -> Vec<MicroBatch> {
+        let budget = self.config.micro_batch_tokens;
+        let families = families(sequences, members, budget);
+        let rows: Vec<usize> = families.iter().map(|family| rows(sequences, family)).collect();
+        let named = |bin: Vec<usize>| bin.into_iter().map(|place| families[place].clone()).collect::<Vec<_>>();
+        pack(&rows, budget).into_iter().map(|bin| MicroBatch::new(sequences, &named(bin))).collect()
     }
 
     /// Gradients of all micro-batches added up, then one step of the optimiser.
     fn update(&mut self, sequences: &[Sequence], members: Vec<usize>, evaluate: &Evaluate) -> Result<Update> {
         let update = self.optimizer.updates + 1;
-        let micro_batches = self.micro_batches(sequences, members);
-        let mut total: Option<(Vec<Tensor<1>>, f64, LossSums)> = None;
-        for side_by_side in micro_batches.chunks(self.config.parallel_micro_batches) {
-            for part in compute(&self.model, side_by_side, evaluate) {
-                let (output, gradients) = part.map_err(|error| match error {
-                    TrainError::NotFinite { given, .. } => TrainError::NonFiniteLoss { update, given },
-                    other => other,
-                })?;
-                match &mut total {
-                    None => total = Some((gradients, output.loss, output.sums)),
-                    Some((sum, loss, sums)) => {
-                        *sum = std::mem::take(sum).into_iter().zip(gradients).map(|(a, b)| a + b).collect();
-                        *loss += output.loss;
-                        sums.merge(&output.sums);
-                    }
-                }
-            }
+        let micro_batches = self.micro_batches(sequences, &members);
+        let mut gradients = GradientSums::new(&self.model);
+        let (mut loss, mut sums) = (0.0, LossSums::default());
+        for micro in &micro_batches {
+            let backprop =
+                Backprop { model: &self.model, micro, activation_bytes_max: self.config.activation_bytes_max };
+            let output = backprop.run(evaluate, &mut gradients).map_err(|error| match error {
+                TrainError::NotFinite { given, .. } => TrainError::NonFiniteLoss { update, given },
+                other => other,
+            })?;
+            loss += output.loss;
+            sums.merge(&output.sums);
         }
-        let (gradients, loss, sums) = total.ok_or(TrainError::EmptyBatch)?;
         if !loss.is_finite() {
             return Err(TrainError::NonFiniteLoss { update, given: loss });
         }
         let lr = self.config.optimizer.lr * self.config.schedule.factor(self.optimizer.updates);
+        let gradients = gradients.finish(&self.model);
         let params = self.model.params_mut();
-        let grad_norm = self.optimizer.update(params, &gradients, &self.config.optimizer, lr)?;
+        let grad_norm = self.optimizer.update(params, gradients, &self.config.optimizer, lr)?;
         Ok(Update { loss, sums, grad_norm, lr, micro_batches: micro_batches.len() })
     }
 }
@@ -266,74 +266,8 @@ pub(crate) struct Update {
     pub(crate) micro_batches: usize,
 }
 
-/// What the model thinks of the completion tokens of a micro-batch, on the host.
-pub(crate) struct Scores {
-    pub(crate) logprob: Vec<f32>,
-    pub(crate) entropy: Vec<f32>,
-}
-
 /// From scores to loss and slopes.
-type Evaluate<'a> = dyn Fn(&MicroBatch, &Scores) -> Result<LossOutput> + Sync + 'a;
-
-type Part = Result<(LossOutput, Vec<Tensor<1>>)>;
-
-/// Micro-batches on a thread each; results in their order.
-fn compute(model: &Transformer, micro_batches: &[MicroBatch], evaluate: &Evaluate) -> Vec<Part> {
-    if let [only] = micro_batches {
-        return vec![gradients(model, only, evaluate)];
-    }
-    std::thread::scope(|scope| {
-        let start = |micro| scope.spawn(move || gradients(model, micro, evaluate));
-        let running: Vec<_> = micro_batches.iter().map(start).collect();
-        let join = |handle: std::thread::ScopedJoinHandle<Part>| handle.join();
-        running
-            .into_iter()
-            .map(|handle| join(handle).unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-/// One forward, the loss on the host, one backward.
-///
-/// The slopes `g = ∂loss/∂logprob`, `h = ∂loss/∂entropy` are constants of `Σ_t g_t·logprob_t + h·Σ_t entropy_t`, whose
-/// gradient is therefore the loss's own.
-fn gradients(model: &Transformer, micro: &MicroBatch, evaluate: &Evaluate) -> Part {
-    // Leaves of its own, sharing the numbers: micro-batches side by side then have graphs of their own.
-    let model = model.clone().require_grad();
-    let TokenLogprobs { logprob, entropy } = score(&model, micro);
-    let scores = Scores { logprob: host::to_vec_f32(&logprob), entropy: host::to_vec_f32(&entropy) };
-    let output = evaluate(micro, &scores)?;
-    let slopes: Vec<f32> = output.grad_logprob.iter().map(|&slope| slope as f32).collect();
-    let count = slopes.len();
-    let slopes = host::from_vec(slopes, [count], &plain_device(&model));
-    let mut surrogate = (logprob * slopes).sum();
-    if output.grad_entropy != 0.0 {
-        surrogate = surrogate + entropy.sum() * output.grad_entropy as f32;
-    }
-    let mut found = surrogate.backward();
-    let take = |param: &model::Param| {
-        let zeros = || Tensor::zeros(param.value.dims(), &plain_device(&model));
-        param.value.grad_remove(&mut found).unwrap_or_else(zeros)
-    };
-    let gradients = model.params().list.iter().map(take).collect();
-    Ok((output, gradients))
-}
-
-fn plain_device(model: &Transformer) -> Device {
-    model.device().inner()
-}
-
-fn score(model: &Transformer, micro: &MicroBatch) -> TokenLogprobs {
-    let hidden = model.hidden(&micro.tokens, &micro.positions, &micro.segments);
-    let hidden = match &micro.scored {
-        None => hidden,
-        Some(rows) => {
-            let rows = TensorData::new(rows.clone(), [rows.len()]);
-            hidden.select(0, Tensor::<1, Int>::from_data(rows, &plain_device(model)))
-        }
-    };
-    token_logprobs(hidden, &model.head(), &micro.targets, &micro.temperature)
-}
+type Evaluate<'a> = dyn Fn(&MicroBatch, &Scores) -> Result<LossOutput> + 'a;
 
 fn evaluate_rollouts(
     loss: &Loss,

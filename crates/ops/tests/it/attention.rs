@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use ops::{CacheView, CachedSegment, Heads, KvPool, Segments, host};
 
-use crate::support::{assert_close, assert_same_bits, matrix};
+use crate::support::{assert_close, assert_same_bits, matrix, with_gradients};
 
 const HEADS: Heads = Heads { query: 6, key_value: 2, head_dim: 20 };
 const LENGTHS: [usize; 3] = [37, 1, 90];
@@ -107,6 +107,62 @@ fn a_sequence_alone_has_the_bits_it_has_in_a_batch() {
         let span = range.start * HEADS.query_width()..range.end * HEADS.query_width();
         assert_same_bits("alone", &host::to_vec_f32(&y), &packed[span]);
     }
+}
+
+/// A prompt of 37 tokens with completions of 20, 0 and 66, another sequence between them, and a prompt that nobody
+/// continues; then the same with a copy of the prompt for each completion, by rows of the first.
+fn shared_and_copied() -> (Segments, Segments, Vec<usize>) {
+    let lengths = [37, 20, 9, 0, 66, 5];
+    let shared = Segments::from_lengths(&lengths).continuing([None, Some(0), None, Some(0), Some(0), None]);
+    let rows: Vec<_> = shared.ranges().collect();
+    let past = |at: usize| if [1, 3, 4].contains(&at) { rows[0].clone() } else { 0..0 };
+    let whole: Vec<Vec<usize>> = (0..lengths.len()).map(|at| past(at).chain(rows[at].clone()).collect()).collect();
+    let copied = Segments::from_lengths(&whole.iter().map(Vec::len).collect::<Vec<_>>());
+    (shared, copied, whole.concat())
+}
+
+fn chosen(x: &Tensor<2>, rows: &[usize]) -> Tensor<2> {
+    let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+    let count = rows.len();
+    x.clone().select(0, Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &x.device().inner()))
+}
+
+#[test]
+fn a_past_that_sequences_share_gives_the_bits_of_a_copy_for_each() {
+    let (shared, copied, rows) = shared_and_copied();
+    let tokens = shared.tokens();
+    let q = matrix(tokens, HEADS.query_width(), 1) * 3.0;
+    let (k, v) = (matrix(tokens, HEADS.kv_width(), 2), matrix(tokens, HEADS.kv_width(), 3));
+    let y = ops::attention(q.clone(), k.clone(), v.clone(), &shared, HEADS);
+    let [q, k, v] = [&q, &k, &v].map(|x| chosen(x, &rows));
+    let copies = host::to_vec_f32(&ops::attention(q, k, v, &copied, HEADS));
+    assert_same_bits("copies", &host::to_vec_f32(&chosen(&y, &rows)), &copies);
+}
+
+#[test]
+fn gradients_through_a_shared_past_are_the_sums_of_those_of_its_copies() {
+    let (shared, copied, rows) = shared_and_copied();
+    let tokens = shared.tokens();
+    let inputs = [
+        matrix(tokens, HEADS.query_width(), 1) * 3.0,
+        matrix(tokens, HEADS.kv_width(), 2),
+        matrix(tokens, HEADS.kv_width(), 3),
+    ];
+    // Both give rows of copies, so that both have the same gradients coming in.
+    let once = with_gradients(&inputs, |[q, k, v]| chosen(&ops::attention(q, k, v, &shared, HEADS), &rows));
+    let often = with_gradients(&inputs, |inputs| {
+        let [q, k, v] = inputs.each_ref().map(|x| chosen(x, &rows));
+        ops::attention(q, k, v, &copied, HEADS)
+    });
+    for (at, (once, often)) in once.iter().zip(&often).enumerate() {
+        assert_close(&format!("gradient {at}"), once, often, 1e-5);
+    }
+}
+
+#[test]
+#[should_panic(expected = "sequence 2 cannot continue sequence 1")]
+fn what_continues_is_not_continued() {
+    let _ = Segments::from_lengths(&[2, 1, 1]).continuing([None, Some(0), Some(1)]);
 }
 
 #[test]

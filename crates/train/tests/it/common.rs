@@ -39,7 +39,7 @@ pub(crate) fn config(preset: Preset) -> TrainConfig {
         optimizer: OptimizerConfig::new(1e-2),
         schedule: Schedule::default(),
         micro_batch_tokens: 1000,
-        parallel_micro_batches: 1,
+        activation_bytes_max: 1 << 30,
         updates_per_batch: 1,
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn trainer(config: TrainConfig) -> Trainer {
     Trainer::new(model(1), config).expect("a valid configuration")
 }
 
-/// Eight rollouts, lengths 4..=11, with advantages that sum to 0 in each half.
+/// Eight rollouts of three prompts, with advantages that sum to 0 in each half.
 pub(crate) fn batch() -> Vec<TrainRollout> {
     let claimed =
         |index: usize| (0..completion_len(index)).map(|t| -2.0 - 0.1 * ((index + t) % 5) as f32).collect::<Vec<f32>>();
@@ -67,10 +67,11 @@ fn completion_len(index: usize) -> usize {
 
 fn rollout(index: usize, logprobs: Vec<f32>) -> TrainRollout {
     let advantages = [1.5, -0.5, -0.5, -0.5, 0.75, 0.25, -0.25, -0.75];
-    let (prompt_len, completion) = (2 + index % 3, completion_len(index));
-    let token = |t: usize| ((index * 7 + t * t * 3 + t) % VOCABULARY) as u32;
-    let prompt = (0..prompt_len).map(token).collect();
-    let completion = (prompt_len..prompt_len + completion).map(token).collect();
+    let (group, completion) = (index / 3, completion_len(index));
+    let prompt_len = 2 + group;
+    let token = |salt: usize, t: usize| ((salt * 7 + t * t * 3 + t) % VOCABULARY) as u32;
+    let prompt = (0..prompt_len).map(|t| token(group, t)).collect();
+    let completion = (prompt_len..prompt_len + completion).map(|t| token(index, t)).collect();
     let group = verified(prompt, completion, logprobs.clone(), Some(logprobs));
     let rollout = group.rollouts().next().expect("a group of one");
     TrainRollout::new(&rollout, advantages[index], 0.9, BehaviourLogprobs::Worker).expect("admitted")

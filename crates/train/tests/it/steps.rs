@@ -28,8 +28,11 @@ const PRESETS: [Preset; 8] = [
 #[test]
 fn many_small_micro_batches_give_the_loss_and_weights_of_one_large_one() {
     for preset in PRESETS {
-        let (whole, one) = stepped(config(preset));
-        let (parts, many) = stepped(TrainConfig { micro_batch_tokens: 12, ..config(preset) });
+        let mut config = config(preset);
+        // Else a gradient that is all rounding makes a whole update.
+        config.optimizer.eps = 1e-3;
+        let (whole, one) = stepped(config.clone());
+        let (parts, many) = stepped(TrainConfig { micro_batch_tokens: 12, ..config });
         assert_eq!(one.batch.micro_batches, 1);
         assert!(many.batch.micro_batches > 3);
         let numbers = |m: &train::StepMetrics| [m.loss, m.grad_norm, m.policy.entropy, m.policy.mismatch_kl];
@@ -57,11 +60,13 @@ fn a_packed_sequence_is_scored_as_if_it_were_alone() {
 }
 
 #[test]
-fn micro_batches_side_by_side_change_no_bit() {
-    let small = TrainConfig { micro_batch_tokens: 12, ..config(Preset::Dapo) };
-    let (serial, _) = stepped(small.clone());
-    let (parallel, _) = stepped(TrainConfig { parallel_micro_batches: 2, ..small });
-    assert_eq!(bits(&serial), bits(&parallel));
+fn layers_that_are_computed_again_change_no_bit() {
+    let (kept, _) = stepped(config(Preset::Dapo));
+    let rows = 60 * model(1).config().layer_activation_bytes();
+    for activation_bytes_max in [0, rows] {
+        let (again, _) = stepped(TrainConfig { activation_bytes_max, ..config(Preset::Dapo) });
+        assert_eq!(bits(&kept), bits(&again), "{activation_bytes_max}");
+    }
 }
 
 #[test]
