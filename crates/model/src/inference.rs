@@ -2,7 +2,8 @@
 //!
 //! Promise: the forward pass of [`crate::Transformer`], over matrices packed once; no gradients.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use burn::tensor::{Device, Tensor};
 use half::bf16;
@@ -19,14 +20,43 @@ use crate::{
     weights::WeightDtype,
 };
 
-/// A decoder ready to generate: owns its packed weights, and may move to another thread.
+/// A decoder ready to generate, which may move to another thread. Models of one snapshot, format and device have the
+/// same packed weights, which are there once.
 pub struct InferenceModel {
     config: Arc<ModelConfig>,
     rotary: RotaryTable,
-    weights: Weights,
-    head: Matrix,
+    packed: Arc<Packed>,
     device: Device,
     dtype: WeightDtype,
+}
+
+struct Packed {
+    weights: Weights,
+    head: Matrix,
+}
+
+/// What is packed of a snapshot, for as long as a model uses it.
+#[derive(Default)]
+pub(crate) struct PackedWeights(Mutex<Vec<(WeightDtype, Device, Weak<Packed>)>>);
+
+impl PackedWeights {
+    /// Whoever asks while another packs waits and has the same.
+    fn get(&self, dtype: WeightDtype, device: &Device, pack: impl FnOnce() -> Packed) -> Arc<Packed> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|(.., packed)| packed.strong_count() > 0);
+        let same = held.iter().find(|entry| entry.0 == dtype && entry.1 == *device);
+        same.and_then(|(.., packed)| packed.upgrade()).unwrap_or_else(|| {
+            let packed = Arc::new(pack());
+            held.push((dtype, device.clone(), Arc::downgrade(&packed)));
+            packed
+        })
+    }
+}
+
+impl fmt::Debug for PackedWeights {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("PackedWeights")
+    }
 }
 
 impl InferenceModel {
@@ -44,19 +74,8 @@ impl InferenceModel {
         rotary: RotaryTable,
     ) -> Self {
         let device = device.clone().inner();
-        let layout = Layout::new(snapshot.config());
-        let values = |index: usize| snapshot.values()[index].as_slice();
-        let shape = |index: usize| matrix_shape(&layout.specs[index]);
-        let table = |index| host::from_vec(rounded(values(index), dtype), shape(index), &device);
-        let matrix = |index| pack(values(index), shape(index), dtype, &device);
-        let vector = |index| {
-            let values = values(index).to_vec();
-            let length = values.len();
-            host::from_vec(values, [length], &device)
-        };
-        let weights = gather(&layout, &table, &matrix, &vector);
-        let head = matrix(layout.head.unwrap_or(layout.embedding));
-        Self { config: snapshot.config().clone(), rotary, weights, head, device, dtype }
+        let packed = snapshot.packed().get(dtype, &device, || Packed::of(snapshot, dtype, &device));
+        Self { config: snapshot.config().clone(), rotary, packed, device, dtype }
     }
 
     /// Hidden states `[T, d]` after the final norm, of whole sequences laid end to end.
@@ -78,17 +97,17 @@ impl InferenceModel {
 
     fn forward(&self, tokens: &Arc<[u32]>, positions: &Arc<[u32]>, context: AttentionContext) -> Tensor<2> {
         let pass = Pass { config: &self.config, rotary: &self.rotary, positions };
-        forward::hidden(&pass, &self.weights, tokens, context)
+        forward::hidden(&pass, &self.packed.weights, tokens, context)
     }
 
     /// The output head `[vocab_size, d]`.
     pub fn head(&self) -> &Matrix {
-        &self.head
+        &self.packed.head
     }
 
     /// Scores `[T, vocab_size]` of hidden states `[T, d]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        ops::linear(hidden, &self.head, None)
+        ops::linear(hidden, self.head(), None)
     }
 
     /// An empty key-value cache of this model: `blocks` blocks of `block_size` tokens.
@@ -109,6 +128,23 @@ impl InferenceModel {
     /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+}
+
+impl Packed {
+    fn of(snapshot: &ModelSnapshot, dtype: WeightDtype, device: &Device) -> Self {
+        let layout = Layout::new(snapshot.config());
+        let values = |index: usize| &snapshot.values()[index];
+        let shape = |index: usize| matrix_shape(&layout.specs[index]);
+        let table = |index| match dtype {
+            WeightDtype::F32 => values(index).tensor(device).reshape(shape(index)),
+            WeightDtype::Bf16 => host::from_vec(rounded(values(index), dtype), shape(index), device),
+        };
+        let matrix = |index| pack(values(index), shape(index), dtype, device);
+        let vector = |index| values(index).tensor(device);
+        let weights = gather(&layout, &table, &matrix, &vector);
+        let head = matrix(layout.head.unwrap_or(layout.embedding));
+        Self { weights, head }
     }
 }
 

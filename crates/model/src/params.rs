@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use ops::host;
+use ops::host::Floats;
 
 use crate::{
     config::ModelConfig,
     error::{ModelError, Result},
+    inference::PackedWeights,
     layout::{Layout, ParamSpec},
 };
 
@@ -33,15 +34,10 @@ pub struct Params {
 }
 
 impl Params {
-    pub(crate) fn from_host(specs: &[ParamSpec], values: Vec<Vec<f32>>, device: &Device) -> Self {
-        let make = |(spec, values): (&ParamSpec, Vec<f32>)| {
+    pub(crate) fn from_host(specs: &[ParamSpec], values: Vec<Floats>, device: &Device) -> Self {
+        let make = |(spec, values): (&ParamSpec, Floats)| {
             assert_eq!(values.len(), spec.numel(), "{}: values do not fill its shape", spec.name);
-            let length = values.len();
-            Param {
-                name: spec.name.clone(),
-                shape: spec.shape.clone(),
-                value: host::from_vec(values, [length], device),
-            }
+            Param { name: spec.name.clone(), shape: spec.shape.clone(), value: values.tensor(device) }
         };
         Self { list: specs.iter().zip(values).map(make).collect() }
     }
@@ -52,11 +48,15 @@ impl Params {
     }
 }
 
-/// A copy of all weights in host memory: cheap to clone and to send to another thread.
+/// All weights as they were at one moment, in host memory: cheap to clone and to send to another thread.
+///
+/// On the CPU it shares the numbers of the model that it was taken of, until that is trained on; models that are packed
+/// of one snapshot, in one format, share what is packed.
 #[derive(Clone, Debug)]
 pub struct ModelSnapshot {
     config: Arc<ModelConfig>,
-    values: Arc<Vec<Vec<f32>>>,
+    values: Arc<Vec<Floats>>,
+    packed: Arc<PackedWeights>,
 }
 
 impl ModelSnapshot {
@@ -74,11 +74,11 @@ impl ModelSnapshot {
             let tensor = "(the list of all)".into();
             return Err(ModelError::WrongSnapshot { tensor, expected: specs.len(), given: values.len() });
         }
-        Ok(Self { config, values: Arc::new(values) })
+        Ok(Self::unchecked(config, values.into_iter().map(Floats::from).collect()))
     }
 
-    pub(crate) fn unchecked(config: Arc<ModelConfig>, values: Vec<Vec<f32>>) -> Self {
-        Self { config, values: Arc::new(values) }
+    pub(crate) fn unchecked(config: Arc<ModelConfig>, values: Vec<Floats>) -> Self {
+        Self { config, values: Arc::new(values), packed: Arc::default() }
     }
 
     /// The shape of the model.
@@ -87,7 +87,16 @@ impl ModelSnapshot {
     }
 
     /// The weights, one flat vector per parameter of [`ModelConfig::layout`].
-    pub fn values(&self) -> &[Vec<f32>] {
+    pub fn values(&self) -> &[Floats] {
         &self.values
+    }
+
+    /// A copy of the weights that can be changed, for [`ModelSnapshot::new`].
+    pub fn to_vecs(&self) -> Vec<Vec<f32>> {
+        self.values.iter().map(|values| values.to_vec()).collect()
+    }
+
+    pub(crate) fn packed(&self) -> &PackedWeights {
+        &self.packed
     }
 }

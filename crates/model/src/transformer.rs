@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
-use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, host};
+use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, host::Floats};
 
 use crate::{
     config::ModelConfig,
@@ -74,7 +74,7 @@ impl Transformer {
         config.validate()?;
         let layout = Layout::new(&config);
         let values = init::random(&config, &layout, seed);
-        Ok(Self::from_host(config, layout, values, device))
+        Ok(Self::from_host(config, layout, values.into_iter().map(Floats::from).collect(), device))
     }
 
     /// Reads the configuration and the weights of a Hugging Face folder or a GGUF file; all numbers become f32.
@@ -94,6 +94,7 @@ impl Transformer {
             warnings.push(Warning::DynamicRope { positions: config.max_positions });
         }
         let layout = Layout::new(&config);
+        let values = values.into_iter().map(Floats::from).collect();
         (Self::from_host(Arc::new(config), layout, values, device), warnings)
     }
 
@@ -103,7 +104,7 @@ impl Transformer {
         Self::from_host(snapshot.config().clone(), layout, snapshot.values().to_vec(), device)
     }
 
-    fn from_host(config: Arc<ModelConfig>, layout: Layout, values: Vec<Vec<f32>>, device: &Device) -> Self {
+    fn from_host(config: Arc<ModelConfig>, layout: Layout, values: Vec<Floats>, device: &Device) -> Self {
         let params = Params::from_host(&layout.specs, values, device);
         let rotary = rope::rotary_table(&config);
         Self { config, layout: Arc::new(layout), rotary, params }
@@ -149,9 +150,9 @@ impl Transformer {
         plain
     }
 
-    /// A copy of the weights in host memory.
+    /// The weights as they are now; see [`ModelSnapshot`].
     pub fn snapshot(&self) -> ModelSnapshot {
-        let values = self.params.list.iter().map(|param| host::to_vec_f32(&param.value)).collect();
+        let values = self.params.list.iter().map(|param| Floats::of(&param.value)).collect();
         ModelSnapshot::unchecked(self.config.clone(), values)
     }
 

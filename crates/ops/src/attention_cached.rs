@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::attend::{Queries, Results, Run, Scratch, Shared, attend};
 use crate::device::is_cpu;
 use crate::flex::{floats, primitive, tensor};
+use crate::memory::SparseFloats;
 use crate::recycle::Buffer;
 use crate::reference;
 use crate::shapes::{CacheView, CachedSegment, Heads};
@@ -39,7 +40,7 @@ impl KvPool {
             return Self::of_tensors(layers, blocks, block_size, kv_width, device);
         }
         let size = blocks * block_size * kv_width;
-        let layer = || RwLock::new(Layer { keys: vec![0.0; size], values: vec![0.0; size] });
+        let layer = || RwLock::new(Layer { keys: SparseFloats::zeroed(size), values: SparseFloats::zeroed(size) });
         Self { store: Store::Blocks((0..layers).map(|_| layer()).collect()), layers, blocks, block_size, kv_width }
     }
 
@@ -191,8 +192,8 @@ pub fn attention_cached(
 /// Keys and values of one layer: `[block][kv head][head_dim][slot]` for keys,
 /// `[block][kv head][slot][head_dim]` for values.
 struct Layer {
-    keys: Vec<f32>,
-    values: Vec<f32>,
+    keys: SparseFloats,
+    values: SparseFloats,
 }
 
 /// Below this many multiplications one thread is faster than waking another.

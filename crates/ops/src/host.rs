@@ -2,7 +2,80 @@
 //!
 //! Promise: values arrive in row-major order, unchanged; nothing is recorded for gradients.
 
+use std::fmt;
+use std::ops::Deref;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_flex::FlexTensor;
+
+use crate::device::is_cpu;
+use crate::flex::{floats, primitive, tensor};
+
+/// Numbers in host memory, row-major. Those of a tensor on the CPU are the tensor's own: nothing is copied until one of
+/// the two is changed.
+#[derive(Clone)]
+pub struct Floats(FlexTensor);
+
+impl Floats {
+    /// The numbers of a tensor.
+    pub fn of(values: &Tensor<1>) -> Self {
+        match is_cpu(&values.device()) {
+            true => Self(primitive(values.clone())),
+            false => to_vec_f32(values).into(),
+        }
+    }
+
+    /// A tensor of these numbers.
+    pub fn tensor(&self, device: &Device) -> Tensor<1> {
+        if !is_cpu(device) {
+            return from_vec(self.to_vec(), [self.len()], device);
+        }
+        let values = tensor(self.0.clone());
+        if device.is_autodiff() { Tensor::from_inner(values) } else { values }
+    }
+}
+
+impl From<Vec<f32>> for Floats {
+    fn from(values: Vec<f32>) -> Self {
+        let count = values.len();
+        Self(primitive(from_vec(values, [count], &Device::flex())))
+    }
+}
+
+impl Deref for Floats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        floats(&self.0)
+    }
+}
+
+impl AsRef<[f32]> for Floats {
+    fn as_ref(&self) -> &[f32] {
+        self
+    }
+}
+
+impl<'a> IntoIterator for &'a Floats {
+    type Item = &'a f32;
+    type IntoIter = std::slice::Iter<'a, f32>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialEq for Floats {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for Floats {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} floats", self.len())
+    }
+}
 
 /// All elements of a tensor, row-major.
 pub fn to_vec_f32<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
@@ -28,6 +101,21 @@ pub(crate) fn indices(values: impl Iterator<Item = i64>, device: &Device) -> Ten
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adamw::{AdamWStep, adamw_step};
+
+    #[test]
+    fn floats_of_a_tensor_stay_as_they_were_when_it_changes() {
+        let mut values = from_vec(vec![1., 2., 3.], [3], &Device::flex());
+        let floats = Floats::of(&values);
+        let place = floats.as_ptr();
+        assert_eq!(Floats::of(&floats.tensor(&Device::flex())).as_ptr(), place, "nothing is copied");
+        let step =
+            AdamWStep { lr: 0.5, beta1: 0.0, beta2: 0.0, eps: 1e-8, weight_decay: 0.0, step: 1, grad_scale: 1.0 };
+        let gradient = from_vec(vec![1., 1., 1.], [3], &Device::flex());
+        let zeros = || from_vec(vec![0.; 3], [3], &Device::flex());
+        adamw_step(&mut values, &gradient, &mut zeros(), &mut zeros(), step);
+        assert_eq!((&*floats, to_vec_f32(&values)[0]), (&[1., 2., 3.][..], 0.5));
+    }
 
     #[test]
     fn numbers_come_back_in_row_major_order_even_from_a_transposed_view() {

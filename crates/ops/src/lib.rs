@@ -18,6 +18,7 @@ pub mod gemm;
 mod head_tiles;
 pub mod host;
 pub mod linear;
+mod memory;
 pub mod recycle;
 pub mod reference;
 pub mod rms_norm;

@@ -2,7 +2,7 @@
 //!
 //! Promise: a buffer is initialised memory of at least the length asked for, aligned to a
 //! cache line; what stands in it is unspecified. At most [`RETAINED_BYTES_MAX`] bytes wait
-//! for reuse; when more come, those that waited longest go back to the allocator.
+//! for reuse; when more come, those that waited longest go back where they came from.
 //! Why: a training step makes and drops the same few large tensors again and again. Fresh
 //! memory must be cleared page by page by the kernel; memory that comes back need not be.
 
@@ -15,20 +15,18 @@ use burn::tensor::{DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
+use crate::memory::{Line, Memory};
+
 /// Bytes that may wait for reuse.
-pub const RETAINED_BYTES_MAX: usize = 1 << 30;
+pub const RETAINED_BYTES_MAX: usize = 256 << 20;
 
 /// Buffers of fewer (16 KiB) or more (128 MiB) cache lines are left to the allocator.
 const LINES_RECYCLED: RangeInclusive<usize> = 256..=2 << 20;
-const LINE_FLOATS: usize = 16;
-
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; LINE_FLOATS]);
+const LINE_FLOATS: usize = Line::BYTES / size_of::<f32>();
 
 /// Buffers that wait, and the lines they have together; the newest, warmest one is last.
 struct Shelf {
-    waiting: VecDeque<Vec<Line>>,
+    waiting: VecDeque<Memory>,
     lines: usize,
 }
 
@@ -36,14 +34,14 @@ impl Shelf {
     const EMPTY: Self = Self { waiting: VecDeque::new(), lines: 0 };
 
     /// The newest buffer of just that many lines.
-    fn take(&mut self, count: usize) -> Option<Vec<Line>> {
+    fn take(&mut self, count: usize) -> Option<Memory> {
         let at = self.waiting.iter().rposition(|lines| lines.len() == count)?;
         self.lines -= count;
         self.waiting.remove(at)
     }
 
     /// Puts a buffer up; gives those that no longer fit under the limit, oldest first.
-    fn put(&mut self, lines: Vec<Line>, lines_max: usize) -> Vec<Vec<Line>> {
+    fn put(&mut self, lines: Memory, lines_max: usize) -> Vec<Memory> {
         self.lines += lines.len();
         self.waiting.push_back(lines);
         let mut leaving = Vec::new();
@@ -61,7 +59,7 @@ static SHELF: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
 
 /// A buffer of `len` floats that returns to the shelf when dropped.
 pub(crate) struct Buffer {
-    lines: Vec<Line>,
+    lines: Memory,
     len: usize,
 }
 
@@ -69,7 +67,7 @@ impl Buffer {
     /// `len` floats of unspecified value.
     pub(crate) fn new(len: usize) -> Self {
         let count = rounded_lines(len.div_ceil(LINE_FLOATS));
-        let lines = reuse(count).unwrap_or_else(|| bytemuck::zeroed_vec(count));
+        let lines = reuse(count).unwrap_or_else(|| Memory::zeroed(count));
         Self { lines, len }
     }
 
@@ -77,10 +75,10 @@ impl Buffer {
     pub(crate) fn zeroed(len: usize) -> Self {
         let count = rounded_lines(len.div_ceil(LINE_FLOATS));
         let used = reuse(count).map(|mut lines| {
-            lines.fill(Line([0.0; LINE_FLOATS]));
+            lines.fill(Line::ZERO);
             lines
         });
-        let lines = used.unwrap_or_else(|| bytemuck::zeroed_vec(count));
+        let lines = used.unwrap_or_else(|| Memory::zeroed(count));
         Self { lines, len }
     }
 
@@ -100,7 +98,7 @@ impl Buffer {
 
 /// Rounds up by a quarter at most, and 1 MiB at most, so that sizes repeat.
 fn rounded_lines(lines: usize) -> usize {
-    let step = (lines.next_power_of_two() / 8).clamp(1, (1 << 20) / size_of::<Line>());
+    let step = (lines.next_power_of_two() / 8).clamp(1, (1 << 20) / Line::BYTES);
     lines.next_multiple_of(step)
 }
 
@@ -108,16 +106,16 @@ fn shelf() -> MutexGuard<'static, Shelf> {
     SHELF.lock().expect("no code panics while it holds the shelf")
 }
 
-fn reuse(count: usize) -> Option<Vec<Line>> {
+fn reuse(count: usize) -> Option<Memory> {
     let recycled = LINES_RECYCLED.contains(&count);
     recycled.then(|| shelf().take(count)).flatten()
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
+        let lines = std::mem::replace(&mut self.lines, Memory::zeroed(0));
         if LINES_RECYCLED.contains(&lines.len()) {
-            let leaving = shelf().put(lines, RETAINED_BYTES_MAX / size_of::<Line>());
+            let leaving = shelf().put(lines, RETAINED_BYTES_MAX / Line::BYTES);
             drop(leaving); // after the lock was let go, so that nobody waits for it
         }
     }
@@ -182,13 +180,13 @@ mod tests {
 
     #[test]
     fn a_full_shelf_lets_go_of_what_waited_longest() {
-        let buffer = |count| vec![Line([0.0; LINE_FLOATS]); count];
+        let buffer = Memory::zeroed;
         let mut shelf = Shelf::EMPTY;
         for count in [3, 4, 3] {
             assert!(shelf.put(buffer(count), 10).is_empty());
         }
         let leaving = shelf.put(buffer(5), 10);
-        assert_eq!(leaving.iter().map(Vec::len).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(leaving.iter().map(|lines| lines.len()).collect::<Vec<_>>(), [3, 4]);
         assert_eq!((shelf.lines, shelf.take(4).is_none()), (8, true));
         assert_eq!(shelf.take(3).unwrap().len() + shelf.take(5).unwrap().len(), 8);
         assert_eq!(shelf.lines, 0);

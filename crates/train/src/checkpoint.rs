@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use model::Param;
-use ops::host;
+use ops::host::{self, Floats};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ impl Trainer {
                     1 => &self.optimizer.first[place],
                     _ => &self.optimizer.second[place],
                 };
-                (&param.name, Stored { shape: &param.shape, tensor })
+                (&param.name, Stored { shape: &param.shape, values: Floats::of(tensor) })
             });
             safetensors::serialize_to_file(tensors, None, &path).map_err(|error| unwritten(&path, error))?;
             hashes.push(hash(&path)?);
@@ -142,11 +142,14 @@ impl Trainer {
     }
 }
 
-/// A tensor that is fetched from its device when it is written, so that only one at a time is held twice.
+/// The numbers of a tensor as they are written, little-endian as this machine has them.
 struct Stored<'a> {
     shape: &'a [usize],
-    tensor: &'a Tensor<1>,
+    values: Floats,
 }
+
+#[cfg(not(target_endian = "little"))]
+compile_error!("checkpoints are little-endian, and written as the numbers lie in memory");
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
@@ -158,12 +161,11 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = host::to_vec_f32(self.tensor);
-        Cow::Owned(values.iter().flat_map(|x| x.to_le_bytes()).collect())
+        Cow::Borrowed(bytemuck::cast_slice(&self.values))
     }
 
     fn data_len(&self) -> usize {
-        self.tensor.dims()[0] * 4
+        self.values.len() * size_of::<f32>()
     }
 }
 

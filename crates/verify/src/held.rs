@@ -1,7 +1,7 @@
 //! The weights that a validator can check with.
 //!
-//! Promise: a model is given out only under the hash that its lease names. Weights are packed when they
-//! are first needed, and at most [`PACKED_MAX`] sets stay packed.
+//! Promise: a model is given out only under the hash that its lease names. Only what is packed of weights is kept, which
+//! in one process is shared with whoever else computes with them.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,9 @@ use protocol::{DtypeTerm, Hash, UncheckedCause, WeightVersion};
 
 use crate::weights_hash;
 
-/// Sets of weights that stay ready to compute with. A set takes as much memory as the weights.
-const PACKED_MAX: usize = 3;
-
 struct Held {
-    snapshot: ModelSnapshot,
-    hash: Option<Hash>,
-    model: Option<InferenceModel>,
-    /// When it was last asked for, counted in questions.
-    used: u64,
+    hash: Hash,
+    model: InferenceModel,
 }
 
 /// Weights by version.
@@ -28,7 +22,6 @@ pub(crate) struct HeldWeights {
     device: Device,
     versions_max: usize,
     versions: BTreeMap<WeightVersion, Held>,
-    questions: u64,
 }
 
 impl HeldWeights {
@@ -38,24 +31,30 @@ impl HeldWeights {
             DtypeTerm::F32 => WeightDtype::F32,
             DtypeTerm::Bf16 => WeightDtype::Bf16,
         };
-        Self { dtype, device, versions_max, versions: BTreeMap::new(), questions: 0 }
+        Self { dtype, device, versions_max, versions: BTreeMap::new() }
     }
 
     /// From now on keeps this many versions, at least one.
     pub(crate) fn keep(&mut self, versions_max: usize) {
         self.versions_max = versions_max.max(1);
-        self.drop_old();
+        self.drop_old(self.versions_max);
     }
 
-    /// Takes weights; a version that is held already is replaced.
+    /// Takes weights, unless they are older than all of as many as are kept; a version that is held already is replaced.
     pub(crate) fn take(&mut self, version: WeightVersion, snapshot: &ModelSnapshot) {
-        let held = Held { snapshot: snapshot.clone(), hash: None, model: None, used: 0 };
-        self.versions.insert(version, held);
-        self.drop_old();
+        self.versions.remove(&version);
+        let full = self.versions.len() >= self.versions_max;
+        if full && self.versions.first_key_value().is_some_and(|(oldest, _)| version < *oldest) {
+            return;
+        }
+        // Room is made before the new set is packed.
+        self.drop_old(self.versions_max - 1);
+        let model = InferenceModel::from_snapshot(snapshot, self.dtype, &self.device);
+        self.versions.insert(version, Held { hash: weights_hash(snapshot), model });
     }
 
-    fn drop_old(&mut self) {
-        while self.versions.len() > self.versions_max {
+    fn drop_old(&mut self, count: usize) {
+        while self.versions.len() > count {
             self.versions.pop_first();
         }
     }
@@ -63,30 +62,8 @@ impl HeldWeights {
     /// The model of a version, if its weights have this hash.
     ///
     /// Errors: `WeightsMissing`, also if other weights are held under that version.
-    pub(crate) fn model(&mut self, version: WeightVersion, weights: &Hash) -> Result<&InferenceModel, UncheckedCause> {
-        let missing = UncheckedCause::WeightsMissing { version };
-        self.questions += 1;
-        let held = self.versions.get_mut(&version).ok_or(missing)?;
-        held.used = self.questions;
-        if held.hash.get_or_insert_with(|| weights_hash(&held.snapshot)) != weights {
-            return Err(missing);
-        }
-        if held.model.is_none() {
-            self.make_room();
-        }
-        let (dtype, device) = (self.dtype, &self.device);
-        let held = self.versions.get_mut(&version).ok_or(missing)?;
-        let Held { snapshot, model, .. } = held;
-        Ok(model.get_or_insert_with(|| InferenceModel::from_snapshot(snapshot, dtype, device)))
-    }
-
-    /// Unpacks the sets that were not asked for the longest, until one more may be packed.
-    fn make_room(&mut self) {
-        let packed = |held: &&mut Held| held.model.is_some();
-        while self.versions.values_mut().filter(packed).count() >= PACKED_MAX {
-            if let Some(held) = self.versions.values_mut().filter(packed).min_by_key(|held| held.used) {
-                held.model = None;
-            }
-        }
+    pub(crate) fn model(&self, version: WeightVersion, weights: &Hash) -> Result<&InferenceModel, UncheckedCause> {
+        let held = self.versions.get(&version).filter(|held| held.hash == *weights);
+        held.map(|held| &held.model).ok_or(UncheckedCause::WeightsMissing { version })
     }
 }

@@ -89,7 +89,7 @@ impl Case {
 
 /// In each tensor bits times 1, 3, 5 ..., added up modulo 2^64.
 fn checksum(model: &Transformer) -> String {
-    let of = |values: &Vec<f32>| {
+    let of = |values: &ops::host::Floats| {
         let weighed = (0_u64..).zip(values).map(|(i, value)| u64::from(value.to_bits()).wrapping_mul(2 * i + 1));
         weighed.fold(0, u64::wrapping_add)
     };

@@ -27,7 +27,7 @@ fn one_percent_on_any_one_tensor_breaks_parity() {
     for name in FAMILIES {
         let (expected, snapshot) = (expected(name), load(name).snapshot());
         for (index, spec) in snapshot.config().layout().iter().enumerate() {
-            let mut values = snapshot.values().to_vec();
+            let mut values = snapshot.to_vecs();
             // Up and down in turn: a plain factor on q or k would vanish in Qwen3's head norms.
             for (at, value) in values[index].iter_mut().enumerate() {
                 *value *= if at % 2 == 0 { 1.01 } else { 0.99 };
@@ -44,7 +44,7 @@ fn one_percent_on_any_one_tensor_breaks_parity() {
 fn one_weight_among_thousands_breaks_parity() {
     let (expected, snapshot) = (expected("qwen3"), load("qwen3").snapshot());
     let down = snapshot.config().layout().iter().position(|spec| spec.name.ends_with("1.mlp.down_proj.weight"));
-    let mut values = snapshot.values().to_vec();
+    let mut values = snapshot.to_vecs();
     values[down.unwrap()][100] += 0.05;
     let spoiled = ModelSnapshot::new(snapshot.config().clone(), values).unwrap();
     let logits = packed_logits(&Transformer::from_snapshot(&spoiled, &device()), &expected.tokens);
@@ -56,7 +56,7 @@ fn llama3_without_its_rotary_scaling_breaks_parity() {
     let (expected, snapshot) = (expected("llama3"), load("llama3").snapshot());
     let mut config = snapshot.config().as_ref().clone();
     assert!(config.rope.scaling.take().is_some());
-    let plain = ModelSnapshot::new(Arc::new(config), snapshot.values().to_vec()).unwrap();
+    let plain = ModelSnapshot::new(Arc::new(config), snapshot.to_vecs()).unwrap();
     let logits = packed_logits(&Transformer::from_snapshot(&plain, &device()), &expected.tokens);
     assert!(largest_difference(&logits, &expected.logits) > 100.0 * LOGIT_TOLERANCE);
 }

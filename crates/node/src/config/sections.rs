@@ -228,7 +228,7 @@ impl Default for EngineSection {
 pub struct TrainSection {
     /// Named loss; each has a page in `docs/algorithms`.
     pub preset: Preset,
-    /// Peak learning rate. Absent: 1e-3 for a random model, 1e-6 for a pretrained one.
+    /// Peak learning rate. Absent: 5e-4 for a random model, 1e-6 for a pretrained one.
     pub lr: f32,
     /// Shape of the learning rate over the run.
     pub schedule: Schedule,
@@ -242,8 +242,11 @@ pub struct TrainSection {
     pub eps: f32,
     /// Gradients are scaled down to this norm; 0 turns clipping off.
     pub clip_norm: f32,
-    /// Tokens that one forward and backward pass holds at once.
+    /// Tokens that one forward and backward pass holds at once, a prompt that several samples share counted once.
     pub micro_batch_tokens: usize,
+    /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which
+    /// costs time and changes no bit.
+    pub activation_mib_max: u64,
     /// Numbers of the preset to be changed; absent ones keep the preset's value.
     #[serde(skip_serializing_if = "LossSection::is_untouched")]
     pub loss: LossSection,
@@ -261,6 +264,7 @@ impl Default for TrainSection {
             eps: 1e-8,
             clip_norm: 1.0,
             micro_batch_tokens: 4096,
+            activation_mib_max: train::ACTIVATION_BYTES_MAX >> 20,
             loss: LossSection::default(),
         }
     }

@@ -11,7 +11,7 @@
 
 use std::arch::asm;
 
-use super::buffer::Line;
+use crate::memory::Line;
 
 /// Rows per call: two tiles.
 pub(super) const ROWS: usize = 32;

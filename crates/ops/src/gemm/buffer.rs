@@ -6,15 +6,7 @@
 
 use std::cell::Cell;
 
-/// One 64-byte cache line.
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C, align(64))]
-pub(super) struct Line([u32; 16]);
-
-impl Line {
-    pub(super) const BYTES: usize = 64;
-    pub(super) const ZERO: Self = Self([0; 16]);
-}
+use crate::memory::Line;
 
 /// What a buffer is for: each use has its own store, so that sizes stay steady.
 #[derive(Clone, Copy)]

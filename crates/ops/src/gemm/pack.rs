@@ -7,12 +7,12 @@
 
 use rayon::prelude::*;
 
-use super::buffer::Line;
 use super::kernel::{self, Kernel};
 use super::portable;
 use super::view::MatRef;
 #[cfg(target_arch = "x86_64")]
 use super::{avx512, split};
+use crate::memory::{Line, Memory};
 
 /// How a panel is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,13 +149,13 @@ fn full_panels_by_lanes(to: &mut [Line], width: usize, b: MatRef) {
 
 /// A weight `[out, in]`, laid out once for [`super::gemm_packed`]. It remembers the kernel that
 /// was current when it was packed.
-#[derive(Clone, Debug)]
+
 pub struct PackedMatrix {
     kernel: Kernel,
     layout: Layout,
     out_features: usize,
     in_features: usize,
-    lines: Vec<Line>,
+    lines: Memory,
 }
 
 impl PackedMatrix {
@@ -213,7 +213,7 @@ impl PackedMatrix {
     fn empty(kernel: Kernel, bf16: bool, out_features: usize, in_features: usize) -> Self {
         assert!(kernel.is_available(), "the {kernel:?} matrix kernel does not run here");
         let layout = Layout::of(kernel, bf16);
-        let lines = vec![Line::ZERO; lines_needed(layout, out_features, in_features)];
+        let lines = Memory::zeroed(lines_needed(layout, out_features, in_features));
         Self { kernel, layout, out_features, in_features, lines }
     }
 

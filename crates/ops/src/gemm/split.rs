@@ -12,8 +12,8 @@ use std::arch::x86_64::*;
 
 use super::amx::{STEP, TILE};
 use super::avx512::transpose16;
-use super::buffer::Line;
 use super::view::MatRef;
+use crate::memory::Line;
 
 /// Floats between what is read and what is fetched for later.
 const AHEAD: usize = 64;

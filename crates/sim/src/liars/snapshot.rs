@@ -106,7 +106,7 @@ fn top_left(values: &[f32], from: &[usize], to: &[usize]) -> Vec<f32> {
 /// A copy whose parameters went through `change`.
 fn changed(snapshot: &ModelSnapshot, mut change: impl FnMut(&ParamSpec, &mut [f32])) -> ModelSnapshot {
     let specs = snapshot.config().layout();
-    let mut values = snapshot.values().to_vec();
+    let mut values = snapshot.to_vecs();
     specs.iter().zip(&mut values).for_each(|(spec, values)| change(spec, values));
     ModelSnapshot::new(snapshot.config().clone(), values).expect("our bug: a change of values changed a shape")
 }

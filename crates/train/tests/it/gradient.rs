@@ -42,7 +42,7 @@ fn every_differentiable_preset_sends_the_weights_the_slope_of_its_loss() {
     let mut configs: Vec<TrainConfig> = plain.into_iter().map(config).collect();
     let rewarded = LossConfig { entropy_coef: 0.3, ..LossConfig::new(Preset::Dapo) };
     configs.push(TrainConfig { loss: rewarded, ..config(Preset::Dapo) });
-    let weights = model(1).snapshot().values().to_vec();
+    let weights = model(1).snapshot().to_vecs();
     let mut compared = 0;
     for mut config in configs {
         config.optimizer.max_grad_norm = 0.0;
@@ -68,7 +68,7 @@ const ORDER_TOLERANCE: f64 = 1e-4;
 
 #[test]
 fn prompts_computed_once_give_the_gradients_of_a_copy_for_each_completion() {
-    let weights = model(1).snapshot().values().to_vec();
+    let weights = model(1).snapshot().to_vecs();
     let config = |micro_batch_tokens: usize| {
         let mut config = TrainConfig { micro_batch_tokens, ..config(Preset::Dapo) };
         config.optimizer.max_grad_norm = 0.0;

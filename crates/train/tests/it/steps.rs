@@ -96,7 +96,7 @@ fn on_fresh_rollouts_the_loss_is_zero_and_the_gradient_is_not() {
 fn a_nan_in_the_weights_is_an_error_and_moves_nothing() {
     let mut trainer = trainer(config(Preset::Grpo));
     trainer.step(&batch()).expect("trained");
-    let mut broken = model(1).snapshot().values().to_vec();
+    let mut broken = model(1).snapshot().to_vecs();
     broken[0][0] = f32::NAN;
     let broken = model::ModelSnapshot::new(model(1).config().clone(), broken).expect("the right lengths");
     let device = model(1).device();

@@ -167,7 +167,7 @@ fn weights_that_compute_no_numbers_leave_the_submission_unchecked() {
     let honest = World::new(ALL);
     let lease = honest.lease(0);
     let rollouts = honest.honest(&lease);
-    let mut values = honest.snapshot.values().to_vec();
+    let mut values = honest.snapshot.to_vecs();
     values[0].fill(f32::NAN);
     let snapshot = model::ModelSnapshot::new(honest.snapshot.config().clone(), values).unwrap();
     let world = World { snapshot, ..honest };

@@ -268,7 +268,7 @@ fn activations_with_turned_signs_are_noticed() {
 /// Weights whose largest activations are nearly one number: five rows of the embedding are.
 fn flat_snapshot() -> ModelSnapshot {
     let random = snapshot(1);
-    let mut values = random.values().to_vec();
+    let mut values = random.to_vecs();
     for (token, row) in values[0].chunks_mut(WIDTH).enumerate() {
         for (place, value) in row[..5].iter_mut().enumerate() {
             *value = 0.5 + 0.01 * ((token * 7 + place * 3) % 5) as f32;

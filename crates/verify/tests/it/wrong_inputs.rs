@@ -51,7 +51,7 @@ fn every_fingerprint_fails(weights: &ModelSnapshot, times: u32) {
 /// The true weights after `change` went over each row of each matrix of the layers.
 fn changed(change: impl Fn(&mut [f32])) -> ModelSnapshot {
     let random = snapshot(1);
-    let mut values = random.values().to_vec();
+    let mut values = random.to_vecs();
     for (spec, values) in random.config().layout().iter().zip(&mut values) {
         if spec.name.ends_with("_proj.weight") {
             values.chunks_mut(spec.shape[1]).for_each(&change);
