@@ -9,6 +9,7 @@ use num_rational::BigRational;
 use super::approximate::approximate;
 use super::parse::{Quantity, Relation, Value};
 use super::poly::{Arithmetic, Expression};
+use super::unit;
 use crate::numeral;
 
 /// Whether `given` is the answer; `None` if that takes too much work.
@@ -80,7 +81,7 @@ fn is_point(members: &[Value], open: (bool, bool)) -> bool {
 }
 
 fn quantities(a: &Quantity, b: &Quantity, arithmetic: &mut Arithmetic) -> Option<bool> {
-    if a.unit.is_some() && b.unit.is_some() && a.unit != b.unit {
+    if a.unit.as_ref().zip(b.unit.as_ref()).is_some_and(|(a, b)| !unit::is_same(a, b)) {
         return Some(false);
     }
     let (left, right) = (exact(a, arithmetic)?, exact(b, arithmetic)?);

@@ -12,39 +12,6 @@ const MAX_FACTORIAL: i64 = 200;
 /// The same for a binomial of variables.
 const MAX_OPEN_BINOMIAL: i64 = 6;
 
-/// Spellings of units that must not be mistaken for each other; the first of each row names it.
-const UNITS: [&[&str]; 24] = [
-    &["mm", "millimeter", "millimeters", "millimetre", "millimetres"],
-    &["cm", "centimeter", "centimeters", "centimetre", "centimetres"],
-    &["m", "meter", "meters", "metre", "metres"],
-    &["km", "kilometer", "kilometers", "kilometre", "kilometres"],
-    &["in", "inch", "inches"],
-    &["ft", "foot", "feet"],
-    &["yd", "yard", "yards"],
-    &["mi", "mile", "miles"],
-    &["mg", "milligram", "milligrams"],
-    &["g", "gram", "grams"],
-    &["kg", "kilogram", "kilograms"],
-    &["ml", "milliliter", "milliliters", "millilitre", "millilitres"],
-    &["l", "liter", "liters", "litre", "litres"],
-    &["s", "sec", "second", "seconds"],
-    &["min", "minute", "minutes"],
-    &["h", "hr", "hrs", "hour", "hours"],
-    &["day", "days"],
-    &["week", "weeks"],
-    &["month", "months"],
-    &["year", "years", "yr", "yrs"],
-    &["cent", "cents"],
-    &["dollar", "dollars"],
-    &["am"],
-    &["pm"],
-];
-
-/// The name of a unit that has others beside it.
-pub(crate) fn known_unit(word: &str) -> Option<&'static str> {
-    UNITS.iter().find(|names| names.contains(&word)).map(|names| names[0])
-}
-
 /// `n!`, multiplied out for small whole numbers.
 pub(crate) fn factorial(value: &Expression) -> Option<Expression> {
     match value.integer() {

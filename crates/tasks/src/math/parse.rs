@@ -17,6 +17,7 @@ use num_traits::{One, Signed, Zero};
 use super::functions;
 use super::lex::Piece;
 use super::poly::{Arithmetic, Atom, Expression};
+use super::unit;
 use crate::numeral::units;
 
 /// The deepest nesting of brackets.
@@ -32,8 +33,8 @@ pub(crate) struct Quantity {
     pub(crate) decimal: bool,
     /// Whether hundredths are meant.
     pub(crate) percent: bool,
-    /// The unit in one spelling, if it is a known one.
-    pub(crate) unit: Option<&'static str>,
+    /// The unit in one spelling, if it has one.
+    pub(crate) unit: Option<String>,
 }
 
 /// What a formula says.
@@ -76,7 +77,7 @@ impl Value {
 
 /// The value of all pieces together.
 pub(crate) fn value(pieces: &[Piece], arithmetic: &mut Arithmetic) -> Option<Value> {
-    let mut parser = Parser { rest: pieces, arithmetic, depth: 0, nested: 0, decimal: false, bars: 0 };
+    let mut parser = Parser { rest: pieces, arithmetic, depth: 0, nested: 0, decimal: false, currency: None, bars: 0 };
     let mut items = parser.list()?;
     if !parser.rest.is_empty() {
         return None;
@@ -91,6 +92,8 @@ pub(super) struct Parser<'p, 'a> {
     nested: usize,
     /// Whether a decimal was read since this was last cleared.
     decimal: bool,
+    /// The money that the quantity being read counts.
+    currency: Option<&'static str>,
     /// Open absolute values; a bar closes the innermost.
     pub(super) bars: usize,
 }
@@ -152,6 +155,13 @@ impl<'p> Parser<'p, '_> {
     }
 
     pub(super) fn union(&mut self) -> Option<Value> {
+        let outer = self.currency.take();
+        let union = self.parts();
+        self.currency = outer;
+        union
+    }
+
+    fn parts(&mut self) -> Option<Value> {
         let first = self.sum()?;
         let mut parts = vec![first];
         while self.take(&['∪']).is_some() {
@@ -167,57 +177,24 @@ impl<'p> Parser<'p, '_> {
         }
     }
 
-    /// Percent and units behind a quantity.
+    /// Percent and units behind a quantity; none if they may make another number of it.
     pub(super) fn tail(&mut self, mut quantity: Quantity) -> Option<Quantity> {
         if self.take(&['%']).is_some() {
             quantity.percent = true;
             return Some(quantity);
         }
-        let mut unit = String::new();
-        loop {
-            match self.rest {
-                [Piece::Word(word), ..] => {
-                    if !matches!(units::effect_behind(word), units::Effect::Nothing) {
-                        return None;
-                    }
-                    unit.push_str(word);
-                    self.rest = &self.rest[1..];
-                }
-                // metres per second
-                [Piece::Letter(word), ..] if unit.ends_with('/') => {
-                    unit.push_str(word);
-                    self.rest = &self.rest[1..];
-                }
-                [Piece::Sign('^'), Piece::Sign('{'), Piece::Sign('°'), Piece::Sign('}'), ..] => {
-                    unit.push('°');
-                    self.rest = &self.rest[4..];
-                }
-                [Piece::Sign('^'), Piece::Sign('°'), ..] => {
-                    unit.push('°');
-                    self.rest = &self.rest[2..];
-                }
-                [Piece::Sign('°'), ..] => {
-                    unit.push('°');
-                    self.rest = &self.rest[1..];
-                }
-                [Piece::Sign('^'), Piece::Number { value, .. }, ..] if !unit.is_empty() => {
-                    unit.push_str(&value.to_string());
-                    self.rest = &self.rest[2..];
-                }
-                [Piece::Sign('^'), Piece::Sign('{'), Piece::Number { value, .. }, Piece::Sign('}'), ..]
-                    if !unit.is_empty() =>
-                {
-                    unit.push_str(&value.to_string());
-                    self.rest = &self.rest[4..];
-                }
-                [Piece::Sign('/'), Piece::Word(_) | Piece::Letter(_), ..] if !unit.is_empty() => {
-                    unit.push('/');
-                    self.rest = &self.rest[1..];
-                }
-                _ => break,
-            }
+        let money = self.currency.take();
+        let mut words = String::new();
+        while let Some((word, rest)) = unit_piece(self.rest, &words) {
+            words.push(' ');
+            words.push_str(&word);
+            self.rest = rest;
         }
-        quantity.unit = functions::known_unit(&unit);
+        let mut name = unit::name(&words)?;
+        if let Some(money) = money.filter(|money| !unit::is_same(money, &name)) {
+            name = unit::name(&format!("{money} {words}"))?;
+        }
+        quantity.unit = Some(name).filter(|name| !name.is_empty());
         Some(quantity)
     }
 
@@ -231,6 +208,7 @@ impl<'p> Parser<'p, '_> {
     /// A sum; with one `±` the set of both sums.
     pub(super) fn terms(&mut self) -> Option<Value> {
         let outer = std::mem::replace(&mut self.decimal, false);
+        self.money()?;
         let first_sign = self.take(&['+', '-', '±']);
         let first = self.product()?;
         if first_sign.is_none() && !matches!(self.peek(), Some('+' | '-' | '±')) && !matches!(first, Value::Quantity(_))
@@ -304,7 +282,7 @@ impl<'p> Parser<'p, '_> {
             [Piece::Letter(_) | Piece::Begin(_), ..] => true,
             [Piece::Word(word), ..] => {
                 let variables = (2..4).contains(&word.chars().count()) && word.chars().all(char::is_alphabetic);
-                variables && !units::is_short_unit(word)
+                variables && !units::is_short_unit(word) && !unit::is_thing(word)
             }
             [Piece::Command(name), ..] => !matches!(*name, "rfloor" | "rceil"),
             [Piece::Sign('('), ..] => true,
@@ -323,7 +301,19 @@ impl<'p> Parser<'p, '_> {
         self.unsigned()
     }
 
+    /// Signs of money before or behind a number; two that differ are none.
+    fn money(&mut self) -> Option<()> {
+        while let [Piece::Currency(currency), rest @ ..] = self.rest {
+            if self.currency.is_some_and(|other| other != *currency) {
+                return None;
+            }
+            (self.currency, self.rest) = (Some(*currency), rest);
+        }
+        Some(())
+    }
+
     pub(super) fn unsigned(&mut self) -> Option<Value> {
+        self.money()?;
         let primary = self.primary()?;
         if !matches!(primary, Value::Quantity(_)) {
             return Some(primary);
@@ -342,6 +332,7 @@ impl<'p> Parser<'p, '_> {
             }
             value = self.factorial(value)?;
         }
+        self.money()?;
         Some(self.plain(value))
     }
 
@@ -389,7 +380,7 @@ impl<'p> Parser<'p, '_> {
             Piece::Word(word) => self.letters(word).map(|expression| self.plain(expression)),
             Piece::Command(name) => self.command(name),
             Piece::Begin(environment) => self.matrix(environment),
-            Piece::End(_) => None,
+            Piece::End(_) | Piece::Currency(_) => None,
             Piece::Sign('{') => {
                 let inside = self.sum()?;
                 self.take(&['}']).map(|_| inside)
@@ -506,6 +497,30 @@ impl<'p> Parser<'p, '_> {
             _ => None,
         }
     }
+}
+
+/// The next word, sign or power of a unit of which `before` is read.
+fn unit_piece<'p>(rest: &'p [Piece], before: &str) -> Option<(String, &'p [Piece])> {
+    use Piece::{Letter, Number, Sign, Word};
+    let begun = !before.is_empty();
+    Some(match rest {
+        [Word(word), rest @ ..] => (word.clone(), rest),
+        // metres per second
+        [Letter(letter), rest @ ..] if before.ends_with('/') => (letter.clone(), rest),
+        [Letter(scale), rest @ ..] if before.ends_with('°') && matches!(&**scale, "c" | "f") => (scale.clone(), rest),
+        [Sign('^'), Sign('{'), Sign('°'), Sign('}'), rest @ ..] | [Sign('^'), Sign('°'), rest @ ..] => {
+            ("°".to_owned(), rest)
+        }
+        [Sign('°'), rest @ ..] => ("°".to_owned(), rest),
+        [Sign('^'), Number { value, .. }, rest @ ..]
+        | [Sign('^'), Sign('{'), Number { value, .. }, Sign('}'), rest @ ..]
+            if begun =>
+        {
+            (format!("^{value}"), rest)
+        }
+        [Sign('/'), Word(_) | Letter(_), ..] if begun => ("/".to_owned(), &rest[1..]),
+        _ => return None,
+    })
 }
 
 pub(super) fn one_letter(letter: &str) -> Expression {

@@ -31,6 +31,61 @@ fn work_is_bounded_whatever_the_answer() {
     }
 }
 
+fn assert_paid(cases: &[(&str, &str)], paid: bool) {
+    let wrong: Vec<_> = cases.iter().filter(|(answer, given)| same(answer, given) != paid).collect();
+    assert!(wrong.is_empty(), "{wrong:?} should earn {}", u8::from(paid));
+}
+
+#[test]
+fn words_behind_a_number_are_left_out_only_if_they_count_or_measure() {
+    assert_paid(
+        &[
+            ("5", "\\text{5 January}"),
+            ("5", "5\\text{ wrong}"),
+            ("5", "5\\text{ negative}"),
+            ("5", "\\text{5 below zero}"),
+            ("5", "5 \\text{ AM}"),
+            ("5", "5\\text{ fewer}"),
+            ("5", "5\\text{ more apples}"),
+            ("5", "5\\text{ times}"),
+            ("5", "5\\text{ km north}"),
+            ("5,5", "\\text{5 January}"),
+            ("\\text{3 March}", "3"),
+            ("\\text{3 March}", "\\text{3 April}"),
+            ("\\text{5 east}", "\\text{5 west}"),
+            ("3\\text{ boys}", "3\\text{ girls}"),
+            ("5\\text{ below}", "5\\text{ above}"),
+            ("5\\text{ feet wide}", "5\\text{ feet tall}"),
+            ("20^\\circ\\text{C}", "20^\\circ\\text{F}"),
+            ("\\$5", "5\\text{ cents}"),
+            ("\\$5", "£5"),
+            ("\\$5", "\\pounds 5"),
+        ],
+        false,
+    );
+    assert_paid(
+        &[
+            ("5", "5\\text{ apples}"),
+            ("5", "5\\text{ men}"),
+            ("5", "5 people"),
+            ("5", "5\\text{ apples left}"),
+            ("5", "5\\text{ min}"),
+            ("5", "\\pounds 5"),
+            ("5", "5€"),
+            ("20", "20^\\circ\\text{C}"),
+            ("\\text{3 March}", "3 March"),
+            ("5\\text{ boys}", "5\\text{ boy}"),
+            ("5\\text{ square feet}", "5\\text{ ft}^2"),
+            ("5\\text{ mph}", "5\\text{ miles per hour}"),
+            ("30^\\circ", "30\\text{ degrees}"),
+            ("\\$5", "5\\text{ dollars}"),
+            ("\\$5\\text{ per hour}", "5\\text{ dollars per hour}"),
+            ("-5", "\\$-5"),
+        ],
+        true,
+    );
+}
+
 #[test]
 fn what_only_looks_alike_is_not_the_answer() {
     let paid = |answer: &str, given: &str| same(answer, given);
