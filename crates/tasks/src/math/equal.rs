@@ -7,6 +7,7 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 
 use super::approximate::approximate;
+use super::assign::same_assignments;
 use super::parse::{Quantity, Relation, Value};
 use super::poly::{Arithmetic, Expression};
 use super::unit;
@@ -15,6 +16,9 @@ use crate::numeral;
 /// Whether `given` is the answer; `None` if that takes too much work.
 pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) -> Option<bool> {
     arithmetic.burn(1)?;
+    if let Some(same) = same_assignments(answer, given, arithmetic) {
+        return same;
+    }
     let (answer, given) = unwrap(answer, given);
     match (answer, given) {
         (Value::Quantity(a), Value::Quantity(b)) => quantities(a, b, arithmetic),
@@ -29,7 +33,8 @@ pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) 
         (Value::Set(a), Value::Quantity(_)) => same_members(a, std::slice::from_ref(given), arithmetic),
         (Value::Quantity(_), Value::Set(b)) => same_members(std::slice::from_ref(answer), b, arithmetic),
         (Value::Set(a), Value::Tuple { members, open }) if is_point(members, *open) => {
-            same_members(a, members, arithmetic)
+            // a point has its members as often as they stand there
+            Some(distinct(a, arithmetic)?.len() == members.len() && same_members(a, members, arithmetic)?)
         }
         (Value::Tuple { members, open }, Value::Set(b)) if is_point(members, *open) => in_order(members, b, arithmetic),
         (Value::Tuple { members: a, open: x }, Value::Tuple { members: b, open: y }) => {
@@ -66,17 +71,17 @@ fn states_last(relation: &Relation) -> bool {
     })
 }
 
-fn is_equation(relation: &Relation) -> bool {
+pub(super) fn is_equation(relation: &Relation) -> bool {
     relation.operators.iter().all(|operator| *operator == '=')
 }
 
-fn last(relation: &Relation) -> &Value {
+pub(super) fn last(relation: &Relation) -> &Value {
     // a relation has at least two sides
     &relation.sides[relation.sides.len() - 1]
 }
 
 /// A pair in round brackets or a longer list in any: not an interval with an end of its own.
-fn is_point(members: &[Value], open: (bool, bool)) -> bool {
+pub(super) fn is_point(members: &[Value], open: (bool, bool)) -> bool {
     members.len() > 2 || open == (true, true)
 }
 
@@ -112,7 +117,7 @@ fn exact(quantity: &Quantity, arithmetic: &mut Arithmetic) -> Option<Expression>
     }
 }
 
-fn in_order(a: &[Value], b: &[Value], arithmetic: &mut Arithmetic) -> Option<bool> {
+pub(super) fn in_order(a: &[Value], b: &[Value], arithmetic: &mut Arithmetic) -> Option<bool> {
     if a.len() != b.len() {
         return Some(false);
     }

@@ -8,6 +8,7 @@
 //! stand for what they round).
 
 mod approximate;
+mod assign;
 mod boxed;
 mod commands;
 mod equal;

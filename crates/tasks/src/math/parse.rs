@@ -58,7 +58,7 @@ pub(crate) enum Value {
 pub(crate) struct Relation {
     pub(crate) sides: Vec<Value>,
     pub(crate) operators: Vec<char>,
-    /// Whether the first side is a variable or a function of one.
+    /// Whether the first side is a variable, a function of one or a point of variables.
     pub(crate) names: bool,
 }
 
@@ -138,6 +138,7 @@ impl<'p> Parser<'p, '_> {
         if operators.is_empty() {
             return sides.pop();
         }
+        let names = names || names_a_point(&sides[0]);
         Some(Value::Relation(Relation { sides, operators, names }))
     }
 
@@ -497,6 +498,17 @@ impl<'p> Parser<'p, '_> {
             _ => None,
         }
     }
+}
+
+/// `(x, y)`: variables that differ.
+fn names_a_point(side: &Value) -> bool {
+    let Value::Tuple { members, open: (true, true) } = side else { return false };
+    let name = |member: &Value| match member {
+        Value::Quantity(quantity) => quantity.expression.as_name().filter(|name| *name != "∞").map(str::to_owned),
+        _ => None,
+    };
+    let names: Option<std::collections::BTreeSet<String>> = members.iter().map(name).collect();
+    names.is_some_and(|names| names.len() == members.len())
 }
 
 /// The next word, sign or power of a unit of which `before` is read.
