@@ -10,7 +10,7 @@ use super::approximate::approximate;
 use super::assign::same_assignments;
 use super::parse::{Quantity, Relation, Value};
 use super::poly::{Arithmetic, Expression};
-use super::unit;
+use super::{ranges, unit};
 use crate::numeral;
 
 /// Whether `given` is the answer; `None` if that takes too much work.
@@ -28,7 +28,11 @@ pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) 
             None => Some(false),
         },
         (Value::Matrix(a), Value::Matrix(b)) => matrices(a, b, arithmetic),
-        (Value::Union(a), Value::Union(b)) => same_members(a, b, arithmetic),
+        (Value::Union(a), Value::Union(b)) => {
+            Some(same_members(a, b, arithmetic)? || ranges::are_same(answer, given, arithmetic)?)
+        }
+        (Value::Union(_), Value::Tuple { .. } | Value::Set(_))
+        | (Value::Tuple { .. } | Value::Set(_), Value::Union(_)) => ranges::are_same(answer, given, arithmetic),
         (Value::Set(a), Value::Set(b)) => same_members(a, b, arithmetic),
         (Value::Set(a), Value::Quantity(_)) => same_members(a, std::slice::from_ref(given), arithmetic),
         (Value::Quantity(_), Value::Set(b)) => same_members(std::slice::from_ref(answer), b, arithmetic),
@@ -182,16 +186,22 @@ fn matrices(a: &[Vec<Quantity>], b: &[Vec<Quantity>], arithmetic: &mut Arithmeti
     Some(true)
 }
 
-/// Relations with the same operators between the same sides, in order, each perhaps turned round.
+/// Relations that say the same pair by pair, in any order, each perhaps turned round.
 fn relations(a: &Relation, b: &Relation, arithmetic: &mut Arithmetic) -> Option<bool> {
-    let (a, b) = (pairs(a), pairs(b));
-    if a.len() != b.len() {
+    let (a, mut left) = (pairs(a), pairs(b));
+    if a.len() != left.len() {
         return Some(false);
     }
-    for (a, b) in a.into_iter().zip(b) {
-        if !same_relation(a, b, arithmetic)? {
-            return Some(false);
+    for pair in a {
+        let mut found = None;
+        for (at, other) in left.iter().enumerate() {
+            if same_relation(pair, *other, arithmetic)? {
+                found = Some(at);
+                break;
+            }
         }
+        let Some(found) = found else { return Some(false) };
+        left.swap_remove(found);
     }
     Some(true)
 }

@@ -39,9 +39,10 @@ pub(crate) enum Piece {
 }
 
 /// Commands with a meaning; the first of each row is the spelling that is kept.
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 45] = [
     &["frac", "dfrac", "tfrac", "cfrac"],
     &["binom", "dbinom", "tbinom"],
+    &["choose"],
     &["sqrt"],
     &["sin"],
     &["cos"],

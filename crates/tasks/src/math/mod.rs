@@ -16,6 +16,7 @@ mod functions;
 mod lex;
 mod parse;
 mod poly;
+mod ranges;
 mod unit;
 
 pub(crate) use boxed::contents;

@@ -285,7 +285,7 @@ impl<'p> Parser<'p, '_> {
                 let variables = (2..4).contains(&word.chars().count()) && word.chars().all(char::is_alphabetic);
                 variables && !units::is_short_unit(word) && !unit::is_thing(word)
             }
-            [Piece::Command(name), ..] => !matches!(*name, "rfloor" | "rceil"),
+            [Piece::Command(name), ..] => !matches!(*name, "rfloor" | "rceil" | "choose"),
             [Piece::Sign('('), ..] => true,
             [Piece::Sign('{'), ..] => true,
             [Piece::Sign('|'), ..] => self.bars == 0,
@@ -321,13 +321,9 @@ impl<'p> Parser<'p, '_> {
         }
         let mut value = primary.expression()?;
         value = self.factorial(value)?;
-        let degree = matches!(
-            self.rest,
-            [Piece::Sign('^'), Piece::Sign('°'), ..] | [Piece::Sign('^'), Piece::Sign('{'), Piece::Sign('°'), ..]
-        );
-        if !degree && self.take(&['^']).is_some() {
+        if behind_degree(self.rest).is_none() && self.take(&['^']).is_some() {
             let exponent = self.exponent()?;
-            value = self.arithmetic.power(&value, &exponent)?;
+            value = functions::power(&value, &exponent, self.arithmetic)?;
             if self.peek() == Some('^') {
                 return None;
             }
@@ -384,6 +380,7 @@ impl<'p> Parser<'p, '_> {
             Piece::End(_) | Piece::Currency(_) => None,
             Piece::Sign('{') => {
                 let inside = self.sum()?;
+                let inside = self.chosen(inside)?;
                 self.take(&['}']).map(|_| inside)
             }
             Piece::Sign('|') => self.absolute(),
@@ -470,7 +467,7 @@ impl<'p> Parser<'p, '_> {
             let mut factor = if at + 1 == count { self.letter(&name)? } else { one_letter(&name) };
             if at + 1 == count && self.take(&['^']).is_some() {
                 let exponent = self.exponent()?;
-                factor = self.arithmetic.power(&factor, &exponent)?;
+                factor = functions::power(&factor, &exponent, self.arithmetic)?;
             }
             product = self.arithmetic.multiply(&product, &factor)?;
         }
@@ -515,15 +512,14 @@ fn names_a_point(side: &Value) -> bool {
 fn unit_piece<'p>(rest: &'p [Piece], before: &str) -> Option<(String, &'p [Piece])> {
     use Piece::{Letter, Number, Sign, Word};
     let begun = !before.is_empty();
+    if let Some(rest) = behind_degree(rest) {
+        return Some(("°".to_owned(), rest));
+    }
     Some(match rest {
         [Word(word), rest @ ..] => (word.clone(), rest),
         // metres per second
         [Letter(letter), rest @ ..] if before.ends_with('/') => (letter.clone(), rest),
         [Letter(scale), rest @ ..] if before.ends_with('°') && matches!(&**scale, "c" | "f") => (scale.clone(), rest),
-        [Sign('^'), Sign('{'), Sign('°'), Sign('}'), rest @ ..] | [Sign('^'), Sign('°'), rest @ ..] => {
-            ("°".to_owned(), rest)
-        }
-        [Sign('°'), rest @ ..] => ("°".to_owned(), rest),
         [Sign('^'), Number { value, .. }, rest @ ..]
         | [Sign('^'), Sign('{'), Number { value, .. }, Sign('}'), rest @ ..]
             if begun =>
@@ -533,6 +529,16 @@ fn unit_piece<'p>(rest: &'p [Piece], before: &str) -> Option<(String, &'p [Piece
         [Sign('/'), Word(_) | Letter(_), ..] if begun => ("/".to_owned(), &rest[1..]),
         _ => return None,
     })
+}
+
+/// What follows the sign of degrees, raised or not.
+pub(super) fn behind_degree(rest: &[Piece]) -> Option<&[Piece]> {
+    use Piece::Sign;
+    match rest {
+        [Sign('^'), Sign('{'), Sign('°'), Sign('}'), rest @ ..] | [Sign('^'), Sign('°'), rest @ ..] => Some(rest),
+        [Sign('°'), rest @ ..] => Some(rest),
+        _ => None,
+    }
 }
 
 pub(super) fn one_letter(letter: &str) -> Expression {

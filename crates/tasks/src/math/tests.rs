@@ -140,6 +140,74 @@ fn a_named_point_is_compared_by_its_names() {
 }
 
 #[test]
+fn intervals_that_meet_are_one() {
+    assert_paid(
+        &[
+            ("(1,3)\\cup(2,4)", "(1,4)"),
+            ("(1,4)", "(2,4)\\cup(1,3)"),
+            ("(1,2]\\cup(2,4)", "(1,4)"),
+            ("(1,2)\\cup\\{2\\}", "(1,2]"),
+            ("[1,2]\\cup\\{2\\}", "[1,2]"),
+            ("(1,3)\\cup(2,4)\\cup(5,6)", "(5,6)\\cup(1,4)"),
+            ("(-\\infty,3)\\cup(2,\\infty)", "\\mathbb{R}"),
+            ("\\{1,2\\}\\cup\\{3\\}", "\\{1,2,3\\}"),
+            ("(1,9)\\cup(2,4)", "(1,9)"),
+        ],
+        true,
+    );
+    assert_paid(
+        &[
+            ("(1,2)\\cup(2,4)", "(1,4)"),
+            ("(1,3)\\cup(2,4)", "(1,4]"),
+            ("(1,3)\\cup(2,4)", "(1,3)"),
+            ("(4,1)\\cup(2,3)", "(4,1)"),
+            ("(-\\infty,3)\\cup(2,\\infty)", "(-\\infty,3)"),
+            ("(1,a)\\cup(2,4)", "(1,4)"),
+        ],
+        false,
+    );
+}
+
+#[test]
+fn powers_of_logarithms_binomials_degrees_and_turned_chains_are_worked_out() {
+    assert_paid(
+        &[
+            ("e^{\\ln 2}", "2"),
+            ("2", "\\exp(\\ln 2)"),
+            ("e^{2\\ln 3+1}", "9e"),
+            ("e^{-\\ln x}", "\\frac{1}{x}"),
+            ("10^{\\log 5}", "5"),
+            ("4^{\\log_2 3}", "9"),
+            ("{5 \\choose 2}", "10"),
+            ("10", "{5 \\choose 2}"),
+            ("\\frac{{n \\choose 2}}{2}", "\\frac{n(n-1)}{4}"),
+            ("\\sin 30^\\circ", "\\frac12"),
+            ("\\cos(60°)", "0.5"),
+            ("\\sin^2{45^{\\circ}}", "\\frac12"),
+            ("\\tan 45^\\circ", "1"),
+            ("1<x<2", "2>x>1"),
+            ("a>b>c", "c<b<a"),
+            ("1\\le x<2", "2>x\\ge1"),
+            ("10000", "10\\text{,}000"),
+        ],
+        true,
+    );
+    assert_paid(
+        &[
+            ("e^{\\ln 2}", "\\ln 2"),
+            ("10^{\\ln 5}", "5"),
+            ("2^{\\log 5}", "5"),
+            ("\\sin 30", "\\frac12"),
+            ("\\sin 30^\\circ", "\\sin 30"),
+            ("1<x<2", "2<x<1"),
+            ("1\\le x<2", "2\\ge x>1"),
+            ("a>b>c", "a>c>b"),
+        ],
+        false,
+    );
+}
+
+#[test]
 fn what_only_looks_alike_is_not_the_answer() {
     let paid = |answer: &str, given: &str| same(answer, given);
     for (answer, given) in [
