@@ -6,7 +6,8 @@ use num_rational::BigRational;
 
 use super::functions;
 use super::lex::Piece;
-use super::parse::{Parser, Value, behind_degree, figures, one_letter};
+use super::measure::behind_degree;
+use super::parse::{Parser, Value, figures, one_letter};
 use super::poly::{Atom, Expression};
 
 impl Parser<'_, '_> {

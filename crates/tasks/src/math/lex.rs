@@ -6,6 +6,7 @@
 use num_rational::BigRational;
 use num_traits::One;
 
+use super::names::{COMMANDS, CURRENCIES, FACES, GREEK, SIGNS, SILENT};
 use super::unit;
 use crate::numeral::digits;
 
@@ -37,177 +38,6 @@ pub(crate) enum Piece {
     /// An operator or bracket; `⦃` and `⦄` stand for `\{` and `\}`, `⏎` for `\\`.
     Sign(char),
 }
-
-/// Commands with a meaning; the first of each row is the spelling that is kept.
-const COMMANDS: [&[&str]; 45] = [
-    &["frac", "dfrac", "tfrac", "cfrac"],
-    &["binom", "dbinom", "tbinom"],
-    &["choose"],
-    &["sqrt"],
-    &["sin"],
-    &["cos"],
-    &["tan"],
-    &["cot"],
-    &["sec"],
-    &["csc"],
-    &["arcsin"],
-    &["arccos"],
-    &["arctan"],
-    &["sinh"],
-    &["cosh"],
-    &["tanh"],
-    &["ln"],
-    &["log"],
-    &["exp"],
-    &["max"],
-    &["min"],
-    &["gcd"],
-    &["lcm"],
-    &["infty", "infinity", "inf"],
-    &["emptyset"],
-    &["overline", "bar"],
-    &["vec", "overrightarrow"],
-    &["hat"],
-    &["mathbb"],
-    &["mathcal"],
-    &["lfloor"],
-    &["rfloor"],
-    &["lceil"],
-    &["rceil"],
-    &["cap"],
-    &["setminus"],
-    &["mid"],
-    &["angle"],
-    &["triangle"],
-    &["perp"],
-    &["parallel"],
-    &["forall"],
-    &["exists"],
-    &["sum"],
-    &["int"],
-];
-/// Commands that are one sign.
-const SIGNS: [(&str, char); 35] = [
-    ("times", '*'),
-    ("cdot", '*'),
-    ("div", '/'),
-    ("pm", '±'),
-    ("cup", '∪'),
-    ("in", '∈'),
-    ("le", '≤'),
-    ("leq", '≤'),
-    ("leqslant", '≤'),
-    ("ge", '≥'),
-    ("geq", '≥'),
-    ("geqslant", '≥'),
-    ("lt", '<'),
-    ("gt", '>'),
-    ("ne", '≠'),
-    ("neq", '≠'),
-    ("approx", '≈'),
-    ("simeq", '≈'),
-    ("sim", '≈'),
-    ("circ", '°'),
-    ("degree", '°'),
-    ("colon", ':'),
-    ("vert", '|'),
-    ("lvert", '|'),
-    ("rvert", '|'),
-    ("lbrace", '⦃'),
-    ("rbrace", '⦄'),
-    ("lbrack", '['),
-    ("rbrack", ']'),
-    ("lparen", '('),
-    ("rparen", ')'),
-    ("percent", '%'),
-    ("pct", '%'),
-    ("and", ','),
-    ("or", ','),
-];
-const GREEK: [(&str, char); 24] = [
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("delta", 'δ'),
-    ("epsilon", 'ε'),
-    ("zeta", 'ζ'),
-    ("eta", 'η'),
-    ("theta", 'θ'),
-    ("iota", 'ι'),
-    ("kappa", 'κ'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("nu", 'ν'),
-    ("xi", 'ξ'),
-    ("omicron", 'ο'),
-    ("pi", 'π'),
-    ("rho", 'ρ'),
-    ("sigma", 'σ'),
-    ("tau", 'τ'),
-    ("upsilon", 'υ'),
-    ("phi", 'φ'),
-    ("chi", 'χ'),
-    ("psi", 'ψ'),
-    ("omega", 'ω'),
-];
-/// Commands that are a sign of money, with the name of its unit.
-const CURRENCIES: [(&str, &str); 6] = [
-    ("pounds", "£"),
-    ("textsterling", "£"),
-    ("euro", "euro"),
-    ("texteuro", "euro"),
-    ("textdollar", "dollar"),
-    ("yen", "¥"),
-];
-/// Commands that change nothing but looks.
-const SILENT: [&str; 25] = [
-    "left",
-    "right",
-    "big",
-    "Big",
-    "bigg",
-    "Bigg",
-    "bigl",
-    "bigr",
-    "Bigl",
-    "Bigr",
-    "displaystyle",
-    "textstyle",
-    "quad",
-    "qquad",
-    "limits",
-    "rm",
-    "bf",
-    "it",
-    "thinspace",
-    "space",
-    "boxed",
-    "fbox",
-    "mleft",
-    "mright",
-    "ensuremath",
-];
-/// Commands whose group is text or set in another face.
-const FACES: [&str; 18] = [
-    "text",
-    "textbf",
-    "textit",
-    "textrm",
-    "textsf",
-    "texttt",
-    "textnormal",
-    "mbox",
-    "hbox",
-    "mathrm",
-    "mathbf",
-    "mathit",
-    "mathsf",
-    "mathtt",
-    "boldsymbol",
-    "bm",
-    "emph",
-    "operatorname",
-];
 
 /// The pieces of a folded text; see [`crate::numeral::fold::fold`].
 ///
@@ -298,7 +128,12 @@ impl<'t> Lexer<'t> {
         let end = self.rest.find(|c: char| !c.is_alphabetic()).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
-        self.word(word);
+        // 5 min is no minimum and 5 sec no secant
+        if matches!(self.pieces.last(), Some(Piece::Number { .. })) && matches!(word, "min" | "sec") {
+            self.pieces.push(Piece::Word(word.to_owned()));
+        } else {
+            self.word(word);
+        }
     }
 
     fn word(&mut self, word: &str) {

@@ -14,6 +14,8 @@ mod commands;
 mod equal;
 mod functions;
 mod lex;
+mod measure;
+mod names;
 mod parse;
 mod poly;
 mod ranges;

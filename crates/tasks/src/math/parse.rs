@@ -16,6 +16,7 @@ use num_traits::{One, Signed, Zero};
 
 use super::functions;
 use super::lex::Piece;
+use super::measure::behind_degree;
 use super::poly::{Arithmetic, Atom, Expression};
 use super::unit;
 use crate::numeral::units;
@@ -93,7 +94,7 @@ pub(super) struct Parser<'p, 'a> {
     /// Whether a decimal was read since this was last cleared.
     decimal: bool,
     /// The money that the quantity being read counts.
-    currency: Option<&'static str>,
+    pub(super) currency: Option<&'static str>,
     /// Open absolute values; a bar closes the innermost.
     pub(super) bars: usize,
 }
@@ -176,27 +177,6 @@ impl<'p> Parser<'p, '_> {
             Value::Quantity(quantity) => self.tail(quantity).map(Value::Quantity),
             other => Some(other),
         }
-    }
-
-    /// Percent and units behind a quantity; none if they may make another number of it.
-    pub(super) fn tail(&mut self, mut quantity: Quantity) -> Option<Quantity> {
-        if self.take(&['%']).is_some() {
-            quantity.percent = true;
-            return Some(quantity);
-        }
-        let money = self.currency.take();
-        let mut words = String::new();
-        while let Some((word, rest)) = unit_piece(self.rest, &words) {
-            words.push(' ');
-            words.push_str(&word);
-            self.rest = rest;
-        }
-        let mut name = unit::name(&words)?;
-        if let Some(money) = money.filter(|money| !unit::is_same(money, &name)) {
-            name = unit::name(&format!("{money} {words}"))?;
-        }
-        quantity.unit = Some(name).filter(|name| !name.is_empty());
-        Some(quantity)
     }
 
     pub(super) fn sum(&mut self) -> Option<Value> {
@@ -300,17 +280,6 @@ impl<'p> Parser<'p, '_> {
             return Some(self.plain(factor));
         }
         self.unsigned()
-    }
-
-    /// Signs of money before or behind a number; two that differ are none.
-    fn money(&mut self) -> Option<()> {
-        while let [Piece::Currency(currency), rest @ ..] = self.rest {
-            if self.currency.is_some_and(|other| other != *currency) {
-                return None;
-            }
-            (self.currency, self.rest) = (Some(*currency), rest);
-        }
-        Some(())
     }
 
     pub(super) fn unsigned(&mut self) -> Option<Value> {
@@ -506,39 +475,6 @@ fn names_a_point(side: &Value) -> bool {
     };
     let names: Option<std::collections::BTreeSet<String>> = members.iter().map(name).collect();
     names.is_some_and(|names| names.len() == members.len())
-}
-
-/// The next word, sign or power of a unit of which `before` is read.
-fn unit_piece<'p>(rest: &'p [Piece], before: &str) -> Option<(String, &'p [Piece])> {
-    use Piece::{Letter, Number, Sign, Word};
-    let begun = !before.is_empty();
-    if let Some(rest) = behind_degree(rest) {
-        return Some(("°".to_owned(), rest));
-    }
-    Some(match rest {
-        [Word(word), rest @ ..] => (word.clone(), rest),
-        // metres per second
-        [Letter(letter), rest @ ..] if before.ends_with('/') => (letter.clone(), rest),
-        [Letter(scale), rest @ ..] if before.ends_with('°') && matches!(&**scale, "c" | "f") => (scale.clone(), rest),
-        [Sign('^'), Number { value, .. }, rest @ ..]
-        | [Sign('^'), Sign('{'), Number { value, .. }, Sign('}'), rest @ ..]
-            if begun =>
-        {
-            (format!("^{value}"), rest)
-        }
-        [Sign('/'), Word(_) | Letter(_), ..] if begun => ("/".to_owned(), &rest[1..]),
-        _ => return None,
-    })
-}
-
-/// What follows the sign of degrees, raised or not.
-pub(super) fn behind_degree(rest: &[Piece]) -> Option<&[Piece]> {
-    use Piece::Sign;
-    match rest {
-        [Sign('^'), Sign('{'), Sign('°'), Sign('}'), rest @ ..] | [Sign('^'), Sign('°'), rest @ ..] => Some(rest),
-        [Sign('°'), rest @ ..] => Some(rest),
-        _ => None,
-    }
 }
 
 pub(super) fn one_letter(letter: &str) -> Expression {

@@ -136,6 +136,10 @@ const REMARKS: [&str; 11] =
 /// Words behind a unit that say what of it is measured: they stay in the name.
 const DIMENSIONS: [&str; 7] = ["left", "old", "long", "wide", "tall", "high", "deep"];
 
+/// What can be gone along: "left" behind them may be a direction, elsewhere it says what remains.
+const PATHS: &str =
+    "mm cm m km in ft yd mi unit units step steps place places block blocks space spaces square squares";
+
 /// The name of the words behind a number; `None` if they may make another number of it.
 pub(super) fn name(words: &str) -> Option<String> {
     let spaced = words.replace('/', " / ").replace('°', " ° ").to_lowercase();
@@ -155,6 +159,10 @@ pub(super) fn name(words: &str) -> Option<String> {
     let things = words.split(|word| *word == "of").next()?;
     let head = things.iter().rposition(|word| is_thing(word) || word.starts_with('^'))?;
     let behind = words.get(head + 1..things.len())?;
+    let path = row_of(things[head]).unwrap_or(things[head]);
+    if behind.contains(&"left") && PATHS.split(' ').any(|other| other == path) {
+        return None;
+    }
     let named = behind.iter().all(|word| DIMENSIONS.contains(word) || is_scale(word, things[head]));
     named.then(|| in_one_spelling(&words))
 }
@@ -283,6 +291,8 @@ mod tests {
             "dollars short",
             "left",
             "feet down",
+            "steps left",
+            "metres left",
             "qwerty",
         ] {
             assert_eq!(name(words), None, "{words}");
