@@ -6,8 +6,9 @@ use num_rational::BigRational;
 
 use super::functions;
 use super::lex::Piece;
+use super::measure::behind_degree;
 use super::parse::{Parser, Value, figures, one_letter};
-use super::poly::Expression;
+use super::poly::{Atom, Expression};
 
 impl Parser<'_, '_> {
     pub(super) fn absolute(&mut self) -> Option<Value> {
@@ -59,10 +60,19 @@ impl Parser<'_, '_> {
                 functions::of_many(name, members)?
             }
             "angle" | "triangle" => Expression::name(name),
-            "rfloor" | "rceil" | "cap" | "setminus" | "mid" | "perp" | "parallel" | "forall" | "exists" | "sum"
-            | "int" => return None,
+            "choose" | "rfloor" | "rceil" | "cap" | "setminus" | "mid" | "perp" | "parallel" | "forall" | "exists"
+            | "sum" | "int" => return None,
             _ => self.function(name)?,
         };
+        Some(self.plain(value))
+    }
+
+    /// With the lower part of `{n \choose k}` behind it.
+    pub(super) fn chosen(&mut self, over: Value) -> Option<Value> {
+        let [Piece::Command("choose"), rest @ ..] = self.rest else { return Some(over) };
+        self.rest = rest;
+        let (over, under) = (over.expression()?, self.sum()?.expression()?);
+        let value = functions::binomial(&over, &under, self.arithmetic)?;
         Some(self.plain(value))
     }
 
@@ -87,7 +97,8 @@ impl Parser<'_, '_> {
     /// A group, or one figure or letter.
     pub(super) fn argument(&mut self) -> Option<Expression> {
         if self.take(&['{']).is_some() {
-            let inside = self.sum()?.expression()?;
+            let inside = self.sum()?;
+            let inside = self.chosen(inside)?.expression()?;
             return self.take(&['}']).map(|_| inside);
         }
         let (first, rest) = self.rest.split_first()?;
@@ -130,7 +141,10 @@ impl Parser<'_, '_> {
             Some(_) => Some(self.exponent()?),
             None => None,
         };
-        let argument = self.function_argument()?;
+        let argument = match name {
+            "sin" | "cos" | "tan" | "cot" | "sec" | "csc" => self.angle()?,
+            _ => self.function_argument()?,
+        };
         // \sin^{-1} is the inverse function and not the reciprocal
         let inverse = match name {
             "sin" => "arcsin",
@@ -145,6 +159,34 @@ impl Parser<'_, '_> {
             Some(power) if power.integer().is_some_and(|power| power > 0) => self.arithmetic.power(&value, &power),
             Some(_) => None,
             None => Some(value),
+        }
+    }
+
+    /// The argument of a sine or its like: `30^\circ`, in brackets or not, is `π/6`.
+    fn angle(&mut self) -> Option<Expression> {
+        let (argument, unit) = match self.rest {
+            [Piece::Sign('{'), rest @ ..] => {
+                self.rest = rest;
+                let inside = self.sum()?.quantity()?;
+                let inside = self.tail(inside).filter(|inside| !inside.percent)?;
+                self.take(&['}'])?;
+                (inside.expression, inside.unit)
+            }
+            [Piece::Sign('('), ..] => {
+                let inside = self.primary()?.quantity().filter(|inside| !inside.percent)?;
+                (inside.expression, inside.unit)
+            }
+            _ => (self.function_argument()?, None),
+        };
+        let behind = behind_degree(self.rest);
+        self.rest = behind.unwrap_or(self.rest);
+        match (unit.as_deref(), behind.is_some()) {
+            (None, false) => Some(argument),
+            (None, true) | (Some("degree"), false) => {
+                let turned = self.arithmetic.multiply(&argument, &Expression::atom(Atom::Pi))?;
+                self.arithmetic.divide(&turned, &Expression::whole(180))
+            }
+            _ => None,
         }
     }
 

@@ -7,13 +7,18 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 
 use super::approximate::approximate;
+use super::assign::same_assignments;
 use super::parse::{Quantity, Relation, Value};
 use super::poly::{Arithmetic, Expression};
+use super::{ranges, unit};
 use crate::numeral;
 
 /// Whether `given` is the answer; `None` if that takes too much work.
 pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) -> Option<bool> {
     arithmetic.burn(1)?;
+    if let Some(same) = same_assignments(answer, given, arithmetic) {
+        return same;
+    }
     let (answer, given) = unwrap(answer, given);
     match (answer, given) {
         (Value::Quantity(a), Value::Quantity(b)) => quantities(a, b, arithmetic),
@@ -23,12 +28,17 @@ pub(crate) fn equal(answer: &Value, given: &Value, arithmetic: &mut Arithmetic) 
             None => Some(false),
         },
         (Value::Matrix(a), Value::Matrix(b)) => matrices(a, b, arithmetic),
-        (Value::Union(a), Value::Union(b)) => same_members(a, b, arithmetic),
+        (Value::Union(a), Value::Union(b)) => {
+            Some(same_members(a, b, arithmetic)? || ranges::are_same(answer, given, arithmetic)?)
+        }
+        (Value::Union(_), Value::Tuple { .. } | Value::Set(_))
+        | (Value::Tuple { .. } | Value::Set(_), Value::Union(_)) => ranges::are_same(answer, given, arithmetic),
         (Value::Set(a), Value::Set(b)) => same_members(a, b, arithmetic),
         (Value::Set(a), Value::Quantity(_)) => same_members(a, std::slice::from_ref(given), arithmetic),
         (Value::Quantity(_), Value::Set(b)) => same_members(std::slice::from_ref(answer), b, arithmetic),
         (Value::Set(a), Value::Tuple { members, open }) if is_point(members, *open) => {
-            same_members(a, members, arithmetic)
+            // a point has its members as often as they stand there
+            Some(distinct(a, arithmetic)?.len() == members.len() && same_members(a, members, arithmetic)?)
         }
         (Value::Tuple { members, open }, Value::Set(b)) if is_point(members, *open) => in_order(members, b, arithmetic),
         (Value::Tuple { members: a, open: x }, Value::Tuple { members: b, open: y }) => {
@@ -65,22 +75,22 @@ fn states_last(relation: &Relation) -> bool {
     })
 }
 
-fn is_equation(relation: &Relation) -> bool {
+pub(super) fn is_equation(relation: &Relation) -> bool {
     relation.operators.iter().all(|operator| *operator == '=')
 }
 
-fn last(relation: &Relation) -> &Value {
+pub(super) fn last(relation: &Relation) -> &Value {
     // a relation has at least two sides
     &relation.sides[relation.sides.len() - 1]
 }
 
 /// A pair in round brackets or a longer list in any: not an interval with an end of its own.
-fn is_point(members: &[Value], open: (bool, bool)) -> bool {
+pub(super) fn is_point(members: &[Value], open: (bool, bool)) -> bool {
     members.len() > 2 || open == (true, true)
 }
 
 fn quantities(a: &Quantity, b: &Quantity, arithmetic: &mut Arithmetic) -> Option<bool> {
-    if a.unit.is_some() && b.unit.is_some() && a.unit != b.unit {
+    if a.unit.as_ref().zip(b.unit.as_ref()).is_some_and(|(a, b)| !unit::is_same(a, b)) {
         return Some(false);
     }
     let (left, right) = (exact(a, arithmetic)?, exact(b, arithmetic)?);
@@ -111,7 +121,7 @@ fn exact(quantity: &Quantity, arithmetic: &mut Arithmetic) -> Option<Expression>
     }
 }
 
-fn in_order(a: &[Value], b: &[Value], arithmetic: &mut Arithmetic) -> Option<bool> {
+pub(super) fn in_order(a: &[Value], b: &[Value], arithmetic: &mut Arithmetic) -> Option<bool> {
     if a.len() != b.len() {
         return Some(false);
     }
@@ -176,16 +186,22 @@ fn matrices(a: &[Vec<Quantity>], b: &[Vec<Quantity>], arithmetic: &mut Arithmeti
     Some(true)
 }
 
-/// Relations with the same operators between the same sides, in order, each perhaps turned round.
+/// Relations that say the same pair by pair, in any order, each perhaps turned round.
 fn relations(a: &Relation, b: &Relation, arithmetic: &mut Arithmetic) -> Option<bool> {
-    let (a, b) = (pairs(a), pairs(b));
-    if a.len() != b.len() {
+    let (a, mut left) = (pairs(a), pairs(b));
+    if a.len() != left.len() {
         return Some(false);
     }
-    for (a, b) in a.into_iter().zip(b) {
-        if !same_relation(a, b, arithmetic)? {
-            return Some(false);
+    for pair in a {
+        let mut found = None;
+        for (at, other) in left.iter().enumerate() {
+            if same_relation(pair, *other, arithmetic)? {
+                found = Some(at);
+                break;
+            }
         }
+        let Some(found) = found else { return Some(false) };
+        left.swap_remove(found);
     }
     Some(true)
 }

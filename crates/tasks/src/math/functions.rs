@@ -12,39 +12,6 @@ const MAX_FACTORIAL: i64 = 200;
 /// The same for a binomial of variables.
 const MAX_OPEN_BINOMIAL: i64 = 6;
 
-/// Spellings of units that must not be mistaken for each other; the first of each row names it.
-const UNITS: [&[&str]; 24] = [
-    &["mm", "millimeter", "millimeters", "millimetre", "millimetres"],
-    &["cm", "centimeter", "centimeters", "centimetre", "centimetres"],
-    &["m", "meter", "meters", "metre", "metres"],
-    &["km", "kilometer", "kilometers", "kilometre", "kilometres"],
-    &["in", "inch", "inches"],
-    &["ft", "foot", "feet"],
-    &["yd", "yard", "yards"],
-    &["mi", "mile", "miles"],
-    &["mg", "milligram", "milligrams"],
-    &["g", "gram", "grams"],
-    &["kg", "kilogram", "kilograms"],
-    &["ml", "milliliter", "milliliters", "millilitre", "millilitres"],
-    &["l", "liter", "liters", "litre", "litres"],
-    &["s", "sec", "second", "seconds"],
-    &["min", "minute", "minutes"],
-    &["h", "hr", "hrs", "hour", "hours"],
-    &["day", "days"],
-    &["week", "weeks"],
-    &["month", "months"],
-    &["year", "years", "yr", "yrs"],
-    &["cent", "cents"],
-    &["dollar", "dollars"],
-    &["am"],
-    &["pm"],
-];
-
-/// The name of a unit that has others beside it.
-pub(crate) fn known_unit(word: &str) -> Option<&'static str> {
-    UNITS.iter().find(|names| names.contains(&word)).map(|names| names[0])
-}
-
 /// `n!`, multiplied out for small whole numbers.
 pub(crate) fn factorial(value: &Expression) -> Option<Expression> {
     match value.integer() {
@@ -133,7 +100,7 @@ pub(crate) fn of_one(
     arithmetic: &mut Arithmetic,
 ) -> Option<Expression> {
     match name {
-        "exp" => arithmetic.power(&Expression::atom(Atom::E), argument),
+        "exp" => power(&Expression::atom(Atom::E), argument, arithmetic),
         "ln" => logarithm(argument, arithmetic),
         "log" => {
             let base = base.unwrap_or_else(|| Expression::whole(10));
@@ -185,6 +152,70 @@ fn logarithm(argument: &Expression, arithmetic: &mut Arithmetic) -> Option<Expre
         add(atom, BigRational::new((*exponent.numer()).into(), (*exponent.denom()).into()))?;
     }
     Some(sum)
+}
+
+/// `base^exponent`, with logarithms in the exponent taken down: `e^(c·ln a + r) = a^c·e^r`, `b^(c·log_b a) = a^c`.
+pub(crate) fn power(base: &Expression, exponent: &Expression, arithmetic: &mut Arithmetic) -> Option<Expression> {
+    let Some(natural) = natural_exponent(base, exponent, arithmetic)? else {
+        return arithmetic.power(base, exponent);
+    };
+    let (mut product, mut rest) = (Expression::whole(1), natural.clone());
+    let [numerator, _] = natural.terms();
+    for (coefficient, powers) in numerator {
+        let Some((logarithm @ Atom::Function(_, arguments), true)) =
+            powers.first_key_value().map(|(atom, exponent)| (atom, is_logarithm(atom) && exponent.is_one()))
+        else {
+            continue;
+        };
+        if powers.len() > 1 {
+            continue;
+        }
+        let factor = Expression::number(coefficient.clone());
+        let raised = arithmetic.power(&arguments[0], &factor)?;
+        product = arithmetic.multiply(&product, &raised)?;
+        let term = arithmetic.multiply(&Expression::atom(logarithm.clone()), &factor)?;
+        rest = arithmetic.subtract(&rest, &term)?;
+    }
+    let e = Expression::atom(Atom::E);
+    if rest.rational().is_some_and(|rest| rest.is_zero()) {
+        return Some(product);
+    }
+    if *base != e {
+        return arithmetic.power(base, exponent);
+    }
+    let raised = arithmetic.power(&e, &rest)?;
+    arithmetic.multiply(&product, &raised)
+}
+
+/// `x` of `base^exponent = e^x` if there is a logarithm in the exponent and the base is e or a positive number.
+fn natural_exponent(
+    base: &Expression,
+    exponent: &Expression,
+    arithmetic: &mut Arithmetic,
+) -> Option<Option<Expression>> {
+    let [mut numerator, mut denominator] = exponent.terms();
+    let open = numerator.any(|(_, powers)| powers.keys().any(is_logarithm));
+    let number = base.rational().is_some_and(|base| base.is_positive() && !base.is_one());
+    if !open || *base != Expression::atom(Atom::E) && !number {
+        return Some(None);
+    }
+    if !number {
+        return Some(Some(exponent.clone()));
+    }
+    let of_base = logarithm(base, arithmetic)?;
+    let whole = Expression::whole(1);
+    let (over, under) = exponent.parts();
+    if under == whole || !arithmetic.proportional(&under, &of_base)? {
+        return arithmetic.multiply(exponent, &of_base).map(Some);
+    }
+    // log_10 5 = ln 5 / (ln 2 + ln 5)
+    let [mut terms, _] = of_base.terms();
+    let (Some((of_base, _)), Some((under, _))) = (terms.next(), denominator.next()) else { return None };
+    arithmetic.multiply(&over, &Expression::number(under / of_base)).map(Some)
+}
+
+fn is_logarithm(atom: &Atom) -> bool {
+    matches!(atom, Atom::Function(name, arguments) if name == "ln" && arguments.len() == 1)
 }
 
 /// `sin(x + shift·π/12)`: a number at multiples of π/6 and π/4, else a function that stays; the

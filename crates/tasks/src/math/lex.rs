@@ -6,8 +6,9 @@
 use num_rational::BigRational;
 use num_traits::One;
 
+use super::names::{COMMANDS, CURRENCIES, FACES, GREEK, SIGNS, SILENT};
+use super::unit;
 use crate::numeral::digits;
-use crate::numeral::units::{self, Effect};
 
 /// The longest content that is read.
 pub(crate) const MAX_BYTES: usize = 2048;
@@ -25,8 +26,10 @@ pub(crate) enum Piece {
     },
     /// One letter, or the name of a Greek one, in lower case.
     Letter(String),
-    /// Letters side by side, or the content of `\text{…}`, without blanks and in lower case.
+    /// Letters side by side, or the words of `\text{…}`, in lower case; only a unit has blanks.
     Word(String),
+    /// A sign of money, by the name of its unit.
+    Currency(&'static str),
     /// A command with a meaning, without its backslash.
     Command(&'static str),
     /// An environment's beginning or end, by its name.
@@ -35,167 +38,6 @@ pub(crate) enum Piece {
     /// An operator or bracket; `⦃` and `⦄` stand for `\{` and `\}`, `⏎` for `\\`.
     Sign(char),
 }
-
-/// Commands with a meaning; the first of each row is the spelling that is kept.
-const COMMANDS: [&[&str]; 44] = [
-    &["frac", "dfrac", "tfrac", "cfrac"],
-    &["binom", "dbinom", "tbinom"],
-    &["sqrt"],
-    &["sin"],
-    &["cos"],
-    &["tan"],
-    &["cot"],
-    &["sec"],
-    &["csc"],
-    &["arcsin"],
-    &["arccos"],
-    &["arctan"],
-    &["sinh"],
-    &["cosh"],
-    &["tanh"],
-    &["ln"],
-    &["log"],
-    &["exp"],
-    &["max"],
-    &["min"],
-    &["gcd"],
-    &["lcm"],
-    &["infty", "infinity", "inf"],
-    &["emptyset"],
-    &["overline", "bar"],
-    &["vec", "overrightarrow"],
-    &["hat"],
-    &["mathbb"],
-    &["mathcal"],
-    &["lfloor"],
-    &["rfloor"],
-    &["lceil"],
-    &["rceil"],
-    &["cap"],
-    &["setminus"],
-    &["mid"],
-    &["angle"],
-    &["triangle"],
-    &["perp"],
-    &["parallel"],
-    &["forall"],
-    &["exists"],
-    &["sum"],
-    &["int"],
-];
-/// Commands that are one sign.
-const SIGNS: [(&str, char); 35] = [
-    ("times", '*'),
-    ("cdot", '*'),
-    ("div", '/'),
-    ("pm", '±'),
-    ("cup", '∪'),
-    ("in", '∈'),
-    ("le", '≤'),
-    ("leq", '≤'),
-    ("leqslant", '≤'),
-    ("ge", '≥'),
-    ("geq", '≥'),
-    ("geqslant", '≥'),
-    ("lt", '<'),
-    ("gt", '>'),
-    ("ne", '≠'),
-    ("neq", '≠'),
-    ("approx", '≈'),
-    ("simeq", '≈'),
-    ("sim", '≈'),
-    ("circ", '°'),
-    ("degree", '°'),
-    ("colon", ':'),
-    ("vert", '|'),
-    ("lvert", '|'),
-    ("rvert", '|'),
-    ("lbrace", '⦃'),
-    ("rbrace", '⦄'),
-    ("lbrack", '['),
-    ("rbrack", ']'),
-    ("lparen", '('),
-    ("rparen", ')'),
-    ("percent", '%'),
-    ("pct", '%'),
-    ("and", ','),
-    ("or", ','),
-];
-const GREEK: [(&str, char); 24] = [
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("delta", 'δ'),
-    ("epsilon", 'ε'),
-    ("zeta", 'ζ'),
-    ("eta", 'η'),
-    ("theta", 'θ'),
-    ("iota", 'ι'),
-    ("kappa", 'κ'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("nu", 'ν'),
-    ("xi", 'ξ'),
-    ("omicron", 'ο'),
-    ("pi", 'π'),
-    ("rho", 'ρ'),
-    ("sigma", 'σ'),
-    ("tau", 'τ'),
-    ("upsilon", 'υ'),
-    ("phi", 'φ'),
-    ("chi", 'χ'),
-    ("psi", 'ψ'),
-    ("omega", 'ω'),
-];
-/// Commands that change nothing but looks.
-const SILENT: [&str; 25] = [
-    "left",
-    "right",
-    "big",
-    "Big",
-    "bigg",
-    "Bigg",
-    "bigl",
-    "bigr",
-    "Bigl",
-    "Bigr",
-    "displaystyle",
-    "textstyle",
-    "quad",
-    "qquad",
-    "limits",
-    "rm",
-    "bf",
-    "it",
-    "thinspace",
-    "space",
-    "boxed",
-    "fbox",
-    "mleft",
-    "mright",
-    "ensuremath",
-];
-/// Commands whose group is text or set in another face.
-const FACES: [&str; 18] = [
-    "text",
-    "textbf",
-    "textit",
-    "textrm",
-    "textsf",
-    "texttt",
-    "textnormal",
-    "mbox",
-    "hbox",
-    "mathrm",
-    "mathbf",
-    "mathit",
-    "mathsf",
-    "mathtt",
-    "boldsymbol",
-    "bm",
-    "emph",
-    "operatorname",
-];
 
 /// The pieces of a folded text; see [`crate::numeral::fold::fold`].
 ///
@@ -245,7 +87,12 @@ impl<'t> Lexer<'t> {
     fn sign(&mut self, c: char) -> Option<()> {
         self.rest = &self.rest[c.len_utf8()..];
         let known = match c {
-            '$' | '"' | '€' | '£' | '¥' | '₹' => return Some(()),
+            '$' | '"' => return Some(()),
+            '€' => return self.push(Piece::Currency("euro")),
+            '£' => return self.push(Piece::Currency("£")),
+            '¥' => return self.push(Piece::Currency("¥")),
+            '₹' => return self.push(Piece::Currency("₹")),
+            '¢' => return self.push(Piece::Currency("cent")),
             '√' => return self.push(Piece::Command("sqrt")),
             '∞' => return self.push(Piece::Command("infty")),
             '∅' => return self.push(Piece::Command("emptyset")),
@@ -281,7 +128,12 @@ impl<'t> Lexer<'t> {
         let end = self.rest.find(|c: char| !c.is_alphabetic()).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
-        self.word(word);
+        // 5 min is no minimum and 5 sec no secant
+        if matches!(self.pieces.last(), Some(Piece::Number { .. })) && matches!(word, "min" | "sec") {
+            self.pieces.push(Piece::Word(word.to_owned()));
+        } else {
+            self.word(word);
+        }
     }
 
     fn word(&mut self, word: &str) {
@@ -331,6 +183,9 @@ impl<'t> Lexer<'t> {
         if name == "varnothing" {
             return self.push(Piece::Command("emptyset"));
         }
+        if let Some((_, currency)) = CURRENCIES.iter().find(|(known, _)| *known == name) {
+            return self.push(Piece::Currency(currency));
+        }
         let known = COMMANDS.iter().find(|names| names.contains(&name))?;
         self.push(Piece::Command(known[0]))
     }
@@ -344,7 +199,8 @@ impl<'t> Lexer<'t> {
             '%' => self.push_sign('%'),
             '|' => self.push_sign('|'),
             '\\' => self.push_sign('⏎'),
-            '$' | '(' | ')' | '[' | ']' => {}
+            '$' => self.pieces.push(Piece::Currency("dollar")),
+            '(' | ')' | '[' | ']' => {}
             _ => return None,
         }
         Some(())
@@ -357,11 +213,14 @@ impl<'t> Lexer<'t> {
         let end = closing_brace(inside)?;
         self.rest = &inside[end + 1..];
         let content = inside[..end].trim();
-        let after_number =
-            matches!(self.pieces.last(), Some(Piece::Number { .. } | Piece::Letter(_) | Piece::Sign('}' | ')')));
+        let after_number = matches!(
+            self.pieces.last(),
+            Some(Piece::Number { .. } | Piece::Letter(_) | Piece::Currency(_) | Piece::Sign('}' | ')' | '°'))
+        );
         let marks = if after_number { ".-'/() " } else { ".-' " };
         if content.chars().all(|c| c.is_alphabetic() || marks.contains(c)) && content.contains(char::is_alphabetic) {
-            return self.text(content, after_number);
+            self.text(content, after_number);
+            return Some(());
         }
         let mut inner = Lexer { rest: content, pieces: Vec::new(), ..*self };
         inner.read(nesting.checked_sub(1)?)?;
@@ -369,27 +228,21 @@ impl<'t> Lexer<'t> {
         Some(())
     }
 
-    /// Words of `\text`; behind a number they are a unit, unless one of them changes the number.
-    fn text(&mut self, content: &str, after_number: bool) -> Option<()> {
-        const BOUNDS: [&str; 14] = [
-            "or", "and", "to", "more", "less", "than", "least", "most", "not", "about", "above", "below", "plus",
-            "minus",
-        ];
-        let words: Vec<&str> = content.split_whitespace().collect();
-        let letters: String = content.chars().filter(|c| c.is_alphabetic() || *c == '/').collect();
-        if !after_number || words.len() == 1 && letters.chars().nth(1).is_some() && !letters.contains('/') {
-            self.word(&letters);
-            return Some(());
+    /// Words of `\text`; behind a number they are a unit, unless the one word means something else.
+    fn text(&mut self, content: &str, after_number: bool) {
+        let word = |word: &str| word.chars().filter(|c| c.is_alphabetic() || *c == '/').collect::<String>();
+        let words: Vec<String> = content
+            .split([' ', '-'])
+            .map(word)
+            .filter(|word| !word.is_empty())
+            .map(|word| word.to_lowercase())
+            .collect();
+        let unit = words.len() > 1 || words[0].contains('/') || words[0].chars().nth(1).is_none();
+        if after_number && (unit || unit::is_thing(&words[0])) {
+            self.pieces.push(Piece::Word(words.join(" ")));
+        } else {
+            self.word(&words.concat().replace('/', ""));
         }
-        let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase();
-        let changes = |word: &&str| {
-            let word = bare(word);
-            BOUNDS.contains(&&*word) || word.len() > 1 && !matches!(units::effect_behind(&word), Effect::Nothing)
-        };
-        if words.iter().any(changes) {
-            return None;
-        }
-        self.push(Piece::Word(letters.to_lowercase()))
     }
 
     /// Digits with a decimal point, thousands marks, a period or an exponent.

@@ -8,13 +8,18 @@
 //! stand for what they round).
 
 mod approximate;
+mod assign;
 mod boxed;
 mod commands;
 mod equal;
 mod functions;
 mod lex;
+mod measure;
+mod names;
 mod parse;
 mod poly;
+mod ranges;
+mod unit;
 
 pub(crate) use boxed::contents;
 
@@ -44,11 +49,16 @@ fn same(answer: &str, given: &str) -> bool {
     if let Some(letter) = choice(&answer).filter(char::is_ascii_uppercase) {
         return choice(&given).is_some_and(|given| given.eq_ignore_ascii_case(&letter));
     }
-    if clock(&answer).zip(clock(&given)).is_some_and(|(answer, given)| answer != given) {
-        return false;
+    if let Some((answer, given)) = clock(&answer).zip(clock(&given)) {
+        if answer.time != given.time {
+            return false;
+        }
+        if let Some((answer, given)) = answer.half.zip(given.half) {
+            return answer == given || answer.is_empty() || given.is_empty();
+        }
     }
     match (words(&answer), words(&given)) {
-        (None, None) => same_value(&answer, &given).unwrap_or(false),
+        (None, None) => same_value(&answer, &given).unwrap_or(false) || same_phrase(&answer, &given),
         (answer, given) => answer == given,
     }
 }
@@ -61,14 +71,23 @@ fn choice(text: &str) -> Option<char> {
     left.next().is_none().then_some(letter)
 }
 
-/// Hours and minutes of what may be a time of day: as ratios `12:30` and `6:15` would be equal.
-fn clock(text: &str) -> Option<(u32, u32)> {
+/// What may be a time of day: as ratios `12:30` and `6:15` would be equal.
+struct Clock {
+    /// Hours and minutes.
+    time: (u32, u32),
+    /// `am`, `pm` or nothing; none if anything else follows.
+    half: Option<&'static str>,
+}
+
+fn clock(text: &str) -> Option<Clock> {
     let bare = without_faces(text);
     let (hours, rest) = bare.trim_start_matches(['{', '$']).split_once(':')?;
     let minutes = rest.get(..2).filter(|_| !rest[2..].starts_with(|c: char| c.is_ascii_digit()))?;
     let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
-    (hours <= 24 && minutes < 60).then_some((hours, minutes))
+    let time = (number(hours)?, number(minutes)?);
+    let behind: String = rest[2..].chars().filter(|c| !c.is_whitespace() && !"{}$.~".contains(*c)).collect();
+    let half = ["", "am", "pm"].into_iter().find(|half| behind.eq_ignore_ascii_case(half));
+    (time.0 <= 24 && time.1 < 60).then_some(Clock { time, half })
 }
 
 fn same_value(answer: &str, given: &str) -> Option<bool> {
@@ -126,6 +145,18 @@ fn words(text: &str) -> Option<String> {
         bare.chars().filter(|c| !matches!(c, '{' | '}' | '$' | '~' | '.') && !c.is_whitespace()).collect();
     let bare = bare.strip_prefix('(').and_then(|inside| inside.strip_suffix(')')).unwrap_or(&bare).to_lowercase();
     (has_word && bare.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\''))).then_some(bare)
+}
+
+/// Whether both are the same words and numbers, such as dates, without a formula in them.
+fn same_phrase(answer: &str, given: &str) -> bool {
+    phrase(answer).is_some_and(|answer| phrase(given) == Some(answer))
+}
+
+fn phrase(text: &str) -> Option<Vec<String>> {
+    let bare = without_faces(text).replace(['{', '}', '$', '~'], " ");
+    let plain = |c: char| c.is_alphanumeric() || c.is_whitespace() || matches!(c, ',' | '.' | '\'' | '-' | ':');
+    let has_word = bare.split(|c: char| !c.is_alphabetic()).any(|word| word.chars().count() > 2);
+    (has_word && bare.chars().all(plain)).then(|| bare.split_whitespace().map(str::to_lowercase).collect())
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ use num_traits::{One, Signed, Zero};
 
 use super::functions;
 use super::lex::Piece;
+use super::measure::behind_degree;
 use super::poly::{Arithmetic, Atom, Expression};
+use super::unit;
 use crate::numeral::units;
 
 /// The deepest nesting of brackets.
@@ -32,8 +34,8 @@ pub(crate) struct Quantity {
     pub(crate) decimal: bool,
     /// Whether hundredths are meant.
     pub(crate) percent: bool,
-    /// The unit in one spelling, if it is a known one.
-    pub(crate) unit: Option<&'static str>,
+    /// The unit in one spelling, if it has one.
+    pub(crate) unit: Option<String>,
 }
 
 /// What a formula says.
@@ -57,7 +59,7 @@ pub(crate) enum Value {
 pub(crate) struct Relation {
     pub(crate) sides: Vec<Value>,
     pub(crate) operators: Vec<char>,
-    /// Whether the first side is a variable or a function of one.
+    /// Whether the first side is a variable, a function of one or a point of variables.
     pub(crate) names: bool,
 }
 
@@ -76,7 +78,7 @@ impl Value {
 
 /// The value of all pieces together.
 pub(crate) fn value(pieces: &[Piece], arithmetic: &mut Arithmetic) -> Option<Value> {
-    let mut parser = Parser { rest: pieces, arithmetic, depth: 0, nested: 0, decimal: false, bars: 0 };
+    let mut parser = Parser { rest: pieces, arithmetic, depth: 0, nested: 0, decimal: false, currency: None, bars: 0 };
     let mut items = parser.list()?;
     if !parser.rest.is_empty() {
         return None;
@@ -91,6 +93,8 @@ pub(super) struct Parser<'p, 'a> {
     nested: usize,
     /// Whether a decimal was read since this was last cleared.
     decimal: bool,
+    /// The money that the quantity being read counts.
+    pub(super) currency: Option<&'static str>,
     /// Open absolute values; a bar closes the innermost.
     pub(super) bars: usize,
 }
@@ -135,6 +139,7 @@ impl<'p> Parser<'p, '_> {
         if operators.is_empty() {
             return sides.pop();
         }
+        let names = names || names_a_point(&sides[0]);
         Some(Value::Relation(Relation { sides, operators, names }))
     }
 
@@ -152,6 +157,13 @@ impl<'p> Parser<'p, '_> {
     }
 
     pub(super) fn union(&mut self) -> Option<Value> {
+        let outer = self.currency.take();
+        let union = self.parts();
+        self.currency = outer;
+        union
+    }
+
+    fn parts(&mut self) -> Option<Value> {
         let first = self.sum()?;
         let mut parts = vec![first];
         while self.take(&['∪']).is_some() {
@@ -167,60 +179,6 @@ impl<'p> Parser<'p, '_> {
         }
     }
 
-    /// Percent and units behind a quantity.
-    pub(super) fn tail(&mut self, mut quantity: Quantity) -> Option<Quantity> {
-        if self.take(&['%']).is_some() {
-            quantity.percent = true;
-            return Some(quantity);
-        }
-        let mut unit = String::new();
-        loop {
-            match self.rest {
-                [Piece::Word(word), ..] => {
-                    if !matches!(units::effect_behind(word), units::Effect::Nothing) {
-                        return None;
-                    }
-                    unit.push_str(word);
-                    self.rest = &self.rest[1..];
-                }
-                // metres per second
-                [Piece::Letter(word), ..] if unit.ends_with('/') => {
-                    unit.push_str(word);
-                    self.rest = &self.rest[1..];
-                }
-                [Piece::Sign('^'), Piece::Sign('{'), Piece::Sign('°'), Piece::Sign('}'), ..] => {
-                    unit.push('°');
-                    self.rest = &self.rest[4..];
-                }
-                [Piece::Sign('^'), Piece::Sign('°'), ..] => {
-                    unit.push('°');
-                    self.rest = &self.rest[2..];
-                }
-                [Piece::Sign('°'), ..] => {
-                    unit.push('°');
-                    self.rest = &self.rest[1..];
-                }
-                [Piece::Sign('^'), Piece::Number { value, .. }, ..] if !unit.is_empty() => {
-                    unit.push_str(&value.to_string());
-                    self.rest = &self.rest[2..];
-                }
-                [Piece::Sign('^'), Piece::Sign('{'), Piece::Number { value, .. }, Piece::Sign('}'), ..]
-                    if !unit.is_empty() =>
-                {
-                    unit.push_str(&value.to_string());
-                    self.rest = &self.rest[4..];
-                }
-                [Piece::Sign('/'), Piece::Word(_) | Piece::Letter(_), ..] if !unit.is_empty() => {
-                    unit.push('/');
-                    self.rest = &self.rest[1..];
-                }
-                _ => break,
-            }
-        }
-        quantity.unit = functions::known_unit(&unit);
-        Some(quantity)
-    }
-
     pub(super) fn sum(&mut self) -> Option<Value> {
         self.depth += 1;
         let value = if self.depth > MAX_DEPTH { None } else { self.terms() };
@@ -231,6 +189,7 @@ impl<'p> Parser<'p, '_> {
     /// A sum; with one `±` the set of both sums.
     pub(super) fn terms(&mut self) -> Option<Value> {
         let outer = std::mem::replace(&mut self.decimal, false);
+        self.money()?;
         let first_sign = self.take(&['+', '-', '±']);
         let first = self.product()?;
         if first_sign.is_none() && !matches!(self.peek(), Some('+' | '-' | '±')) && !matches!(first, Value::Quantity(_))
@@ -304,9 +263,9 @@ impl<'p> Parser<'p, '_> {
             [Piece::Letter(_) | Piece::Begin(_), ..] => true,
             [Piece::Word(word), ..] => {
                 let variables = (2..4).contains(&word.chars().count()) && word.chars().all(char::is_alphabetic);
-                variables && !units::is_short_unit(word)
+                variables && !units::is_short_unit(word) && !unit::is_thing(word)
             }
-            [Piece::Command(name), ..] => !matches!(*name, "rfloor" | "rceil"),
+            [Piece::Command(name), ..] => !matches!(*name, "rfloor" | "rceil" | "choose"),
             [Piece::Sign('('), ..] => true,
             [Piece::Sign('{'), ..] => true,
             [Piece::Sign('|'), ..] => self.bars == 0,
@@ -324,24 +283,22 @@ impl<'p> Parser<'p, '_> {
     }
 
     pub(super) fn unsigned(&mut self) -> Option<Value> {
+        self.money()?;
         let primary = self.primary()?;
         if !matches!(primary, Value::Quantity(_)) {
             return Some(primary);
         }
         let mut value = primary.expression()?;
         value = self.factorial(value)?;
-        let degree = matches!(
-            self.rest,
-            [Piece::Sign('^'), Piece::Sign('°'), ..] | [Piece::Sign('^'), Piece::Sign('{'), Piece::Sign('°'), ..]
-        );
-        if !degree && self.take(&['^']).is_some() {
+        if behind_degree(self.rest).is_none() && self.take(&['^']).is_some() {
             let exponent = self.exponent()?;
-            value = self.arithmetic.power(&value, &exponent)?;
+            value = functions::power(&value, &exponent, self.arithmetic)?;
             if self.peek() == Some('^') {
                 return None;
             }
             value = self.factorial(value)?;
         }
+        self.money()?;
         Some(self.plain(value))
     }
 
@@ -389,9 +346,10 @@ impl<'p> Parser<'p, '_> {
             Piece::Word(word) => self.letters(word).map(|expression| self.plain(expression)),
             Piece::Command(name) => self.command(name),
             Piece::Begin(environment) => self.matrix(environment),
-            Piece::End(_) => None,
+            Piece::End(_) | Piece::Currency(_) => None,
             Piece::Sign('{') => {
                 let inside = self.sum()?;
+                let inside = self.chosen(inside)?;
                 self.take(&['}']).map(|_| inside)
             }
             Piece::Sign('|') => self.absolute(),
@@ -478,7 +436,7 @@ impl<'p> Parser<'p, '_> {
             let mut factor = if at + 1 == count { self.letter(&name)? } else { one_letter(&name) };
             if at + 1 == count && self.take(&['^']).is_some() {
                 let exponent = self.exponent()?;
-                factor = self.arithmetic.power(&factor, &exponent)?;
+                factor = functions::power(&factor, &exponent, self.arithmetic)?;
             }
             product = self.arithmetic.multiply(&product, &factor)?;
         }
@@ -506,6 +464,17 @@ impl<'p> Parser<'p, '_> {
             _ => None,
         }
     }
+}
+
+/// `(x, y)`: variables that differ.
+fn names_a_point(side: &Value) -> bool {
+    let Value::Tuple { members, open: (true, true) } = side else { return false };
+    let name = |member: &Value| match member {
+        Value::Quantity(quantity) => quantity.expression.as_name().filter(|name| *name != "∞").map(str::to_owned),
+        _ => None,
+    };
+    let names: Option<std::collections::BTreeSet<String>> = members.iter().map(name).collect();
+    names.is_some_and(|names| names.len() == members.len())
 }
 
 pub(super) fn one_letter(letter: &str) -> Expression {

@@ -156,6 +156,12 @@ impl Expression {
         [&self.numerator, &self.denominator].map(|sum| sum.iter().map(|(powers, coefficient)| (coefficient, powers)))
     }
 
+    /// Numerator and denominator.
+    pub(crate) fn parts(&self) -> (Self, Self) {
+        let part = |sum: &Sum| Self { numerator: sum.clone(), denominator: one() };
+        (part(&self.numerator), part(&self.denominator))
+    }
+
     /// `(slope, rest)` if it is `slope · name + rest` with rational slope and without the name in
     /// the rest.
     pub(crate) fn linear_in(&self, name: &str) -> Option<(BigRational, Self)> {

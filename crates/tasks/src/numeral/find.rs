@@ -15,6 +15,12 @@ const MAX_PIECES: usize = 4096;
 /// The largest power of ten that words such as "thousand million" make together.
 const MAX_MAGNITUDE: u32 = 36;
 
+/// Signs that compare what stands beside them or reckon with it.
+const OPERATORS: &str = "<>≤≥≠≦≧≪≫⩽⩾×÷/^±∓√";
+/// Commands that do.
+const OPERATOR_COMMANDS: [&str; 15] =
+    ["ge", "geq", "geqslant", "le", "leq", "leqslant", "lt", "gt", "ne", "neq", "gg", "ll", "pm", "mp", "sqrt"];
+
 /// The last numeral with the pieces on both sides of it.
 pub(crate) struct Found<'a, 't> {
     pub(crate) numeral: Numeral,
@@ -40,7 +46,11 @@ pub(crate) fn last<'a, 't>(tokens: &'a [Token<'t>]) -> Option<Found<'a, 't>> {
         (negative, run) = signs.then_some((*sign == '-', rest))?;
     }
     let mut numeral = read::numeral(run, false)?;
-    negative ^= negated(before, &numeral)?;
+    let outside = outside(before);
+    negative ^= negated(outside, &numeral)?;
+    if outside.len() < before.len() {
+        negative ^= signed_outside(outside)?;
+    }
     if negative {
         numeral.value = -numeral.value;
     }
@@ -200,10 +210,59 @@ fn partners(run: &[Token<'_>]) -> Vec<bool> {
     partners
 }
 
+/// Whether the piece begins or ends what stands around a numeral for looks: a box, quotes, a tag, mathematics.
+fn is_wrapper(token: &Token<'_>) -> bool {
+    matches!(token, Token::Break('{' | '\\' | '$' | '`' | '"' | '\'' | '“' | '„' | '«' | '<' | '&'))
+}
+
+/// The pieces before the numeral without the wrappers around it.
+fn outside<'a, 't>(before: &'a [Token<'t>]) -> &'a [Token<'t>] {
+    let opens = |token: &&Token<'_>| is_wrapper(token) || matches!(token, Token::Sign('$' | '(' | '[' | '{'));
+    let count = before.iter().rev().take_while(opens).count();
+    let (outside, wrappers) = before.split_at(before.len() - count);
+    if wrappers.iter().any(is_wrapper) { outside } else { before }
+}
+
+/// Whether a minus stands before the wrappers of a numeral, as in `-\boxed{5}`; `None` if a sign there
+/// compares it or joins it to something, or may be a dash.
+fn signed_outside(outside: &[Token<'_>]) -> Option<bool> {
+    let (outside, apart) = match outside {
+        [rest @ .., Token::Blank] => (rest, true),
+        _ => (outside, false),
+    };
+    match outside {
+        [left @ .., Token::Sign(sign @ ('-' | '+'))] => {
+            let named =
+                matches!(left, [.., Token::Break('=' | ':' | '≈')] | [.., Token::Break('=' | ':' | '≈'), Token::Blank]);
+            (named || !apart && !ends_operand(left)).then_some(*sign == '-')
+        }
+        [.., Token::Sign(sign)] => (!OPERATORS.contains(*sign)).then_some(false),
+        [.., Token::Command(name)] => (!OPERATOR_COMMANDS.contains(name)).then_some(false),
+        _ => Some(false),
+    }
+}
+
+/// Whether a sign behind these pieces joins them to what follows.
+fn ends_operand(left: &[Token<'_>]) -> bool {
+    let operand = |token: &Token<'_>| {
+        token.is_number()
+            || matches!(token, Token::Sign(')' | ']' | '}' | '%' | '°' | '!'))
+            || matches!(token, Token::Word(_)) && !token.is_prose()
+    };
+    match left {
+        [.., before, Token::Sign('$')] => operand(before),
+        [.., before, wrapper] if is_wrapper(wrapper) => operand(before),
+        [.., Token::Sign('$'), Token::Blank] => true,
+        [.., before, Token::Blank] => operand(before),
+        [.., before] => operand(before) || matches!(before, Token::Word(_)),
+        [] => false,
+    }
+}
+
 /// Whether the words before the numeral negate it; `None` if they make another number of it.
 fn negated(before: &[Token<'_>], numeral: &Numeral) -> Option<bool> {
-    let line = before.iter().rev().take_while(|token| !matches!(token, Token::Break(_)));
-    let mut solid = line.filter(|token| **token != Token::Blank);
+    let line = before.iter().rev().take_while(|token| is_wrapper(token) || !matches!(token, Token::Break(_)));
+    let mut solid = line.filter(|token| **token != Token::Blank && !is_wrapper(token));
     let Some(Token::Word(word)) = solid.next() else {
         return Some(false);
     };

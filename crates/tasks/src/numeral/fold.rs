@@ -16,6 +16,19 @@ const SUPERSCRIPTS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const FULL_WIDTH: std::ops::RangeInclusive<u32> = 0xFF01..=0xFF5E;
 const FULL_WIDTH_OFFSET: u32 = 0xFEE0;
 
+/// Characters as HTML spells them.
+const ENTITIES: [(&str, &str); 9] = [
+    ("&minus;", "-"),
+    ("&nbsp;", " "),
+    ("&gt;", ">"),
+    ("&lt;", "<"),
+    ("&ge;", "≥"),
+    ("&le;", "≤"),
+    ("&geq;", "≥"),
+    ("&leq;", "≤"),
+    ("&ne;", "≠"),
+];
+
 /// The text with ASCII digits, hyphens for minus signs, plain blanks, `^{…}` for raised digits and
 /// without characters of no width. TeX's ways to write a thousands mark become the bare mark.
 pub(crate) fn fold(text: &str) -> String {
@@ -34,7 +47,13 @@ pub(crate) fn fold(text: &str) -> String {
     if raised {
         folded.push('}');
     }
-    folded.replace("\\!", "").replace("{,}", ",").replace("&minus;", "-").replace("&nbsp;", " ")
+    let mut folded = folded.replace("\\!", "").replace("\\text{,}", ",").replace("{,}", ",");
+    if folded.contains('&') {
+        for (entity, c) in ENTITIES {
+            folded = folded.replace(entity, c);
+        }
+    }
+    folded
 }
 
 fn superscript(c: char) -> Option<char> {

@@ -59,7 +59,7 @@ fn signs_belong_to_a_number_where_they_can_be_nothing_else() {
         ("USD -5", "-5"),
         ("negative USD 5", "-5"),
         ("minus Rs. 5", "-5"),
-        ("-\\text{USD }5", "-"),
+        ("-\\text{USD }5", "-5"),
         ("&minus;5", "-5"),
         ("5 choose 2", "-"),
         ("+5", "5"),
@@ -85,6 +85,94 @@ fn signs_belong_to_a_number_where_they_can_be_nothing_else() {
         ("10-12 apples", "-"),
         ("負5", "-"),
     ]);
+}
+
+#[test]
+fn a_sign_outside_what_is_only_for_looks_belongs_to_the_number() {
+    assert_values(&[
+        ("-\\boxed{5}", "-5"),
+        ("-\\fbox{\\$5}", "-5"),
+        ("x = -\\boxed{5}", "-5"),
+        ("x = - \\boxed{5}", "-5"),
+        ("It is $-\\boxed{5}$", "-5"),
+        ("-$\\boxed{5}$", "-5"),
+        ("-(\\boxed{5})", "-5"),
+        ("-\\(5\\)", "-5"),
+        ("-$$5$$", "-5"),
+        ("-`5`", "-5"),
+        ("-\"5\"", "-5"),
+        ("-<b>5</b>", "-5"),
+        ("-\\text{5}", "-5"),
+        ("-**5**", "-5"),
+        ("-_5_", "-5"),
+        ("-\\,5", "-5"),
+        ("-{5}", "-5"),
+        ("negative \\boxed{5}", "-5"),
+        ("minus \\(5\\)", "-5"),
+        ("\\(10\\) minus \\(5\\)", "-"),
+        ("square root of \\boxed{5}", "-"),
+        ("10-\\boxed{5}", "-"),
+        ("\\(x\\) -\\(5\\)", "-"),
+        ("3 + \\boxed{5}", "-"),
+        ("- \\boxed{5}", "-"),
+        ("- Answer: \\boxed{5}", "5"),
+        ("\\Large\\boxed{5}", "5"),
+        ("for x > 3, \\boxed{5}", "5"),
+    ]);
+}
+
+#[test]
+fn comparisons_are_no_numbers_and_tags_are_no_comparisons() {
+    for text in [
+        "x >= 5",
+        "x>=5",
+        ">= 5",
+        "<= 5",
+        "x <= 5",
+        "x =< 5",
+        "x > = 5",
+        "x != 5",
+        "x!=5",
+        "x =/= 5",
+        "x /= 5",
+        "x => 5",
+        "x \\not= 5",
+        "x \\not = 5",
+        "&gt; 5",
+        "x &lt; 5",
+        "x &ge; 5",
+        "x ≥ 5",
+        "x \\ge 5",
+        "5 <= x",
+        "5 != x",
+        "x > \\boxed{5}",
+        "x \\ge \\(5\\)",
+        "x<y, y>5",
+        "x<y>5",
+        "3<x and y>5",
+        "5 < x",
+        "x<5>",
+    ] {
+        assert_eq!(value(text), None, "{text}");
+    }
+    for text in [
+        "5<|im_end|>",
+        "5<|eot_id|><|endoftext|>",
+        "5<｜end▁of▁sentence｜>",
+        "5</s>",
+        "5<eos>",
+        "<b>5</b>",
+        "5<br/>",
+        "5<br />",
+        "<span style=\"color:red\">5</span>",
+        "&lt;b&gt;5&lt;/b&gt;",
+        "so => 5",
+        "3+2=5 <=> 5",
+        "x == 5",
+    ] {
+        assert_eq!(value(text).as_deref(), Some("5"), "{text}");
+    }
+    assert_values(&[("5!=120", "120"), ("10\\text{,}000", "10000")]);
 }
 
 #[test]

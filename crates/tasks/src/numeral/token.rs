@@ -78,6 +78,13 @@ const LAYOUTS: [&str; 12] = [
 /// The longest tag such as `</answer>` that is taken for one.
 const MAX_TAG_BYTES: usize = 40;
 
+/// Tags of one letter; `<y>` compares.
+const LETTER_TAGS: [&str; 7] = ["a", "b", "i", "p", "q", "s", "u"];
+/// Comparisons of two signs or more.
+const COMPARISONS: [&str; 6] = [">=", "<=", "=<", "!=", "=/=", "/="];
+/// Arrows that begin as a comparison does.
+const EQUIVALENCES: [&str; 3] = ["<==>", "<=>", "<->"];
+
 /// What the closing brace of a group is worth.
 #[derive(Clone, Copy)]
 enum Group {
@@ -128,6 +135,13 @@ impl<'t> Lexer<'t> {
         // blanks never stand twice, nor behind a break
         if token != Token::Blank || !matches!(self.tokens.last(), Some(Token::Blank | Token::Break(_)) | None) {
             self.tokens.push(token);
+        }
+    }
+
+    /// A blank that is only for looks: none between a sign and its number, as in `-\,5` and `-**5**`.
+    fn push_loose(&mut self) {
+        if !matches!(self.last(), Some(Token::Sign('-' | '+'))) {
+            self.push(Token::Blank);
         }
     }
 
@@ -182,20 +196,23 @@ impl<'t> Lexer<'t> {
             ',' | '\'' if between_digits => self.sign(c, Token::Sign(c)),
             '_' if between_digits || matches!(self.behind(c), Some('{')) => self.sign(c, Token::Sign(c)),
             '_' if matches!(self.last(), Some(Token::Word(_))) => self.sign(c, Token::Sign(c)),
-            '_' => self.sign(c, Token::Blank),
+            '_' | '~' => {
+                self.rest = &self.rest[1..];
+                self.push_loose();
+            }
             ':' => self.colon(between_digits),
             '*' => self.stars(),
             '|' => self.bar(),
+            _ if self.comparison() => {}
             '!' => self.exclamation(),
+            '=' | '-' | '<' if self.arrow() => {}
             '<' => self.less(),
-            '=' | '-' if self.arrow() => {}
             '{' => self.open(Group::Plain),
             '}' => self.close(),
             '$' if self.rest.starts_with("$$") => {
                 self.rest = &self.rest[2..];
                 self.push(Token::Break('$'));
             }
-            '~' => self.sign(c, Token::Blank),
             '=' | ',' | ';' | '#' | '"' | '`' | '?' | '&' | '@' | '\'' | '≈' | '≅' | '≃' | '→' | '⇒' | '⟹' | '∴'
             | '、' | '。' | '“' | '”' | '„' | '«' | '»' | '•' | '—' => self.sign(c, Token::Break(c)),
             _ => self.sign(c, Token::Sign(c)),
@@ -230,7 +247,7 @@ impl<'t> Lexer<'t> {
         let operand = next.is_some_and(|c| is_digit(c) || matches!(c, '(' | '[' | '{' | '-'));
         let operator = operand && self.last_solid().is_some_and(Token::ends_operand);
         self.push(match (operator, stars) {
-            (false, _) => Token::Blank,
+            (false, _) => return self.push_loose(),
             (true, 1) => Token::Sign('×'),
             (true, 2) => Token::Sign('^'),
             (true, _) => Token::Odd,
@@ -253,12 +270,44 @@ impl<'t> Lexer<'t> {
         self.sign('!', if factorial { Token::Sign('!') } else { Token::Break('!') });
     }
 
-    /// A tag such as `</answer>` ends a phrase; other angles compare.
+    /// Two signs or more that compare, such as `>=` and `!=`. `x => 5` may be one of them.
+    fn comparison(&mut self) -> bool {
+        // 5!=120 is a factorial
+        let factorial = self.rest.starts_with("!=") && self.last().is_some_and(Token::ends_operand);
+        if factorial || EQUIVALENCES.iter().any(|arrow| self.rest.starts_with(arrow)) {
+            return false;
+        }
+        let len = if let Some(sign) = COMPARISONS.iter().find(|sign| self.rest.starts_with(**sign)) {
+            sign.len()
+        } else if let Some(behind) = self.rest.strip_prefix(['<', '>']).filter(|_| !self.at_line_start()) {
+            // "x > = 5"
+            let equals = behind.trim_start_matches(' ');
+            if !equals.starts_with('=') {
+                return false;
+            }
+            self.rest.len() - equals.len() + 1
+        } else {
+            let variable = matches!(self.last_solid(), Some(Token::Word(word)) if word.chars().nth(1).is_none());
+            if !self.rest.starts_with("=>") || !variable {
+                return false;
+            }
+            2
+        };
+        self.rest = &self.rest[len..];
+        self.push(Token::Sign('≠'));
+        true
+    }
+
+    fn at_line_start(&self) -> bool {
+        matches!(self.last_solid(), None | Some(Token::Break('\n')))
+    }
+
+    /// A tag such as `</answer>` or `<|im_end|>` ends a phrase; other angles compare.
     fn less(&mut self) {
-        let inside = self.rest[1..].strip_prefix('/').unwrap_or(&self.rest[1..]);
+        let inside = &self.rest[1..];
         let end = inside.bytes().take(MAX_TAG_BYTES).position(|byte| byte == b'>');
         match end {
-            Some(end) if inside.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            Some(end) if is_tag(&inside[..end]) => {
                 self.rest = &inside[end + 1..];
                 self.push(Token::Break('<'));
             }
@@ -267,7 +316,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn arrow(&mut self) -> bool {
-        let arrow = ["-->", "==>", "->", "=>"].into_iter().find(|arrow| self.rest.starts_with(arrow));
+        let arrow =
+            ["-->", "==>", "->", "=>"].into_iter().chain(EQUIVALENCES).find(|arrow| self.rest.starts_with(arrow));
         if let Some(arrow) = arrow {
             self.rest = &self.rest[arrow.len()..];
             self.push(Token::Break('→'));
@@ -294,7 +344,7 @@ impl<'t> Lexer<'t> {
         match group {
             Group::Plain => self.push(Token::Sign(sign)),
             Group::Style => {}
-            Group::Text => self.push(Token::Blank),
+            Group::Text => self.push_loose(),
             Group::Box => self.push(Token::Break('{')),
         }
     }
@@ -315,6 +365,10 @@ impl<'t> Lexer<'t> {
             "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mbox" | "hbox" | "emph"
             | "operatorname" => self.wrapper(Group::Text),
             "boxed" | "fbox" | "framebox" => self.wrapper(Group::Box),
+            "not" if self.rest.trim_start_matches(' ').starts_with('=') => {
+                self.rest = &self.rest.trim_start_matches(' ')[1..];
+                self.push(Token::Sign('≠'));
+            }
             _ => self.push(meaning(name)),
         }
     }
@@ -351,7 +405,7 @@ impl<'t> Lexer<'t> {
         };
         self.rest = &self.rest[1 + c.len_utf8()..];
         self.push(match c {
-            ',' | ';' | ':' | ' ' | '/' => Token::Blank,
+            ',' | ';' | ':' | ' ' | '/' => return self.push_loose(),
             '%' | '$' | '_' => Token::Sign(c),
             '{' => Token::Sign('['),
             '}' => Token::Sign(']'),
@@ -359,6 +413,22 @@ impl<'t> Lexer<'t> {
             _ => Token::Command("?"),
         });
     }
+}
+
+/// Whether what stands in angles is a tag: `/answer`, `b`, `br /`, `span class="x"`, `|im_end|`.
+fn is_tag(inside: &str) -> bool {
+    if let Some(special) = inside.strip_prefix('|') {
+        let name = special.strip_suffix('|').unwrap_or_default();
+        return name.len() > 1 && !name.contains(|c: char| c.is_whitespace() || matches!(c, '|' | '<' | '='));
+    }
+    let (closing, inside) = inside.strip_prefix('/').map_or((false, inside), |name| (true, name));
+    let (name, attributes) = inside.split_once(char::is_whitespace).unwrap_or((inside, ""));
+    let bare = name.trim_end_matches('/');
+    let named = bare.starts_with(|c: char| c.is_ascii_alphabetic())
+        && bare.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '.' | '/'));
+    let known = closing || bare.chars().nth(1).is_some() || LETTER_TAGS.contains(&&*bare.to_ascii_lowercase());
+    let attributes = attributes.trim();
+    named && known && (matches!(attributes, "" | "/") || attributes.contains("=\"") || attributes.contains("='"))
 }
 
 fn is_digit(c: char) -> bool {
