@@ -107,6 +107,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model")
     parser.add_argument("--data")
+    parser.add_argument("--gradient-checkpointing", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -117,7 +118,8 @@ def main():
     watch = Watch(args.target if args.task == "spell-backward" else None)
     config = GRPOConfig(
         output_dir="/tmp/trl_out", learning_rate=lr, lr_scheduler_type="constant_with_warmup", max_steps=args.steps, report_to=[],
-        use_cpu=True, bf16=False, beta=0.0, save_strategy="no", gradient_checkpointing=False, disable_tqdm=True,
+        use_cpu=True, bf16=False, beta=0.0, save_strategy="no", disable_tqdm=True,
+        gradient_checkpointing=args.gradient_checkpointing,
         seed=args.seed, **settings)
     trainer = GRPOTrainer(
         model=model, reward_funcs=reward, args=config, train_dataset=data, processing_class=tok, callbacks=[watch])

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 /// What to run.
 #[derive(Args)]
 pub(crate) struct LearnArguments {
-    /// The run file.
-    file: PathBuf,
+    /// Run files, the later over the earlier.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
     /// Overrides, as `essaim run --set`.
     #[arg(long = "set")]
     set: Vec<String>,
@@ -23,7 +24,7 @@ pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
     let binary = std::env::current_exe()?.with_file_name("essaim");
     ensure!(binary.exists(), "{} is missing: build it first, `cargo build --release`", binary.display());
     let mut command = Command::new(&binary);
-    command.arg("run").arg(&arguments.file).arg("--out").arg(&folder).arg("--quiet");
+    command.arg("run").args(&arguments.files).arg("--out").arg(&folder).arg("--quiet");
     for set in &arguments.set {
         command.args(["--set", set]);
     }
@@ -55,6 +56,6 @@ pub(crate) fn measure(arguments: &LearnArguments) -> Result<Value> {
         "rewards": of_steps("reward")?,
         // With the wait for the first batch, as a peer that generates before each step has it.
         "seconds_per_step": of_steps("time/step")?.iter().sum::<f64>() / steps,
-        "peak_gibibytes": of_steps("perf/peak_memory")?.into_iter().reduce(f64::max),
+        "peak_gibibytes": summary["peak_memory_bytes"].as_f64().map(|bytes| bytes / f64::from(1 << 30)),
     }))
 }

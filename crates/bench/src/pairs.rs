@@ -179,6 +179,51 @@ const BENCHMARKS: &[Benchmark] = &[
             },
         ],
     },
+    Benchmark {
+        name: "learn-smollm2-sequential",
+        ours: &[
+            "learn",
+            "examples/sums.toml",
+            "bench/sums_sequential.toml",
+            "--set",
+            "model.path={models}/SmolLM2-135M-Instruct",
+            "--set",
+            "tasks.0.path={models}/sums.jsonl",
+            "--set",
+            "stop.steps=5",
+            "--set",
+            "eval.interval=0",
+            "--set",
+            "eval.items=16",
+        ],
+        peer: &[
+            "trl_grpo.py",
+            "sums",
+            "--model",
+            "{models}/SmolLM2-135M-Instruct",
+            "--data",
+            "{models}/sums.jsonl",
+            "--steps",
+            "5",
+            "--gradient-checkpointing",
+        ],
+        figures: &[
+            Figure {
+                key: "seconds_per_step",
+                what: "RL step, the same, sequential, bf16 rollouts; TRL with gradient checkpointing",
+                unit: "s",
+                less: true,
+                goal: "≥ 3.5×",
+            },
+            Figure {
+                key: "peak_gibibytes",
+                what: "the same, peak memory of the process",
+                unit: "GiB",
+                less: true,
+                goal: "≥ 2.5×",
+            },
+        ],
+    },
 ];
 
 /// Runs what was asked for, prints the table, and writes it if wished.

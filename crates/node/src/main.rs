@@ -19,7 +19,5 @@ fn keep_freed_pages() {
     /// `mi_option_purge_delay` of mimalloc 2, in milliseconds.
     const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
     // SAFETY: no other thread runs yet, and an unknown option is ignored.
-    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
-        unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 10_000) };
-    }
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 10_000) };
 }

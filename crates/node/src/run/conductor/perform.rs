@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
 use rounds::desk::PlantAsk;
-use rounds::{Action, DropReason, Event as Rule, Notice};
+use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
 use super::{Conductor, order, signal};
 use crate::events::{self, Event, LeaseIssued, Party};
@@ -123,6 +123,11 @@ impl Conductor<'_> {
     pub(super) fn order_batch(&mut self, step: u64, leases: &[LeaseId]) -> Result<()> {
         let groups = leases.iter().map(|lease| self.verified(*lease)).collect::<Result<Vec<_>>>()?;
         self.progress.batch = groups.clone();
+        // A sequential step begins when all that was leased is back: nobody asks for the weights that it is about to
+        // change, and without them it changes them in place.
+        if self.rounds.config().mode == Mode::Sequential {
+            self.versions.forget_before(step);
+        }
         order(&self.orders.trainer, "trainer", TrainOrder::Batch { step, groups })
     }
 
@@ -183,7 +188,7 @@ impl Conductor<'_> {
     fn save(&mut self, step: u64) -> Result<()> {
         let draft = Draft::begin(&self.checkpoints, step, self.rounds.to_bytes())?;
         // Weights that leases under way name; those of the step itself are the trainer's.
-        let asynchronous = self.rounds.config().mode == rounds::Mode::Async;
+        let asynchronous = self.rounds.config().mode == Mode::Async;
         let named = self.versions.up_to(step.saturating_sub(1)).filter(|(version, _)| asynchronous && *version < step);
         let older = named.map(|(version, weights)| (weights.snapshot, draft.older(version))).collect();
         order(&self.orders.trainer, "trainer", TrainOrder::Save { step, folder: draft.trainer(), older })?;
