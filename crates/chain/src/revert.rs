@@ -12,7 +12,13 @@ const SHOWN_CHARS_MAX: usize = 300;
 
 /// Words of a node or a contract as an error may show them: no control characters, no page of text.
 pub(crate) fn shown(text: &str) -> String {
-    let mut start: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    let mut start = String::new();
+    for letter in text.chars().take(SHOWN_CHARS_MAX) {
+        match letter {
+            '"' | '\'' | '\\' => start.push(letter),
+            other => start.extend(other.escape_debug()),
+        }
+    }
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         start.push('…');
     }

@@ -134,6 +134,7 @@ fn converted(value: &Value, kind: char, spec: &Spec) -> Result<String> {
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => return float(to_float(value)?, kind, spec),
         'c' => match value {
             Value::Text(c) if c.chars().count() == 1 => text.push_str(c),
+            Value::Int(_) | Value::Bool(_) => text.push(character(value.as_int().unwrap_or(-1))?),
             _ => return Fault::operation("%c requires int or char"),
         },
         'a' => return Fault::unsupported("the format %a"),
@@ -144,6 +145,14 @@ fn converted(value: &Value, kind: char, spec: &Spec) -> Result<String> {
         None => text,
     };
     Ok(padded(&kept, spec, '>'))
+}
+
+/// Python's `chr`.
+fn character(code: i64) -> Result<char> {
+    match u32::try_from(code).ok().filter(|code| *code <= u32::from(char::MAX)) {
+        None => Fault::operation("%c arg not in range(0x110000)"),
+        Some(code) => char::from_u32(code).ok_or_else(|| Fault::Unsupported("half of a character pair".into())),
+    }
 }
 
 /// `text.format(*positional, **named)`

@@ -233,6 +233,13 @@ impl Value {
         }
     }
 
+    /// The type in a sentence.
+    pub(crate) fn with_article(&self) -> String {
+        let name = self.type_name();
+        let article = if name.to_lowercase().starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {name}")
+    }
+
     /// Python's truth. Objects are true; the renderer knows no false one.
     pub(crate) fn truth(&self) -> bool {
         match self {
@@ -374,7 +381,7 @@ impl Value {
                 out.push_str("])");
             }
             Self::Method(_) | Self::Function(_) | Self::Object(_) => {
-                return Fault::unsupported(format!("printing a {}", self.type_name()));
+                return Fault::unsupported(format!("printing {}", self.with_article()));
             }
         }
         Ok(())

@@ -201,3 +201,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_not_followed_is_called_that_and_python_is_not_blamed() {
+    let said = |source: &str| fault(source).to_string();
+    assert_eq!(said("{{ 'a\\tb'.expandtabs(4) }}"), "the method expandtabs of a text is not supported");
+    assert_eq!(said("{{ 'a'.encode('utf-8') }}"), "the method encode of a text is not supported");
+    assert_eq!(said("{{ 'É'.swapcase() }}"), "swapcase of characters beyond ASCII is not supported");
+    assert_eq!(said("{{ [1, 2].index(2, 1) }}"), "the start of index in a list is not supported");
+    assert_eq!(said("{{ namespace(a=1) }}"), "printing an object is not supported");
+    assert_eq!(said("{{ 'a'.upper }}"), "printing a method is not supported");
+    assert_eq!(said("{{ 'a'.upper(1) }}"), "upper takes 0 arguments at most, 1 given");
+    assert_eq!(said("{{ '%c' % 1114112 }}"), "%c arg not in range(0x110000)");
+    assert_eq!(said("{{ '%c' % 'ab' }}"), "%c requires int or char");
+}
+
+#[test]
+fn a_number_is_the_character_of_that_code() {
+    let text = Template::parse("{{ '%c%c|%3c' % (65, 'b', 8364) }}").unwrap().render(&[], None).unwrap().text;
+    assert_eq!(text, "Ab|  €");
+}

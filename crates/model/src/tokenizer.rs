@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -107,31 +108,33 @@ impl Tokenizer {
     }
 
     fn from_files(files: BTreeMap<String, Vec<u8>>, config: Option<&[u8]>, folder: &Path) -> Result<Self> {
-        let object = |name: &str| json_object(files.get(name).map(Vec::as_slice), folder.join(name));
+        let object =
+            |name: &str| json_object::<Map<String, Value>>(files.get(name).map(Vec::as_slice), folder.join(name));
         let bytes = files
             .get(TOKENIZER)
             .ok_or_else(|| ModelError::MissingFile { folder: folder.into(), looked_for: TOKENIZER.into() })?;
-        let mut settings = object(TOKENIZER_CONFIG)?;
+        let settings = object(TOKENIZER_CONFIG)?;
+        let config = json_object::<Map<String, Value>>(config, folder.join("config.json"))?;
         refuse_other_files(&settings)?;
         let path = folder.join(TOKENIZER);
         let tokenizer = json(bytes, &path)?;
-        if let Some(pad) = tokenizer["padding"]["pad_token"].as_str() {
-            settings.entry("pad_token").or_insert_with(|| pad.into());
-        }
-        let mut inner = open(special::of_class(tokenizer, &settings), &path)?;
-        let (map, added) = (object(SPECIAL_TOKENS_MAP)?, object(ADDED_TOKENS)?);
-        let special::Special { mut named, to_add } =
-            special::Special::of(&special::Sources { settings: &settings, map: &map, added: &added });
+        let class = special::class_of(&tokenizer, &settings, &config);
+        let padding = tokenizer["padding"]["pad_token"].as_str().map(str::to_owned);
+        let mut inner = open(special::of_class(&class, tokenizer, &settings), &path)?;
+        let keys = |name: &str| json_object::<special::Keys>(files.get(name).map(Vec::as_slice), folder.join(name));
+        let order = [keys(TOKENIZER_CONFIG)?.0, keys(SPECIAL_TOKENS_MAP)?.0].concat();
+        let special::Special { named, to_add } = special::Special::of(&special::Sources {
+            settings: &settings,
+            map: &object(SPECIAL_TOKENS_MAP)?,
+            added: &object(ADDED_TOKENS)?,
+            order: &order,
+            class: &class,
+            padding: padding.as_deref(),
+        });
         inner.add_tokens(to_add).map_err(malformed(&path))?;
         let flag = |name: &str| settings.get(name).and_then(Value::as_bool).unwrap_or(false);
         inner.set_encode_special_tokens(flag("split_special_tokens"));
-        for (name, token) in special::class_defaults(&settings) {
-            if inner.token_to_id(token).is_some() {
-                named.entry(name.to_owned()).or_insert_with(|| token.to_owned());
-            }
-        }
         let mut eos_ids = token_ids(object(GENERATION_CONFIG)?.get("eos_token_id"), "eos_token_id")?;
-        let config = json_object(config, folder.join("config.json"))?;
         eos_ids.extend(token_ids(config.get("eos_token_id"), "eos_token_id")?);
         eos_ids.extend(named.get("eos_token").and_then(|token| inner.token_to_id(token)));
         let max_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
@@ -333,9 +336,9 @@ fn cleaned_up(text: String) -> String {
     PAIRS.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
-fn json_object(bytes: Option<&[u8]>, path: PathBuf) -> Result<Map<String, Value>> {
+fn json_object<T: DeserializeOwned + Default>(bytes: Option<&[u8]>, path: PathBuf) -> Result<T> {
     let Some(bytes) = bytes else {
-        return Ok(Map::new());
+        return Ok(T::default());
     };
     serde_json::from_slice(bytes).map_err(|error| ModelError::Malformed {
         path,

@@ -8,7 +8,9 @@ mod money;
 use crate::commands;
 use crate::commands::sim::CheatWord;
 use crate::config::Sources;
+use crate::data::DataError;
 use crate::output::{self, OutputError};
+use crate::run_dir::RunDirError;
 use crate::signal::{EXIT_INTERRUPTED, Stop};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -298,7 +300,7 @@ pub struct SamplingArgs {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// End a completion at this text, special tokens such as `<|im_end|>` included (may be given several times)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub stop: Vec<String>,
     /// Tell the chat template this, such as `enable_thinking=false`; VALUE is TOML, or else text (may be given several times)
     #[arg(long, value_name = "KEY=VALUE", value_parser = crate::run::chat::argument)]
@@ -550,16 +552,25 @@ fn code_of(error: &anyhow::Error) -> u8 {
         error if error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>() => EXIT_USAGE,
         error if error.chain().any(is_of_the_settings) => EXIT_USAGE,
         error if error.is::<output::Untold>() => EXIT_UNTOLD,
+        error if error.is::<commands::NotChecked>() => EXIT_OPEN,
         _ => EXIT_FAILED,
     }
 }
 
+/// Whether a person asked for what cannot be, rather than something going wrong on the way.
 fn is_of_the_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let of_data = match cause.downcast_ref() {
-        Some(crate::data::DataError::Task(error)) => Some(error),
-        _ => None,
+    let of_task = |error: &tasks::TaskError| error.is_of_the_specification();
+    let of_data = |error: &DataError| match error {
+        DataError::Task(error) => of_task(error),
+        DataError::NoColumn { .. } => true,
+        DataError::Unreadable { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
     };
-    of_data.or_else(|| cause.downcast_ref()).is_some_and(tasks::TaskError::is_of_the_specification)
+    cause.downcast_ref().is_some_and(of_task)
+        || cause.downcast_ref().is_some_and(of_data)
+        || cause.is::<ops::DeviceError>()
+        || matches!(cause.downcast_ref(), Some(model::ModelError::HubName { .. } | model::ModelError::NoChatTemplate))
+        || matches!(cause.downcast_ref(), Some(RunDirError::Taken { .. }))
 }
 
 /// The whole program: parses, runs, tells the exit code.

@@ -106,7 +106,10 @@ pub fn message(error: &anyhow::Error) -> String {
         if text.is_empty() || words.contains(&text) {
             text = words;
         } else if !text.contains(&words) {
-            text = format!("{text}: {words}");
+            // A name that ends the words so far is not said twice.
+            let name = text.rsplit(' ').next().unwrap_or_default();
+            let rest = words.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&words);
+            text = format!("{text}: {rest}");
         }
     }
     text

@@ -6,7 +6,7 @@
 use crate::json::{self, Found, Readable};
 use crate::message::{self, Message, Role};
 use crate::rows::Row;
-use crate::{LineFault, TaskError};
+use crate::{LineFault, MessageFault, TaskError};
 
 /// Fields that hold a prompt in the usual data sets, the first wins.
 const PROMPT_FIELDS: [&str; 3] = ["prompt", "messages", "conversations"];
@@ -273,10 +273,25 @@ fn value(field: &str, json: &str, constant: Option<&'static str>) -> Result<Valu
         return Err(LineFault::NotText { field: field(), found });
     }
     match json::kind(json) {
-        "text" => serde_json::from_str(json).map(Value::Text).map_err(LineFault::bad_json),
+        "text" => json::text(json).map(Value::Text).map_err(|message| LineFault::BadText { field: field(), message }),
         "a number" => Ok(Value::Text(json.to_owned())),
-        "a list" => message::read(&field(), json).map(Value::Messages),
+        "a list" => match message::read(&field(), json) {
+            Err(LineFault::Message { place: 1, fault: MessageFault::NotAMessage { found }, .. }) => {
+                Err(LineFault::NotText { field: field(), found: list_of(found) })
+            }
+            read => read.map(Value::Messages),
+        },
         found => Err(LineFault::NotText { field: field(), found }),
+    }
+}
+
+/// What a list is that begins with such a value.
+fn list_of(kind: &str) -> &'static str {
+    match kind {
+        "text" => "a list of texts",
+        "a number" => "a list of numbers",
+        "a list" => "a list of lists",
+        _ => "a list of other values",
     }
 }
 

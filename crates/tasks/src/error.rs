@@ -186,7 +186,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Whether the specification is at fault, and not a file.
+    /// Whether the specification is at fault, and not a file. Fields that the first line lacks are the wrong ones.
     pub fn is_of_the_specification(&self) -> bool {
         matches!(
             self,
@@ -194,6 +194,9 @@ impl TaskError {
                 | Self::NotANumber { .. }
                 | Self::PartialUnderGrader { .. }
                 | Self::TakesNoRows { .. }
+                | Self::NoPromptField { .. }
+                | Self::SeveralAnswerFields { .. }
+                | Self::Line { line: 1, fault: LineFault::MissingField { .. } | LineFault::NoAnswer, .. }
         )
     }
 }
@@ -215,6 +218,12 @@ pub enum LineFault {
         /// Offset of the first wrong byte.
         at: usize,
     },
+    /// A line ends before its JSON does.
+    #[error(
+        "the line ends before its JSON does: a row is one object on one line, or an element of one list that is the \
+         whole file"
+    )]
+    OpenLine,
     /// Not a JSON object.
     #[error("not a JSON object: {message}")]
     BadJson {
@@ -240,6 +249,14 @@ pub enum LineFault {
         field: String,
         /// The JSON kind found.
         found: &'static str,
+    },
+    /// A text that cannot be read out of its JSON.
+    #[error("field {field:?} is no text: {message}")]
+    BadText {
+        /// The field.
+        field: String,
+        /// Why.
+        message: String,
     },
     /// A field lies deeper than any data set nests its columns.
     #[error("field {field:?} has {given} keys on its way, the limit is {limit}")]
@@ -353,7 +370,10 @@ pub enum LineFault {
 impl LineFault {
     /// The JSON reader's refusal of a text that is one line.
     pub(crate) fn bad_json(error: serde_json::Error) -> Self {
-        Self::BadJson { message: json::without_position(&error) }
+        match error.is_eof() {
+            true => Self::OpenLine,
+            false => Self::BadJson { message: json::without_position(&error) },
+        }
     }
 }
 
@@ -417,6 +437,14 @@ pub enum MessageFault {
     UnreadKey {
         /// The key.
         key: String,
+    },
+    /// A text that cannot be read out of its JSON.
+    #[error("{key:?} is no text: {message}")]
+    BadText {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        message: String,
     },
     /// Both `{role, content}` and `{from, value}`.
     #[error("has both role/content and from/value")]

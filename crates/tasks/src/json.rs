@@ -214,6 +214,18 @@ pub(crate) fn kind(json: &str) -> &'static str {
     }
 }
 
+/// The text that a JSON string stands for. Errors: why it stands for none, in words.
+pub(crate) fn text(json: &str) -> Result<String, String> {
+    serde_json::from_str(json).map_err(|error| {
+        let message = error.to_string();
+        // A string that was passed over whole can be wrong in its escapes alone.
+        if message.contains("surrogate") || message.contains("hex escape") {
+            return "a \\u escape in it is half of a pair, and no character".to_owned();
+        }
+        without_position(&error)
+    })
+}
+
 /// The JSON reader's message with the column but without "line 1", for text that is one line.
 pub(crate) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();

@@ -74,7 +74,7 @@ impl Reader<'_> {
         let bad = |error: serde_json::Error| TaskError::Line {
             path: path.clone(),
             line: error.line() as u64,
-            fault: LineFault::bad_json(error),
+            fault: LineFault::BadJson { message: json::without_position(&error) },
         };
         let (mut line, mut seen) = (1, 0);
         json::elements(readable.text(), bad, |_, value| {

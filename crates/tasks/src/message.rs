@@ -117,7 +117,7 @@ fn text(key: &'static str, value: Option<&str>) -> Result<String, MessageFault> 
     if json::kind(value) != "text" {
         return Err(MessageFault::KeyNotText { key, found: json::kind(value) });
     }
-    serde_json::from_str(value).map_err(MessageFault::bad_json)
+    json::text(value).map_err(|message| MessageFault::BadText { key, message })
 }
 
 /// A text, or text parts put together: `"a"` or `[{"type": "text", "text": "a"}, …]`.

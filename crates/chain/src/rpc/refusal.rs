@@ -25,6 +25,8 @@ const WORDS: [&str; 11] = [
 ];
 /// Names under which they put a number for it.
 const CODES: [&str; 5] = ["code", "error_code", "errorCode", "statusCode", "status"];
+/// What a body without a word is called.
+pub(super) const EMPTY: &str = "an empty answer";
 /// Levels down which words are looked for.
 const DEPTH_MAX: usize = 3;
 /// Codes of providers for too many questions: EIP-1474's, and those of gateways.
@@ -95,6 +97,7 @@ pub(super) enum Said {
 impl Said {
     /// Reads the body of an answer to question `id`.
     pub(super) fn read(body: &[u8], id: u64) -> Self {
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         match serde_json::from_slice(body) {
             Ok(value) => Self::of(value, id),
             Err(_) => Self::Other(words_of_page(&String::from_utf8_lossy(body))),
@@ -285,7 +288,7 @@ fn revert_bytes(data: &Value, depth: usize) -> Option<Bytes> {
 /// The words of a text or HTML page.
 fn words_of_page(page: &str) -> String {
     if page.trim().is_empty() {
-        return "an empty answer".to_owned();
+        return EMPTY.to_owned();
     }
     let mut text = String::new();
     let mut rest = page;

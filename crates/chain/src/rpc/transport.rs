@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, Uri};
 
-use super::refusal::{RpcError, Said};
+use super::refusal::{EMPTY, RpcError, Said};
 use crate::ChainError;
 use crate::revert::shown;
 
@@ -206,12 +206,19 @@ fn judge(method: &str, status: StatusCode, said: Said) -> Result<Value, Fault> {
         }
         Said::Refused(error) => Err(Fault::Refused(error)),
         Said::Misplaced(words) => Err(Fault::Lost(Lost::new(words))),
+        // Some gateways say so in a page under a status of success.
+        Said::Other(words) if status.is_success() && is_passing(&words) => Err(Fault::Lost(Lost::new(words))),
         Said::Other(words) if status.is_success() => Err(Fault::Strange(words)),
         Said::Other(words) if is_busy || is_error => Err(Fault::Lost(Lost::new(with_status(&words)))),
         Said::Other(words) => Err(Fault::Hopeless(with_status(&words))),
         Said::Result(_) if is_busy || is_error => Err(Fault::Lost(Lost::new(status.to_string()))),
         Said::Result(_) => Err(Fault::Hopeless(status.to_string())),
     }
+}
+
+/// Whether the words of an answer that is none say that another try may go better.
+fn is_passing(words: &str) -> bool {
+    words == EMPTY || RpcError::in_words(words.to_owned()).is_temporary(false)
 }
 
 /// Whether a status says of itself that it may pass: too early, too many, and what gateways say of the node behind.

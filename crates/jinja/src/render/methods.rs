@@ -46,7 +46,10 @@ impl Renderer<'_> {
                         Ok(Value::Int(items.iter().filter(|item| item.equals(&wanted)).count() as i64))
                     }
                     "index" => {
-                        let [wanted] = args.bind("index", ["value"], 1)?;
+                        let [wanted, start, stop] = args.bind("index", ["value", "start", "stop"], 1)?;
+                        if start.or(stop).is_some() {
+                            return Fault::unsupported("the start of index in a list");
+                        }
                         let wanted = wanted.unwrap_or(Value::None);
                         match items.iter().position(|item| item.equals(&wanted)) {
                             Some(at) => Ok(Value::Int(at as i64)),
@@ -57,7 +60,7 @@ impl Renderer<'_> {
                     _ => Fault::unsupported(format!("the method {name} of a list")),
                 }
             }
-            other => Fault::unsupported(format!("the method {name} of a {}", other.type_name())),
+            other => Fault::unsupported(format!("the method {name} of {}", other.with_article())),
         }
     }
 
@@ -147,11 +150,16 @@ impl Renderer<'_> {
                 format!("{sign}{}", rest.as_text().unwrap_or_default())
             }
             _ => {
+                // What is not followed here may take arguments, so that is said first.
+                let answer = match kind_of(text, name)? {
+                    Some(answer) => Value::Bool(answer),
+                    None => Value::text(cased(text, name)?),
+                };
                 args.bind::<0>(name, [], 0)?;
-                if let Some(answer) = kind_of(text, name)? {
-                    return Ok(Value::Bool(answer));
-                }
-                cased(text, name)?
+                return match answer {
+                    Value::Text(made) => self.text(made.to_string()),
+                    other => Ok(other),
+                };
             }
         };
         self.text(made)
@@ -387,7 +395,8 @@ pub(super) fn cased(text: &str, name: &str) -> Result<String> {
             }
             out
         }
-        _ => return Fault::unsupported(format!("the method {name} of such a text")),
+        "casefold" | "swapcase" => return Fault::unsupported(format!("{name} of characters beyond ASCII")),
+        _ => return Fault::unsupported(format!("the method {name} of a text")),
     })
 }
 

@@ -124,7 +124,8 @@ fn refuse_unsupported(fields: &Fields) -> Result<()> {
         return refuse("quantization_config", value, "quantised weights");
     }
     match fields.get("hidden_act") {
-        Some(value) if value != "silu" => {
+        // Two names of one function.
+        Some(value) if value != "silu" && value != "swish" => {
             return refuse("hidden_act", value, "an activation other than silu");
         }
         _ => {}

@@ -119,8 +119,12 @@ impl Tokenizer {
 
     /// Whether the template asks for the date. It is told by [`ChatArgs::date`].
     pub fn asks_for_date(&self) -> bool {
-        let told = self.render_dated(&[Message::user("hi")], true, |_| None);
-        matches!(told, Err(ModelError::ChatTemplate { fault: Some(jinja::Fault::NoDate), .. }))
+        let asks = |messages: &[Message]| {
+            let told = self.render_dated(messages, true, |_| None);
+            matches!(told, Err(ModelError::ChatTemplate { fault: Some(jinja::Fault::NoDate), .. }))
+        };
+        let question = Message::user("hi");
+        asks(std::slice::from_ref(&question)) || asks(&[Message::new("system", "ho"), question])
     }
 
     /// The text of a chat by the folder's template; `add_generation_prompt` opens the assistant's turn.

@@ -5,9 +5,10 @@
 //! and in added_tokens.json; the last two are read only where the first has no `added_tokens_decoder`.
 //! Source: `_from_pretrained` in tokenization_utils_base.py and `TokenizersBackend.__init__` of transformers 5.23.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde_json::{Map, Value, json};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value, json, value::RawValue};
 use tokenizers::AddedToken;
 
 use super::text_of;
@@ -23,6 +24,41 @@ pub(super) struct Sources<'a> {
     pub(super) map: &'a Map<String, Value>,
     /// added_tokens.json
     pub(super) added: &'a Map<String, Value>,
+    /// The keys of the first two in the order of the files.
+    pub(super) order: &'a [String],
+    /// What [`class_of`] found.
+    pub(super) class: &'a str,
+    /// The token that tokenizer.json fills up with.
+    pub(super) padding: Option<&'a str>,
+}
+
+/// The keys of a JSON object as the file has them, and behind them those of its object `extra_special_tokens`: tokens
+/// that are added under names of their own get their ids in this order.
+#[derive(Default)]
+pub(super) struct Keys(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Keys;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let (mut keys, mut extra) = (Vec::new(), Vec::new());
+                while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if key == "extra_special_tokens" {
+                        extra = serde_json::from_str::<Keys>(value.get()).unwrap_or_default().0;
+                    }
+                    keys.push(key);
+                }
+                keys.append(&mut extra);
+                Ok(Keys(keys))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 /// Tokens by their names, and those to add to a tokenizer, in order.
@@ -51,14 +87,21 @@ impl Special {
                 by_id.extend(id.as_u64().map(|id| (id, token)));
             }
         }
+        for (name, token) in class_defaults(sources.class) {
+            settings.entry(*name).or_insert_with(|| (*token).into());
+        }
+        if let Some(padding) = sources.padding {
+            settings.entry("pad_token").or_insert_with(|| padding.into());
+        }
         let named = named(&settings);
         let extra = match settings.get("extra_special_tokens") {
             Some(Value::Array(tokens)) => tokens.iter().filter_map(special_token).collect(),
             _ => Vec::new(),
         };
-        let in_order =
-            NAMED.iter().copied().chain(named.keys().map(String::as_str).filter(|name| !NAMED.contains(name)));
-        let of_names = in_order.filter_map(|name| settings_token(&settings, name));
+        let mut in_order: Vec<&str> = named.keys().map(String::as_str).collect();
+        let own = |name: &str| sources.order.iter().position(|known| known == name);
+        in_order.sort_by_key(|name| (NAMED.iter().position(|known| known == name).unwrap_or(NAMED.len()), own(name)));
+        let of_names = in_order.into_iter().filter_map(|name| settings_token(&settings, name));
         let mut to_add: Vec<AddedToken> = Vec::new();
         for mut token in by_id.into_values().chain(of_names).chain(extra) {
             token.special |= named.values().any(|content| *content == token.content);
@@ -82,6 +125,11 @@ fn merge_map(settings: &mut Map<String, Value>, map: &Map<String, Value>) {
             (Some(mut known), Value::Array(more)) => {
                 known.extend(more.iter().filter(|token| !known.contains(token)).cloned().collect::<Vec<_>>());
                 Value::Array(known)
+            }
+            (_, Value::Object(more)) if name == "extra_special_tokens" => {
+                let mut all = settings.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+                all.extend(more.clone());
+                Value::Object(all)
             }
             (_, value) => value.clone(),
         };
@@ -134,13 +182,24 @@ fn added_token(value: &Value) -> Option<AddedToken> {
     Some(stripped.single_word(single_word).normalized(normalized))
 }
 
+/// The class that transformers 5 takes for a folder, without `Fast`; nothing where it takes the file as it is.
+/// Source: `AutoTokenizer.from_pretrained` of transformers 5.23.
+pub(super) fn class_of(tokenizer: &Value, settings: &Map<String, Value>, config: &Map<String, Value>) -> String {
+    let text = |map: &Map<String, Value>, name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
+    let named = text(settings, "tokenizer_class").or_else(|| text(config, "tokenizer_class"));
+    let named = named.map(|class| class.strip_suffix("Fast").unwrap_or(&class).to_owned());
+    let class = match (text(config, "model_type").as_deref(), named) {
+        (Some("qwen2"), _) | (Some("qwen3"), None) => "Qwen2Tokenizer".to_owned(),
+        (_, named) => named.unwrap_or_default(),
+    };
+    if class == "LlamaTokenizer" && has_byte_level(tokenizer) { String::new() } else { class }
+}
+
 /// The tokenizer.json that transformers 5 would use for this class: `LlamaTokenizer` has its own white space, whatever
-/// the file says, unless the file is byte-level. Other classes that transformers builds anew keep the file's steps here:
-/// they are what the model was trained with.
-pub(super) fn of_class(mut tokenizer: Value, settings: &Map<String, Value>) -> Value {
-    let class = settings.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
-    let is_llama = class.strip_suffix("Fast").unwrap_or(class) == "LlamaTokenizer";
-    if !is_llama || tokenizer["model"]["type"] != "BPE" || has_byte_level(&tokenizer) {
+/// the file says. Other classes that transformers builds anew keep the file's steps here: they are what the model was
+/// trained with.
+pub(super) fn of_class(class: &str, mut tokenizer: Value, settings: &Map<String, Value>) -> Value {
+    if class != "LlamaTokenizer" || tokenizer["model"]["type"] != "BPE" {
         return tokenizer;
     }
     let flag = |name: &str| settings.get(name).and_then(Value::as_bool);
@@ -169,20 +228,41 @@ pub(super) fn of_class(mut tokenizer: Value, settings: &Map<String, Value>) -> V
     tokenizer
 }
 
-/// Names that a class gives to tokens where tokenizer_config.json says nothing of them.
-pub(super) fn class_defaults(settings: &Map<String, Value>) -> Vec<(&'static str, &'static str)> {
-    let class = settings.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
-    let defaults: &[(&str, &str)] = match class.strip_suffix("Fast").unwrap_or(class) {
+/// Names that a class gives to tokens where tokenizer_config.json says nothing of them. Tokens that the file lacks are
+/// added like all others.
+fn class_defaults(class: &str) -> &'static [(&'static str, &'static str)] {
+    match class {
         "LlamaTokenizer" => &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")],
-        "Qwen2Tokenizer" => {
+        "Qwen2Tokenizer" | "Qwen3_5Tokenizer" => {
             &[("eos_token", "<|endoftext|>"), ("unk_token", "<|endoftext|>"), ("pad_token", "<|endoftext|>")]
         }
-        "GPT2Tokenizer" => {
+        "GPT2Tokenizer" | "CodeGenTokenizer" => {
             &[("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>"), ("unk_token", "<|endoftext|>")]
         }
+        "GPTNeoXTokenizer" => &[
+            ("bos_token", "<|endoftext|>"),
+            ("eos_token", "<|endoftext|>"),
+            ("unk_token", "<|endoftext|>"),
+            ("pad_token", "<|padding|>"),
+        ],
+        "GemmaTokenizer" => &[
+            ("bos_token", "<bos>"),
+            ("eos_token", "<eos>"),
+            ("unk_token", "<unk>"),
+            ("pad_token", "<pad>"),
+            ("mask_token", "<mask>"),
+        ],
+        "CohereTokenizer" => &[
+            ("bos_token", "<BOS_TOKEN>"),
+            ("eos_token", "<|END_OF_TURN_TOKEN|>"),
+            ("unk_token", "<UNK>"),
+            ("sep_token", "<SEP>"),
+            ("pad_token", "<PAD>"),
+            ("cls_token", "<CLS>"),
+            ("mask_token", "<MASK_TOKEN>"),
+        ],
         _ => &[],
-    };
-    defaults.iter().copied().filter(|(name, _)| !settings.contains_key(*name)).collect()
+    }
 }
 
 fn has_byte_level(tokenizer: &Value) -> bool {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use jinja::Value;
 use model::{ChatArgs, ModelError, Tokenizer};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 fn corpus<T: for<'de> Deserialize<'de>>(name: &str) -> T {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat").join(name);
@@ -98,7 +99,7 @@ fn name_of(value: &Value) -> String {
 #[derive(Deserialize)]
 struct Files {
     texts: Vec<String>,
-    bases: BTreeMap<String, serde_json::Value>,
+    bases: BTreeMap<String, Box<RawValue>>,
     cases: Vec<Case>,
 }
 
@@ -107,8 +108,8 @@ struct Case {
     name: String,
     base: String,
     #[serde(rename = "tokenizer_config.json")]
-    settings: Option<serde_json::Value>,
-    files: BTreeMap<String, serde_json::Value>,
+    settings: Option<Box<RawValue>>,
+    files: BTreeMap<String, Box<RawValue>>,
     #[serde(default)]
     texts: Vec<Text>,
     size: Option<usize>,
@@ -131,9 +132,7 @@ fn tokenizer_files_give_the_ids_and_texts_of_transformers_or_are_refused() {
     let files: Files = corpus("tokenizer_files.json");
     for case in &files.cases {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, value: &serde_json::Value| {
-            fs::write(folder.path().join(name), value.to_string()).unwrap();
-        };
+        let write = |name: &str, value: &RawValue| fs::write(folder.path().join(name), value.get()).unwrap();
         write("tokenizer.json", &files.bases[&case.base]);
         case.settings.iter().for_each(|settings| write("tokenizer_config.json", settings));
         case.files.iter().for_each(|(name, value)| write(name, value));

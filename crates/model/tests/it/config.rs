@@ -78,6 +78,11 @@ fn what_the_forward_pass_would_compute_wrongly_is_refused_by_field() {
 }
 
 #[test]
+fn swish_is_another_name_of_silu() {
+    parse(&with("qwen3", json!({"hidden_act": "swish"}))).unwrap();
+}
+
+#[test]
 fn another_architecture_is_refused_with_the_supported_ones() {
     let cases = [
         json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"]}),

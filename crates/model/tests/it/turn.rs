@@ -48,6 +48,45 @@ fn a_template_that_ends_turns_with_no_token_leaves_the_tokenizers_own_end() {
 }
 
 #[test]
+fn a_template_that_asks_for_a_system_message_or_writes_answers_otherwise_still_tells_its_end() {
+    let needs =
+        format!("{{% if messages[0].role != 'system' %}}{{{{ raise_exception('need one') }}}}{{% endif %}}{CHATML}");
+    let tokenizer = with_template(&needs, |_| ());
+    assert_eq!((tokenizer.turn_end(), tokenizer.system_role()), (Some(2), SystemRole::Written));
+    let chat = [Message::new("system", "Be brief."), Message::user("hi")];
+    let (_, completion) = tokenizer.chat_example(&chat, "yes").unwrap();
+    assert_eq!(completion, ids(&tokenizer, "yes<|im_end|>"));
+    for (change, answer, written) in [
+        ("m.content | trim | upper", " yes\n", "YES"),
+        ("m.content | replace('e', '')", "yes", "ys"),
+        ("m.content | tojson", "a\"b", "\"a\\\"b\""),
+        ("m.content[:2]", "yes", "ye"),
+    ] {
+        let tokenizer = with_template(&CHATML.replace("+ m.content +", &format!("+ ({change}) +")), |_| ());
+        assert_eq!((tokenizer.turn_end(), tokenizer.system_role()), (Some(2), SystemRole::Written), "{change}");
+        let (_, completion) = tokenizer.chat_example(&chat, answer).unwrap();
+        assert_eq!(tokenizer.decode_all(&completion).unwrap(), format!("{written}<|im_end|>"), "{change}");
+    }
+}
+
+#[test]
+fn a_template_that_refuses_an_assistants_turn_is_quoted_and_teaches_nothing() {
+    let refusing = CHATML.replace(
+        "{% for m in messages %}",
+        "{% for m in messages %}{% if m.role == 'assistant' %}{{ raise_exception('inference only') }}{% endif %}",
+    );
+    let tokenizer = with_template(&refusing, |_| ());
+    assert_eq!(tokenizer.turn_end(), None);
+    assert!(tokenizer.turn_refusal().unwrap().contains("inference only"));
+    assert!(tokenizer.chat_example(&[Message::user("hi")], "yes").unwrap_err().to_string().contains("inference only"));
+    // It takes an answer in no chat but one that nobody can guess.
+    let particular =
+        format!("{{% if messages[0].content != 'hi' %}}{{{{ raise_exception('greet me') }}}}{{% endif %}}{CHATML}");
+    let error = with_template(&particular, |_| ()).chat_example(&[Message::user("hi")], "yes").unwrap_err().to_string();
+    assert!(error.contains("what ends a turn is unknown") && error.contains("greet me"), "{error}");
+}
+
+#[test]
 fn an_example_is_what_the_whole_chat_has_beyond_the_opened_prompt() {
     // Blanks around the answer, as Llama 2 writes them, and empty thoughts, as Qwen3 does.
     for (template, prompt, completion) in [

@@ -196,7 +196,7 @@ impl Completer {
     }
 }
 
-/// A device that does not exist is wrong usage; one that this build lacks is not.
+/// The device, or the option at fault.
 fn device_named(name: &str) -> Result<DeviceSpec, ConfigError> {
     name.parse().map_err(|error: DeviceError| ConfigError::Fault {
         layer: Some("--device".to_owned()),

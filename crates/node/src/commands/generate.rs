@@ -3,7 +3,8 @@
 //! Promise: completions come in the order of the prompts, then of the samples; the same model,
 //! prompts and seed give the same text.
 
-use super::completer::Completer;
+use super::WrongUsage;
+use super::completer::{Completer, PromptError};
 use super::progress::Progress;
 use crate::cli::{Context, Ending, GenerateArgs};
 use crate::output;
@@ -46,7 +47,11 @@ pub(crate) fn generate(args: &GenerateArgs, context: &Context) -> Result<Ending>
     let encoded = (0..)
         .zip(&prompts)
         .map(|(number, prompt)| encode(&completer, number, prompt, args.chat))
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>>>()
+        .map_err(|error| match error.is::<PromptError>() {
+            true => WrongUsage::from(error.to_string()).into(),
+            false => error,
+        })?;
     let longest = encoded.iter().map(Vec::len).max().unwrap_or(0);
     let count = prompts.len() * args.samples as usize;
     let length = longest.saturating_add(args.sampling.max_new_tokens as usize);
@@ -85,7 +90,9 @@ fn texts(given: &[String], input: impl Read) -> Result<Vec<String>> {
     let mut prompts = given.to_vec();
     let mut dashes = prompts.iter_mut().filter(|prompt| *prompt == "-");
     if let Some(dash) = dashes.next() {
-        ensure!(dashes.next().is_none(), "`-` may be given once: standard input holds one prompt");
+        if dashes.next().is_some() {
+            return Err(WrongUsage::from("`-` may be given once: standard input holds one prompt".to_owned()).into());
+        }
         *dash = read(input)?;
     }
     Ok(prompts)

@@ -19,6 +19,7 @@ mod tasks;
 mod verify;
 
 pub(crate) use money::WrongUsage;
+pub(crate) use verify::NotChecked;
 
 /// Runs a command.
 pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Ending> {

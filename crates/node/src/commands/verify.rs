@@ -1,20 +1,40 @@
 //! `essaim verify`: checks a stored group again, offline, and explains the verdict.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use ops::DeviceSpec;
 use protocol::Outcome;
 
+use super::WrongUsage;
 use crate::cli::{Context, Ending, VerifyArgs};
-use crate::evidence::{self, Place, Reach, StoredGroup};
+use crate::evidence::{self, NotStored, Place, Reach, StoredGroup};
 use crate::output;
 
 /// Where the model runs unless `--device` says otherwise: whoever looks at a file need not have the run's device.
 const DEVICE: &str = "cpu";
 
+/// Nothing could be found out, which says nothing against anybody.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotChecked(String);
+
 /// Checks, prints, and tells the finding as the way it ends.
+///
+/// Errors: `WrongUsage`, or `NotChecked`: a failure is no verdict.
 pub(crate) fn verify(args: &VerifyArgs, context: &Context) -> Result<Ending> {
+    if args.lease.is_some() && args.path.is_file() {
+        let message = format!("--lease: {} is a file, which holds one group", args.path.display());
+        return Err(WrongUsage::from(message).into());
+    }
+    let device = context.global.device.as_deref().unwrap_or(DEVICE);
+    device.parse::<DeviceSpec>().map_err(|error| WrongUsage::from(format!("--device: {error}")))?;
+    check(args, device, context).map_err(|error| match error.downcast_ref() {
+        Some(NotStored::NoLease { .. }) => WrongUsage::from(error.to_string()).into(),
+        _ => NotChecked(output::message(&error)).into(),
+    })
+}
+
+fn check(args: &VerifyArgs, device: &str, context: &Context) -> Result<Ending> {
     let is_run = args.path.is_dir();
-    let is_one_group = args.lease.is_some() && args.path.is_file();
-    ensure!(!is_one_group, "--lease: {} is a file, which holds one group", args.path.display());
     let group = match is_run {
         true => evidence::take_out(&args.path, args.lease)?,
         false => StoredGroup::read(&args.path)?,
@@ -30,7 +50,6 @@ pub(crate) fn verify(args: &VerifyArgs, context: &Context) -> Result<Ending> {
     if is_run && args.path.join("checkpoints").is_dir() {
         places.extend(Place::in_folder(&args.path)?);
     }
-    let device = context.global.device.as_deref().unwrap_or(DEVICE);
     let reach = if is_run { Reach::OwnRun } else { Reach::Stranger };
     let recheck = evidence::recheck(&group, &places, reach, device, args.all)?;
     let explained = evidence::explain(&group, &recheck)?;

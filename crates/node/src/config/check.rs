@@ -87,6 +87,9 @@ fn device(device: &str) -> Result<(), Fault> {
     Err(Fault::range("run.device", given, "cpu, cuda:N or wgpu:N"))
 }
 
+/// What a chat template is told of each chat, and no argument can change.
+pub const TEMPLATE_NAMES: [&str; 2] = ["messages", "add_generation_prompt"];
+
 fn model(model: &ModelSection) -> Result<(), Fault> {
     let given: Vec<&str> = [
         model.path.as_ref().map(|_| "path"),
@@ -104,14 +107,9 @@ fn model(model: &ModelSection) -> Result<(), Fault> {
         let limit = "exactly one of path, hub, random, whichever file or option names it";
         return Err(Fault::range("model", seen, limit));
     }
-    for name in ["messages", "add_generation_prompt"] {
-        if model.template_args.contains_key(name) {
-            return Err(Fault::range(
-                "model.template_args",
-                name,
-                "names other than messages and add_generation_prompt",
-            ));
-        }
+    if let Some(name) = TEMPLATE_NAMES.into_iter().find(|name| model.template_args.contains_key(*name)) {
+        let limit = format!("names other than {}", TEMPLATE_NAMES.join(" and "));
+        return Err(Fault::range("model.template_args", name, limit));
     }
     if let Some(date) = model.template_date.as_ref().filter(|date| date.parse::<jinja::Date>().is_err()) {
         return Err(Fault::range("model.template_date", date, "a day, as YYYY-MM-DD"));

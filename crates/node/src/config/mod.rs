@@ -17,6 +17,7 @@ mod task_entry;
 mod trust;
 mod unset;
 
+pub use check::TEMPLATE_NAMES;
 pub use economy::{CONFIRMATIONS_MAX, ChainSection, EconomyPreset, EconomySection};
 pub use error::{ConfigError, Fault, FaultKind, nearest};
 pub use merge::Layers;
@@ -186,7 +187,19 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 impl RunConfig {
     /// The whole configuration as TOML text that [`resolve`] reads back to an equal value.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string_pretty(self).map_err(|error| ConfigError::Unprintable(error.to_string()))
+        let mut plain = self.clone();
+        // A table on lines of its own has its plain values before its tables; on one line it keeps their order.
+        let args = std::mem::take(&mut plain.model.template_args);
+        let text = toml::to_string_pretty(&plain).map_err(|error| ConfigError::Unprintable(error.to_string()))?;
+        if args.is_empty() {
+            return Ok(text);
+        }
+        let args = format!("template_args = {}", toml::Value::Table(args));
+        Ok(match text.split_once("\n[model]\n") {
+            Some((before, after)) => format!("{before}\n[model]\n{args}\n{after}"),
+            // The section has tables alone, which have headings of their own.
+            None => format!("model.{args}\n\n{text}"),
+        })
     }
 
     /// The keys that a run file could give and that have no value here, by their dotted paths; those of `[[tasks]]`

@@ -8,7 +8,7 @@ use super::{DATASET_BYTES_MAX, DataError, ROWS_MAX};
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::page::PageReader;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::data_type::{ByteArray, ByteArrayType, Decimal};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
@@ -227,9 +227,60 @@ fn write_json(kind: &Type, field: &Field, json: &mut String) -> Result<(), Strin
             let entries = row.get_column_iter().map(|(name, value)| (Some(name.clone()), kind(name), value));
             write_all(entries, ('{', '}'), json)?;
         }
-        other => return Err(shown(&other.to_string())),
+        // A Decimal of Python's prints the same digits.
+        Field::Decimal(number) => *json += &decimal(number).ok_or("a decimal of too many digits")?,
+        other => return Err(shown(&in_words(other))),
     }
     Ok(())
+}
+
+/// All digits of the column's scale, as `1.50`. Nothing if there are more than any writer makes.
+fn decimal(number: &Decimal) -> Option<String> {
+    const BYTES_MAX: usize = 64;
+    let bytes = number.data();
+    let scale = usize::try_from(number.scale()).ok().filter(|scale| *scale <= 3 * BYTES_MAX)?;
+    let is_negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
+    let mut rest: Vec<u8> = bytes.iter().map(|byte| if is_negative { !byte } else { *byte }).collect();
+    if rest.len() > BYTES_MAX {
+        return None;
+    }
+    if is_negative {
+        // The two's complement is one more than the inverted bits.
+        for byte in rest.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                break;
+            }
+        }
+    }
+    let mut digits = Vec::new();
+    while rest.iter().any(|byte| *byte != 0) || digits.len() <= scale {
+        let remainder = rest.iter_mut().fold(0u32, |left, byte| {
+            let whole = left * 256 + u32::from(*byte);
+            *byte = (whole / 10) as u8; // below 256, as what is left is below 10
+            whole % 10
+        });
+        digits.push(char::from(b'0' + remainder as u8));
+    }
+    let mut text: String = digits.iter().skip(scale).rev().collect();
+    if is_negative {
+        text.insert(0, '-');
+    }
+    if scale > 0 {
+        text.push('.');
+        text.extend(digits[..scale].iter().rev());
+    }
+    Some(text)
+}
+
+/// What a value is that JSON has no form for.
+fn in_words(field: &Field) -> String {
+    match field {
+        Field::Bytes(_) => "bytes (type binary; a text's column is marked as one, as `string` is)".to_owned(),
+        Field::MapInternal(_) => "a map".to_owned(),
+        Field::Date(_) => format!("the date {field}"),
+        other => format!("the time {other}"),
+    }
 }
 
 fn shown(value: &str) -> String {
@@ -378,6 +429,51 @@ mod tests {
         assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
         let refused = rows(&path, &columns(&path, "answer")).unwrap_err();
         assert!(matches!(refused, DataError::TooLarge { limit: DATASET_BYTES_MAX, .. }), "{refused}");
+    }
+
+    #[test]
+    fn decimals_keep_every_digit() {
+        let of = |bytes: &[u8], scale| decimal(&Decimal::from_bytes(bytes.to_vec().into(), 76, scale));
+        assert_eq!(of(&[0, 150], 2).unwrap(), "1.50");
+        assert_eq!(of(&[0xff, 0x6a], 2).unwrap(), "-1.50");
+        assert_eq!(of(&[0xff], 2).unwrap(), "-0.01");
+        assert_eq!(of(&[0], 0).unwrap(), "0");
+        assert_eq!(of(&[0], 3).unwrap(), "0.000");
+        assert_eq!(of(&[0x80], 0).unwrap(), "-128");
+        assert_eq!(of(&[0x80, 0], 1).unwrap(), "-3276.8");
+        assert_eq!(of(&[], 1).unwrap(), "0.0");
+        // 2^127 - 1
+        let most = [&[0x7f][..], &[0xff; 15]].concat();
+        assert_eq!(of(&most, 0).unwrap(), "170141183460469231731687303715884105727");
+        assert_eq!(of(&most, 38).unwrap(), "1.70141183460469231731687303715884105727");
+        assert!(of(&[1; 65], 0).is_none() && of(&[1], 1000).is_none());
+        assert_eq!(decimal(&Decimal::from_i64(-700, 10, 2)).unwrap(), "-7.00");
+    }
+
+    #[test]
+    fn answers_of_a_decimal_column_are_numbers_and_bytes_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.parquet");
+        let schema = "message rows { required binary prompt (UTF8); required int64 answer (DECIMAL(10,2)); \
+                      required binary raw; }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let mut writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Default::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&["p0".into(), "p1".into()], None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&[4200, -5], None, None).unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&["q0".into(), "q1".into()], None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let read = rows(&path, &columns(&path, "answer")).unwrap();
+        assert_eq!(read, [tasks::Row::text(1, "p0", "42.00"), tasks::Row::text(2, "p1", "-0.05")]);
+        let refused = rows(&path, &columns(&path, "raw")).unwrap_err().to_string();
+        assert!(refused.contains("column `raw` holds bytes (type binary"), "{refused}");
     }
 
     #[test]

@@ -5,12 +5,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use jinja::{Date, Value};
 use model::{ChatArgs, SystemRole, Tokenizer};
 
 use super::prompting::{Prompting, RunTask};
-use crate::config::{ModelSection, RunConfig, TaskEntry};
+use crate::config::{ModelSection, RunConfig, TEMPLATE_NAMES, TaskEntry};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
@@ -43,9 +43,10 @@ fn from_toml(value: &toml::Value) -> Result<Value> {
 
 /// `KEY=VALUE` of the command line. A value that is no TOML is a text.
 ///
-/// Errors: without a key or a value, or with a value that no template takes.
+/// Errors: without a key or a value, with a value that no template takes, or with a name that each chat fills in.
 pub fn argument(text: &str) -> Result<(String, Value)> {
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).context("expected KEY=VALUE")?;
+    ensure!(!TEMPLATE_NAMES.contains(&name), "the name must be another than {}", TEMPLATE_NAMES.join(" and "));
     let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value"));
     let value = parsed.map_or_else(|| Ok(Value::text(value)), |value| from_toml(&value))?;
     Ok((name.to_owned(), value))
@@ -82,15 +83,24 @@ pub fn notes(prompting: &Prompting) -> Vec<String> {
     notes
 }
 
-/// Said where the template does not end a turn with a token.
+/// Said where the template does not end a turn with a token, or does not tell.
 pub fn turn_note(tokenizer: &Tokenizer) -> Option<String> {
     let end = || match tokenizer.end_id(true) {
         Ok(Some(id)) => format!("turns end with {:?}", tokenizer.decode_all(&[id]).unwrap_or_default()),
         Ok(None) => "nothing ends a turn but its length".to_owned(),
         Err(error) => error.to_string(),
     };
-    let none = tokenizer.has_chat_template() && tokenizer.turn_end().is_none();
-    none.then(|| format!("the chat template writes no token after an assistant's turn: {}", end()))
+    if !tokenizer.has_chat_template() || tokenizer.turn_end().is_some() {
+        return None;
+    }
+    Some(match tokenizer.turn_refusal() {
+        Some(refusal) => format!(
+            "what the chat template writes after an assistant's turn is unknown, since a question with an answer \
+             fails ({refusal}): {}",
+            end()
+        ),
+        None => format!("the chat template writes no token after an assistant's turn: {}", end()),
+    })
 }
 
 /// Said where the template writes the date.
@@ -131,6 +141,43 @@ mod tests {
         assert_eq!(argument("effort=low = high").unwrap(), ("effort".into(), Value::text("low = high")));
         assert_eq!(argument("n=3").unwrap().1, Value::Int(3));
         assert!(argument("effort").is_err() && argument("=1").is_err());
+        for name in ["messages=1", "add_generation_prompt=false"] {
+            assert!(argument(name).unwrap_err().to_string().contains("add_generation_prompt"), "{name}");
+        }
+    }
+
+    #[test]
+    fn tables_keep_the_order_in_which_they_were_written() {
+        let written = "{ b = 1, c = { z = 1, y = [{ q = 1, p = 2 }] }, a = 2 }";
+        let rendered = |value: &Value| {
+            let template = jinja::Template::parse("{{ x }} {{ x | tojson }} {{ x.items() | list }}").unwrap();
+            template.render(&[("x".to_owned(), value.clone())], None).unwrap().text
+        };
+        let truth = "{'b': 1, 'c': {'z': 1, 'y': [{'q': 1, 'p': 2}]}, 'a': 2}";
+        let given = argument(&format!("x={written}")).unwrap().1;
+        assert!(rendered(&given).starts_with(truth), "{}", rendered(&given));
+        let file = [
+            format!(
+                "[model]\nhub = 'a/b'\ntemplate_args = {{ x = {written}, n = 1 }}\n[[tasks]]\ntype = 'spell-backward'"
+            ),
+            format!(
+                "[model.random]\nhidden = 32\n[model.template_args]\nx = {written}\n[[tasks]]\ntype = 'spell-backward'"
+            ),
+        ];
+        for text in file {
+            let resolved = |text: &str| {
+                let mut layers = crate::config::Layers::default();
+                layers.add_text("test", text).unwrap();
+                crate::config::from_layers(&layers).unwrap()
+            };
+            let config = resolved(&text);
+            let again = resolved(&config.to_toml().unwrap());
+            assert_eq!(again, config);
+            for config in [config, again] {
+                let (_, value) = args(&config.model).unwrap().names.into_iter().find(|(name, _)| name == "x").unwrap();
+                assert_eq!(rendered(&value), rendered(&given));
+            }
+        }
     }
 
     #[test]

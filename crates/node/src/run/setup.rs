@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use engine::{EngineConfig, Sampling};
 use model::{Loaded, ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
@@ -67,7 +67,10 @@ pub fn model(config: &RunConfig, tasks: &[RunTask], device: &Device) -> Result<(
     let section = &config.model;
     let (transformer, tokenizer) = match (&section.path, &section.hub, &section.random) {
         (Some(path), ..) => {
-            ensure!(path.exists(), "[model] path: there is no folder or GGUF file {}", path.display());
+            if !path.exists() {
+                let message = format!("[model] path: there is no folder or GGUF file {}", path.display());
+                return Err(WrongUsage::from(message).into());
+            }
             load(path, device)?
         }
         (_, Some(name), _) => load_named(name, device)?,
@@ -126,8 +129,10 @@ fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) ->
 fn alphabet(tasks: &[RunTask]) -> Result<String> {
     let mut characters = BTreeSet::new();
     for RunTask { name, task, .. } in tasks {
-        let own = task.alphabet().with_context(|| {
-            format!("task {name} has too many characters for a small random model: give [model] path or hub")
+        let own = task.alphabet().ok_or_else(|| {
+            let message =
+                format!("task {name} has too many characters for a small random model: give [model] path or hub");
+            WrongUsage::from(message)
         })?;
         characters.extend(own.chars());
     }
@@ -155,7 +160,8 @@ pub fn prompting(
             return Err(WrongUsage::from(format!("task {name}: `system` needs `chat = true`")).into());
         }
     }
-    let tokenizer = Arc::unwrap_or_clone(tokenizer).with_chat_args(chat::args(&config.model)?);
+    let args = chat::args(&config.model).map_err(|error| WrongUsage::from(output::message(&error)))?;
+    let tokenizer = Arc::unwrap_or_clone(tokenizer).with_chat_args(args);
     let mut prompting = Prompting::new(config.run.seed, Arc::new(tokenizer), tasks);
     let left_out = fitting::fit(&mut prompting, config, model.max_positions)?;
     Ok((Arc::new(prompting), left_out))
@@ -263,11 +269,11 @@ pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: B
     };
     rules.check()?;
     let given = in_flight.saturating_mul(config.rollout.group_size);
-    ensure!(
-        given <= engine::QUEUE_LEN_MAX,
-        "rollout.in_flight_max * rollout.group_size: limit {}, given {given}",
-        engine::QUEUE_LEN_MAX
-    );
+    if given > engine::QUEUE_LEN_MAX {
+        let limit = engine::QUEUE_LEN_MAX;
+        let message = format!("rollout.in_flight_max * rollout.group_size: limit {limit}, given {given}");
+        return Err(WrongUsage::from(message).into());
+    }
     Ok(rules)
 }
 

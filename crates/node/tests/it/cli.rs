@@ -45,6 +45,14 @@ fn wrong_usage_ends_with_2_and_names_the_nearest() {
         (&["run", "--set", "rollout.group_size=0"], "limit at least 1"),
         (&["run", "--set", "stop.steps=0"], "a run takes at least one step"),
         (&["run", "--model", "a", "--set", "model.hub='b/c'"], "given path and hub"),
+        (&["eval", "--device", "wgpu:0"], "needs a build with `--features wgpu`"),
+        (&["eval", "--model", "/nonexist"], "there is no folder or GGUF file /nonexist"),
+        (&["generate", "--model", "/nonexist", "a"], "/nonexist"),
+        (&["generate", "--model", "a", "--stop", "", "a"], "--stop"),
+        (&["generate", "--model", "a", "-", "-"], "`-` may be given once"),
+        (&["generate", "--model", "a", "--template-arg", "messages=1", "a"], "another than messages"),
+        (&["chat", "--model", "a", "--template-arg", "add_generation_prompt=false"], "add_generation_prompt"),
+        (&["tasks", "--set", "tasks=[{type='gsm8k', path='nowhere.jsonl'}]"], "nowhere.jsonl"),
         (&["tasks", "--set", "tasks.0.grader='number'"], "grader = \"number\" is for answers that are one number"),
     ] {
         let output = essaim(words, dir.path());

@@ -30,8 +30,26 @@ fn sft_leaves_a_model_folder_events_and_metrics() {
 fn sft_does_not_write_into_the_folder_of_another_run() {
     let place = trained().folder.to_str().unwrap();
     let (code, message) = failure(&with_tiny(&["sft", "--out", place, "--set", "sft.steps=4"]));
-    assert_eq!(code, 1, "{message}");
+    assert_eq!(code, 2, "{message}");
     assert!(message.contains("holds a run already"), "{message}");
+}
+
+#[test]
+fn a_column_that_is_not_there_is_wrong_usage() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = place.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let lines = file("rows.jsonl", "{\"prompt\":\"p\",\"answer\":\"a\"}\n{\"prompt\":\"q\",\"answer\":\"b\"}\n");
+    let table = file("rows.csv", "prompt,answer\np,a\nq,b\n");
+    for (path, field) in [(&lines, "prompt_field"), (&lines, "answer_field"), (&table, "prompt_field")] {
+        let task = format!("tasks=[{{type='dataset',path={path:?},{field}='nothing'}}]");
+        let (code, message) = failure(&with_tiny(&["eval", "--set", &task]));
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains("nothing"), "{message}");
+    }
 }
 
 #[test]

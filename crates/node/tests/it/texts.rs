@@ -71,15 +71,19 @@ fn generate_reads_a_prompt_from_standard_input() {
 #[test]
 fn prompts_that_the_model_cannot_take_are_refused_by_name() {
     let model = model();
-    let refused = |prompt: &str| failure(&["generate", "--model", &model, "abc=", prompt]).1;
+    let refused = |prompt: &str| {
+        let (code, message) = failure(&["generate", "--model", &model, "abc=", prompt]);
+        assert_eq!(code, 2, "{message}");
+        message
+    };
     let message = refused("aé!b");
     assert!(message.contains("prompt 2: the model's tokenizer has no token for '!' 'é'"), "{message}");
     let message = refused(&"a".repeat(40));
     assert!(message.contains("prompt 2 has 40 tokens; limit 31"), "{message}");
     let message = refused("");
     assert!(message.contains("prompt 2 is empty"), "{message}");
-    let (_, message) = failure(&["generate", "--model", &model, "--chat", "abc="]);
-    assert!(message.contains("no chat template"), "{message}");
+    let (code, message) = failure(&["generate", "--model", &model, "--chat", "abc="]);
+    assert!(code == 2 && message.contains("no chat template"), "{message}");
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn a_device_that_does_not_exist_is_wrong_usage() {
 fn a_model_that_is_not_there_is_named() {
     for command in [&["eval"][..], &["generate", "abc="], &["chat"]] {
         let (code, message) = failure(&[command, &["--model", "/no/such/model"]].concat());
-        assert_eq!(code, 1, "{message}");
+        assert_eq!(code, 2, "{message}");
         assert!(message.contains("there is no folder") && message.contains("/no/such/model"), "{message}");
     }
 }

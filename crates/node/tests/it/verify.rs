@@ -163,11 +163,44 @@ fn an_altered_file_is_refused_and_a_lease_that_is_not_there_is_named() {
     assert!(text.contains("invalid, by the check signature") && text.contains("NOT signed by it"), "{text}");
     std::fs::write(&file, "{}").unwrap();
     let (code, _, error) = verify(&[file.to_str().unwrap()]);
-    assert!(code == 1 && error.contains("is not a stored group: missing field `format`"), "{error}");
+    assert!(code == 3 && error.contains("is not a stored group: missing field `format`"), "{error}");
     let (code, _, error) = verify(&[lied().folder.to_str().unwrap()]);
-    assert!(code == 1 && error.contains("which group? --lease N") && error.contains("(worker 1)"), "{error}");
-    let (_, _, error) = verify_lease(1_000_000, &[]);
-    assert!(error.contains("there is no lease 1000000"), "{error}");
+    assert!(code == 2 && error.contains("which group? --lease N") && error.contains("(worker 1)"), "{error}");
+    let (code, _, error) = verify_lease(1_000_000, &[]);
+    assert!(code == 3 && error.contains("there is no lease 1000000"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_checked_is_never_called_invalid() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let (group, damaged, empty) = (path("group.json"), path("damaged"), path("empty"));
+    assert_eq!(verify_lease(lied().accepted(), &["--export", &group]).0, 0);
+    let whole = std::fs::read(&group).unwrap();
+    for content in [&whole[..whole.len() / 2], b"", b"\xff\x00garbage"] {
+        std::fs::write(path("broken.json"), content).unwrap();
+        let (code, out, error) = verify(&[&path("broken.json")]);
+        assert!(code == 3 && out.is_empty() && error.starts_with("error: "), "{code}: {error}");
+    }
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::create_dir(&damaged).unwrap();
+    std::fs::write(path("damaged/events.sqlite"), "garbage").unwrap();
+    let lease = lied().accepted().to_string();
+    for arguments in [
+        &[path("nowhere")][..],
+        &[group.clone(), "--weights".to_owned(), path("nowhere")],
+        &[empty.clone(), "--lease".to_owned(), lease.clone()],
+        &[damaged.clone(), "--lease".to_owned(), lease.clone()],
+        &[group.clone(), "--export".to_owned(), path("nowhere/group.json")],
+    ] {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (code, _, error) = verify(&words);
+        assert_eq!(code, 3, "{words:?}: {error}");
+    }
+    for words in [&[group.as_str(), "--lease", &lease][..], &[&group, "--device", "gpu"]] {
+        let (code, _, error) = verify(words);
+        assert_eq!(code, 2, "{words:?}: {error}");
+    }
 }
 
 #[test]
@@ -187,13 +220,13 @@ fn a_strangers_file_opens_no_file_and_makes_no_large_model_and_its_orchestrator_
     };
     let (before, _) = toml.split_once("[[tasks]]").unwrap();
     let (code, _, error) = with(format!("{before}[[tasks]]\ntype = \"gsm8k\"\npath = \"/etc/passwd\"\n"));
-    assert!(code == 1 && error.contains("reads \"/etc/passwd\"; a stored group opens no file here"), "{error}");
+    assert!(code == 3 && error.contains("reads \"/etc/passwd\"; a stored group opens no file here"), "{error}");
     let (code, _, error) = with(toml.replace("hidden = 32", "hidden = 65536"));
-    assert!(code == 1 && error.contains("limit 4294967296"), "{error}");
+    assert!(code == 3 && error.contains("limit 4294967296"), "{error}");
     let (head, rest) = toml.split_once("[model.random]").unwrap();
     let (_, rest) = rest.split_once("\n[").unwrap();
     let (code, _, error) = with(format!("{head}[model]\nhub = \"some/model\"\n\n[{rest}"));
-    assert!(code == 1 && error.contains("which is not looked up"), "{error}");
+    assert!(code == 3 && error.contains("which is not looked up"), "{error}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_bad_line_is_named_by_its_number() {
     let good = row("p", "a");
     let second = |bad: &str| fault(format!("{good}{bad}\n{good}").as_bytes());
     assert_eq!(second(r#"{"prompt":"q"}"#), (2, LineFault::MissingField { field: "answer".into() }));
-    assert!(matches!(second(r#"{"prompt":"q","#), (2, LineFault::BadJson { .. })));
+    assert_eq!(second(r#"{"prompt":"q","#), (2, LineFault::OpenLine));
     assert!(matches!(second(r#"["prompt"]"#), (2, LineFault::BadJson { .. })));
     assert!(matches!(second(r#"{"prompt":"q","answer":"a"} x"#), (2, LineFault::BadJson { .. })));
     assert!(matches!(second(r#"{"prompt":"\ud800","answer":"a"}"#), (2, LineFault::BadJson { .. })));
@@ -75,6 +75,30 @@ fn the_message_of_a_bad_line_says_file_line_and_fault() {
 }
 
 #[test]
+fn rows_over_several_lines_half_characters_and_lists_of_texts_are_called_what_they_are() {
+    for content in
+        ["{\"data\":[\n{\"prompt\":\"p\",\"answer\":\"a\"}]}", "{\n  \"prompt\": \"p\"\n}", "{\"prompt\":\"p\n\"}"]
+    {
+        assert_eq!(fault(content.as_bytes()), (1, LineFault::OpenLine), "{content}");
+    }
+    assert!(LineFault::OpenLine.to_string().contains("one object on one line, or an element of one list"));
+    let list = refusal(DATASET, b"[{\"prompt\":\"p\",").to_string();
+    assert!(list.contains("EOF"), "{list}");
+    for half in ["\\ud800", "\\udc00", "\\ud800\\u0041", "\\ud800x"] {
+        let (line, refused) = fault(format!("{{\"prompt\":\"p {half}\",\"answer\":\"a\"}}").as_bytes());
+        assert_eq!(line, 1);
+        assert!(
+            matches!(&refused, LineFault::BadText { field, message } if field == "prompt" && message.contains("half")),
+            "{half}: {refused}"
+        );
+        let unasked = format!("{{\"other\":\"{half}\",\"prompt\":\"p\",\"answer\":\"a\"}}\n") + &row("q", "b");
+        assert!(file_task(DATASET, unasked.as_bytes()).is_ok(), "{half}");
+    }
+    let answer = fault(b"{\"prompt\":\"p\",\"answer\":[\"7\"]}");
+    assert_eq!(answer, (1, LineFault::NotText { field: "answer".into(), found: "a list of texts" }));
+}
+
+#[test]
 fn sizes_are_limited_and_the_limit_is_named() {
     let long = row("p", &"a".repeat(64 << 20));
     let given = long.len() - 1;
@@ -96,7 +120,7 @@ fn deep_json_is_skipped_where_nobody_asks_for_it_and_refused_where_text_is_wante
     let unasked = format!("{{\"other\":{deep},\"prompt\":\"p\",\"answer\":\"a\"}}\n") + &row("q", "b");
     assert!(file_task(DATASET, unasked.as_bytes()).is_ok());
     let asked = format!("{{\"prompt\":{deep},\"answer\":\"a\"}}");
-    assert_eq!(fault(asked.as_bytes()), (1, message(1, MessageFault::NotAMessage { found: "a list" })));
+    assert_eq!(fault(asked.as_bytes()), (1, LineFault::NotText { field: "prompt".into(), found: "a list of lists" }));
 }
 
 #[test]
@@ -300,7 +324,8 @@ fn messages_that_say_more_than_their_text_are_refused_by_place() {
         part(2, "\"image\"")
     );
     assert_eq!(second(r#"{"role":"user","content":["a"]}"#), part(1, "text"));
-    assert_eq!(list(r#""a""#), message(1, MessageFault::NotAMessage { found: "text" }));
+    assert_eq!(list(r#""a""#), LineFault::NotText { field: "prompt".into(), found: "a list of texts" });
+    assert_eq!(second("3"), message(2, MessageFault::NotAMessage { found: "a number" }));
     assert_eq!(list(""), LineFault::EmptyField { field: "prompt".into() });
     assert_eq!(list(r#"{"role":"user","content":" "}"#), LineFault::EmptyField { field: "prompt".into() });
     let many = vec![user; 1025].join(",");

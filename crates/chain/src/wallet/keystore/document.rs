@@ -47,13 +47,14 @@ pub(super) enum Kdf {
 impl Sealed {
     /// Finds the parts. Errors: what is missing or at fault, in words.
     pub(super) fn read(text: &[u8]) -> Result<Self, String> {
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         let value: Value = serde_json::from_slice(text)
             .map_err(|cause| format!("it is no JSON, line {}, column {}", cause.line(), cause.column()))?;
         let Value::Object(file) = lower(value)? else { return Err("it is no JSON object".to_owned()) };
         is_version_3(&file)?;
         let crypto = object(&file, "crypto", "crypto")?;
         let cipher = text_of(crypto, "cipher", "crypto.cipher")?;
-        if cipher != "aes-128-ctr" {
+        if cipher.to_lowercase() != "aes-128-ctr" {
             return Err(format!("its cipher is {}, and aes-128-ctr is read", word(cipher)));
         }
         let ciphertext = bytes(text_of(crypto, "ciphertext", "crypto.ciphertext")?, "crypto.ciphertext")?;
@@ -111,13 +112,17 @@ fn is_version_3(file: &Map<String, Value>) -> Result<(), String> {
                         version 3 is read"
             .to_owned()),
         Some(other) => Err(format!("it is of version {other}, and version 3 is read")),
+        None if version.is_number() => Err(format!("it is of version {version}, and version 3 is read")),
         None => Err("`version` is no number".to_owned()),
     }
 }
 
-/// A whole number, which some programs write as text.
+/// A whole number, which some programs write as text or with a point.
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+    /// Up to here every whole number has a float of its own.
+    const FLOAT_MAX: f64 = 9e15;
+    let of_float = || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=FLOAT_MAX).contains(float));
+    value.as_u64().or_else(|| of_float().map(|float| float as u64)).or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn object<'a>(fields: &'a Map<String, Value>, name: &str, place: &str) -> Result<&'a Map<String, Value>, String> {

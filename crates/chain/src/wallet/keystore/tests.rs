@@ -57,6 +57,15 @@ fn numbers_that_are_written_as_text_are_read() {
     assert_ne!(text, sealed);
     let (_folder, path) = file(&text);
     assert_eq!(Wallet::from_keystore(&path, b"hunter2hunter2").unwrap(), wallet);
+    let other = sealed
+        .replace("\"version\":3", "\"version\":3.0")
+        .replace("aes-128-ctr", "AES-128-CTR")
+        .replace("131072", "131072.0");
+    let (_other, marked) = file(&format!("\u{feff}{other}"));
+    assert_eq!(Wallet::from_keystore(&marked, b"hunter2hunter2").unwrap(), wallet);
+    let (_half, half) = file(&sealed.replace("\"version\":3", "\"version\":3.5"));
+    let said = Wallet::from_keystore(&half, b"hunter2hunter2").unwrap_err().to_string();
+    assert!(said.contains("it is of version 3.5"), "{said}");
     let error = Wallet::from_keystore(&path, b"hunter2hunter3").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
 }
