@@ -50,7 +50,7 @@ fn a_bad_line_is_named_by_its_number() {
     assert_eq!(second(r#"{"prompt":"q","#), (2, LineFault::OpenLine));
     assert!(matches!(second(r#"["prompt"]"#), (2, LineFault::BadJson { .. })));
     assert!(matches!(second(r#"{"prompt":"q","answer":"a"} x"#), (2, LineFault::BadJson { .. })));
-    assert!(matches!(second(r#"{"prompt":"\ud800","answer":"a"}"#), (2, LineFault::BadJson { .. })));
+    assert!(matches!(second(r#"{"prompt":"\ud800","answer":"a"}"#), (2, LineFault::BadText { .. })));
     assert_eq!(
         second(r#"{"prompt":"q","answer":"a","answer":"b"}"#),
         (2, LineFault::DuplicateField { field: "answer".into() })
