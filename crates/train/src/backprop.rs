@@ -63,7 +63,7 @@ struct Tracked {
 
 /// A layer on the way back.
 enum Kept {
-    Graph(Tracked),
+    Graph(Box<Tracked>),
     Input(Tensor<2>),
 }
 
@@ -98,13 +98,13 @@ impl Backprop<'_> {
             } else {
                 let tracked = self.tracked(index, x);
                 x = tracked.output.clone().inner();
-                kept.push(Kept::Graph(tracked));
+                kept.push(Kept::Graph(Box::new(tracked)));
             }
         }
         let (output, mut gradient) = self.head(x, evaluate, sums)?;
         while let Some(layer) = kept.pop() {
             let tracked = match layer {
-                Kept::Graph(tracked) => tracked,
+                Kept::Graph(tracked) => *tracked,
                 Kept::Input(x) => self.tracked(kept.len(), x),
             };
             gradient = back(tracked, gradient, sums);

@@ -149,7 +149,6 @@ fn full_panels_by_lanes(to: &mut [Line], width: usize, b: MatRef) {
 
 /// A weight `[out, in]`, laid out once for [`super::gemm_packed`]. It remembers the kernel that
 /// was current when it was packed.
-
 pub struct PackedMatrix {
     kernel: Kernel,
     layout: Layout,
