@@ -64,7 +64,7 @@ struct Tracked {
 /// A layer on the way back.
 enum Kept {
     Graph(Box<Tracked>),
-    Input(Tensor<2>),
+    Input(Box<Tensor<2>>),
 }
 
 /// Runs the stages of one micro-batch; see the module.
@@ -93,7 +93,7 @@ impl Backprop<'_> {
         for index in 0..layers {
             // The last layers keep their graphs: they are the first that are needed again.
             if index + graphs < layers {
-                kept.push(Kept::Input(x.clone()));
+                kept.push(Kept::Input(Box::new(x.clone())));
                 x = self.layer(index, &self.model.stage(1 + index, false), x);
             } else {
                 let tracked = self.tracked(index, x);
@@ -105,7 +105,7 @@ impl Backprop<'_> {
         while let Some(layer) = kept.pop() {
             let tracked = match layer {
                 Kept::Graph(tracked) => *tracked,
-                Kept::Input(x) => self.tracked(kept.len(), x),
+                Kept::Input(x) => self.tracked(kept.len(), *x),
             };
             gradient = back(tracked, gradient, sums);
         }
