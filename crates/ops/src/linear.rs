@@ -181,10 +181,12 @@ fn view(tensor: &FlexTensor) -> MatRef<'_> {
 }
 
 fn product(a: MatRef, b: MatRef) -> FlexTensor {
-    let shape = [a.rows(), b.cols()];
-    let mut c = Buffer::new(shape[0] * shape[1]);
+    product_in(Buffer::new(a.rows() * b.cols()), a, b)
+}
+
+fn product_in(mut c: Buffer, a: MatRef, b: MatRef) -> FlexTensor {
     gemm(&mut c, a, b, false);
-    c.into_tensor(shape)
+    c.into_tensor([a.rows(), b.cols()])
 }
 
 impl LinearOps for Flex {
@@ -208,7 +210,9 @@ impl LinearGradient for Flex {
     }
 
     fn linear_weight_gradient(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
-        product(view(&dense(grad)).t(), view(&dense(x)))
+        let (grad, x) = (dense(grad), dense(x));
+        let (a, b) = (view(&grad).t(), view(&x));
+        product_in(Buffer::lasting(a.rows() * b.cols()), a, b)
     }
 
     fn linear_bias_gradient(grad: FlexTensor) -> FlexTensor {

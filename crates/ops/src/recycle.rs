@@ -1,7 +1,7 @@
 //! Hands out buffers of floats and takes them back for the next tensor.
 //!
 //! Promise: a buffer is initialised memory of at least the length asked for, aligned to a
-//! cache line; what stands in it is unspecified. At most [`RETAINED_BYTES_MAX`] bytes wait
+//! cache line; what stands in it is unspecified. As many bytes as [`retain_at_most`] says wait
 //! for reuse; when more come, those that waited longest go back where they came from.
 //! Why: a training step makes and drops the same few large tensors again and again. Fresh
 //! memory must be cleared page by page by the kernel; memory that comes back need not be.
@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use burn::tensor::{DType, Shape};
@@ -18,7 +19,13 @@ use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProper
 use crate::memory::{Line, Memory};
 
 /// Bytes that may wait for reuse.
-pub const RETAINED_BYTES_MAX: usize = 256 << 20;
+static RETAINED_BYTES_MAX: AtomicUsize = AtomicUsize::new(1 << 30);
+
+/// From now on at most so many bytes of buffers wait for reuse in this process. More of them save time, as fresh memory
+/// must be cleared; each of them is one that nobody else has.
+pub fn retain_at_most(bytes: usize) {
+    RETAINED_BYTES_MAX.store(bytes, Ordering::Relaxed);
+}
 
 /// Buffers of fewer (16 KiB) or more (128 MiB) cache lines are left to the allocator.
 const LINES_RECYCLED: RangeInclusive<usize> = 256..=2 << 20;
@@ -57,10 +64,11 @@ impl Shelf {
 
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
 
-/// A buffer of `len` floats that returns to the shelf when dropped.
+/// A buffer of `len` floats that returns to the shelf when dropped, unless it was made to last.
 pub(crate) struct Buffer {
     lines: Memory,
     len: usize,
+    lasting: bool,
 }
 
 impl Buffer {
@@ -68,7 +76,13 @@ impl Buffer {
     pub(crate) fn new(len: usize) -> Self {
         let count = rounded_lines(len.div_ceil(LINE_FLOATS));
         let lines = reuse(count).unwrap_or_else(|| Memory::zeroed(count));
-        Self { lines, len }
+        Self { lines, len, lasting: false }
+    }
+
+    /// `len` zeros for what is kept long, as a weight's gradient until the optimiser comes: it would wait on the shelf
+    /// for most of a step, and goes back where it came from.
+    pub(crate) fn lasting(len: usize) -> Self {
+        Self { lines: Memory::zeroed(len.div_ceil(LINE_FLOATS)), len, lasting: true }
     }
 
     /// `len` zeros.
@@ -79,7 +93,7 @@ impl Buffer {
             lines
         });
         let lines = used.unwrap_or_else(|| Memory::zeroed(count));
-        Self { lines, len }
+        Self { lines, len, lasting: false }
     }
 
     /// The buffer as a tensor; it returns to the shelf when the last tensor lets go of it.
@@ -114,8 +128,8 @@ fn reuse(count: usize) -> Option<Memory> {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let lines = std::mem::replace(&mut self.lines, Memory::zeroed(0));
-        if LINES_RECYCLED.contains(&lines.len()) {
-            let leaving = shelf().put(lines, RETAINED_BYTES_MAX / Line::BYTES);
+        if LINES_RECYCLED.contains(&lines.len()) && !self.lasting {
+            let leaving = shelf().put(lines, RETAINED_BYTES_MAX.load(Ordering::Relaxed) / Line::BYTES);
             drop(leaving); // after the lock was let go, so that nobody waits for it
         }
     }

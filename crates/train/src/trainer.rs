@@ -17,7 +17,7 @@ use crate::packing::pack;
 use crate::schedule::Schedule;
 
 /// Activations that are kept unless a configuration says otherwise, in bytes.
-pub const ACTIVATION_BYTES_MAX: u64 = 1 << 30;
+pub const ACTIVATION_BYTES_MAX: u64 = 512 << 20;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -245,7 +245,7 @@ pub struct TrainSection {
     /// Tokens that one forward and backward pass holds at once, a prompt that several samples share counted once.
     pub micro_batch_tokens: usize,
     /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which
-    /// costs time and changes no bit.
+    /// costs time and changes no bit. Twice as much memory at most waits for reuse.
     pub activation_mib_max: u64,
     /// Numbers of the preset to be changed; absent ones keep the preset's value.
     #[serde(skip_serializing_if = "LossSection::is_untouched")]

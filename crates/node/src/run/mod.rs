@@ -138,6 +138,7 @@ fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
 fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
     let start = Instant::now();
     setup::use_threads(config.run.threads);
+    setup::bound_reuse(&config);
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;

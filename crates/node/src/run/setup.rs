@@ -101,6 +101,12 @@ fn load(path: &Path, device: &Device) -> Result<(Transformer, Tokenizer)> {
     Ok((model, tokenizer))
 }
 
+/// Bounds the buffers that wait for reuse by the activations that training may keep, which they are there for.
+pub fn bound_reuse(config: &RunConfig) {
+    let kept = usize::try_from(config.train.activation_mib_max << 20).unwrap_or(usize::MAX);
+    ops::recycle::retain_at_most(kept.saturating_mul(2));
+}
+
 fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) -> Result<(Transformer, Tokenizer)> {
     let tokenizer = Tokenizer::characters(&alphabet(tasks)?)?;
     let family = match shape.family {
