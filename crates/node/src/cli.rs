@@ -3,29 +3,22 @@
 //! Promise: data goes to standard output, everything else to standard error (except the progress
 //! of `run` and `sft`, which is their output). Exit codes: `Ending::code` and `code_of` are all there are.
 
+mod ending;
 mod money;
 
 use crate::commands;
 use crate::commands::sim::CheatWord;
 use crate::config::Sources;
-use crate::data::DataError;
 use crate::output::{self, OutputError};
-use crate::run_dir::RunDirError;
-use crate::signal::{EXIT_INTERRUPTED, Stop};
+use crate::signal::Stop;
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+pub use ending::Ending;
 pub use money::*;
 
-/// Exit code of what failed, and of what was found not to be as it must be.
-const EXIT_FAILED: u8 = 1;
-/// Exit code of wrong usage, and of settings that are refused.
-const EXIT_USAGE: u8 = 2;
-/// Exit code of a check that could not be made here.
-const EXIT_OPEN: u8 = 3;
-/// Exit code of what was done and could not be printed: doing it again would do it twice.
-const EXIT_UNTOLD: u8 = 4;
+use ending::{EXIT_FAILED, EXIT_USAGE, code_of};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -519,58 +512,6 @@ impl Context {
             false => output::print_done(&text()),
         }
     }
-}
-
-/// How a command ended, when it did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// It did what was asked.
-    Done,
-    /// A person ended it early; its state is safe.
-    Interrupted,
-    /// It looked as asked, and what it looked at is not as it must be.
-    Refuted,
-    /// It could not come to a finding here.
-    Open,
-}
-
-impl Ending {
-    /// The exit code.
-    fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Interrupted => EXIT_INTERRUPTED,
-            Self::Refuted => EXIT_FAILED,
-            Self::Open => EXIT_OPEN,
-        }
-    }
-}
-
-/// The exit code of a command that failed.
-fn code_of(error: &anyhow::Error) -> u8 {
-    match error {
-        error if error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>() => EXIT_USAGE,
-        error if error.chain().any(is_of_the_settings) => EXIT_USAGE,
-        error if error.is::<output::Untold>() => EXIT_UNTOLD,
-        error if error.is::<commands::NotChecked>() => EXIT_OPEN,
-        _ => EXIT_FAILED,
-    }
-}
-
-/// Whether a person asked for what cannot be, rather than something going wrong on the way.
-fn is_of_the_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let of_task = |error: &tasks::TaskError| error.is_of_the_specification();
-    let of_data = |error: &DataError| match error {
-        DataError::Task(error) => of_task(error),
-        DataError::NoColumn { .. } => true,
-        DataError::Unreadable { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    };
-    cause.downcast_ref().is_some_and(of_task)
-        || cause.downcast_ref().is_some_and(of_data)
-        || cause.is::<ops::DeviceError>()
-        || matches!(cause.downcast_ref(), Some(model::ModelError::HubName { .. } | model::ModelError::NoChatTemplate))
-        || matches!(cause.downcast_ref(), Some(RunDirError::Taken { .. }))
 }
 
 /// The whole program: parses, runs, tells the exit code.
