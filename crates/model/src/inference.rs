@@ -183,6 +183,21 @@ mod tests {
     const LOGIT_TOLERANCE: f32 = 1e-4;
 
     #[test]
+    fn models_of_one_snapshot_and_format_share_what_is_packed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen2_tied");
+        let model = Transformer::load(&folder, &Device::flex()).unwrap();
+        let snapshot = model.snapshot();
+        let packed = |snapshot: &ModelSnapshot, dtype| InferenceModel::from_snapshot(snapshot, dtype, &Device::flex());
+        let (first, second) = (packed(&snapshot, WeightDtype::Bf16), packed(&snapshot.clone(), WeightDtype::Bf16));
+        assert!(Arc::ptr_eq(&first.packed, &second.packed));
+        assert!(!Arc::ptr_eq(&first.packed, &packed(&snapshot, WeightDtype::F32).packed), "another format");
+        assert!(!Arc::ptr_eq(&first.packed, &packed(&model.snapshot(), WeightDtype::Bf16).packed), "another snapshot");
+        let gone = Arc::downgrade(&first.packed);
+        drop((first, second));
+        assert!(gone.upgrade().is_none(), "a snapshot keeps nothing that no model uses");
+    }
+
+    #[test]
     fn the_fastest_kernel_of_this_machine_keeps_parity_with_transformers() {
         for name in ["qwen2_tied", "qwen2_untied", "qwen3", "llama2", "llama3", "llama_biases"] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);

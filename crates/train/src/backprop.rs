@@ -192,3 +192,72 @@ fn back(tracked: Tracked, gradient: Tensor<2>, sums: &mut GradientSums) -> Tenso
     sums.take(&params, &mut found);
     input.grad_remove(&mut found).expect("a layer's output follows from its input")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use model::{Family, ModelConfig, Sizes};
+
+    use super::*;
+    use crate::batch::{Limits, SftExample, check_examples};
+    use crate::loss::LossSums;
+
+    fn model(tied: bool) -> Transformer {
+        let sizes = Sizes {
+            vocab_size: 13,
+            hidden_size: 16,
+            intermediate_size: 24,
+            layers: 3,
+            heads: 4,
+            key_value_heads: 2,
+            head_dim: None,
+            max_positions: 32,
+            tied,
+        };
+        let config = Arc::new(ModelConfig::new(Family::Qwen2, &sizes).unwrap());
+        Transformer::random(config, 1, &ops::DeviceSpec::Cpu.open().unwrap()).unwrap()
+    }
+
+    /// Slopes that differ from token to token.
+    fn slope_of(at: usize) -> f32 {
+        0.25 - at as f32 * 0.125
+    }
+
+    #[test]
+    fn stages_give_the_gradients_of_one_graph_bit_for_bit() {
+        let example = |tokens: &[u32], prompt_len| SftExample { tokens: tokens.to_vec(), prompt_len };
+        let batch = [example(&[1, 2, 3, 4], 2), example(&[1, 2, 7], 2), example(&[9, 8, 5, 6, 3], 3)];
+        let limits = Limits { vocabulary: 13, positions: 32 };
+        let micro = MicroBatch::new(&check_examples(&batch, limits).unwrap(), &[vec![0, 1], vec![2]]);
+        for tied in [true, false] {
+            let model = model(tied);
+            let whole = model.clone().require_grad();
+            let x = whole.hidden(&micro.tokens, &micro.positions, &micro.segments);
+            let scores = token_logprobs(scored(x, &micro), &whole.head(), &micro.targets, &micro.temperature);
+            let slopes: Vec<f32> = (0..micro.targets.len()).map(slope_of).collect();
+            let count = slopes.len();
+            let surrogate = (scores.logprob * host::from_vec(slopes, [count], &model.device())).sum();
+            let mut found = (surrogate + scores.entropy.sum() * 0.5).backward();
+            let expected: Vec<Vec<f32>> = whole
+                .params()
+                .list
+                .iter()
+                .map(|p| host::to_vec_f32(&p.value.grad_remove(&mut found).unwrap()))
+                .collect();
+            let evaluate = |_: &MicroBatch, scores: &Scores| {
+                let grad_logprob = (0..scores.logprob.len()).map(|at| f64::from(slope_of(at))).collect();
+                Ok(LossOutput { loss: 0.0, grad_logprob, grad_entropy: 0.5, sums: LossSums::default() })
+            };
+            for activation_bytes_max in [0, u64::MAX] {
+                let mut sums = GradientSums::new(&model);
+                Backprop { model: &model, micro: &micro, activation_bytes_max }.run(&evaluate, &mut sums).unwrap();
+                for (param, (given, expected)) in
+                    model.params().list.iter().zip(sums.finish(&model).iter().zip(&expected))
+                {
+                    assert_eq!(host::to_vec_f32(given), *expected, "{} tied: {tied}", param.name);
+                }
+            }
+        }
+    }
+}
