@@ -7,7 +7,7 @@
 
 use burn::tensor::{Gradients, Int, Tensor, TensorData};
 use model::{StageParams, Transformer};
-use ops::{TokenLogprobs, host, token_logprobs};
+use ops::{TokenLogprobs, backward_from, host, token_logprobs};
 
 use crate::batch::MicroBatch;
 use crate::error::Result;
@@ -79,7 +79,7 @@ impl Backprop<'_> {
     /// One forward, the loss on the host, one backward; adds the gradients to `sums`.
     ///
     /// The slopes `g = ∂loss/∂logprob`, `h = ∂loss/∂entropy` are constants of `Σ_t g_t·logprob_t + h·Σ_t entropy_t`,
-    /// whose gradient is therefore the loss's own. Likewise `y`'s gradient `g` enters a stage as that of `Σ y·g`.
+    /// whose gradient is therefore the loss's own.
     pub(crate) fn run(
         &self,
         evaluate: &dyn Fn(&MicroBatch, &Scores) -> Result<LossOutput>,
@@ -111,7 +111,7 @@ impl Backprop<'_> {
         }
         let params = self.model.stage(0, true);
         let rows = self.model.embed(&params, &self.micro.tokens);
-        sums.take(&params, &mut slope(rows, gradient).backward());
+        sums.take(&params, &mut backward_from(rows, gradient));
         Ok(output)
     }
 
@@ -175,11 +175,6 @@ fn scored(hidden: Tensor<2>, micro: &MicroBatch) -> Tensor<2> {
     hidden.select(0, Tensor::<1, Int>::from_data(rows, &device))
 }
 
-/// `Σ y·g`, whose gradient by `y` is `g`.
-fn slope(output: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
-    (output * gradient).sum()
-}
-
 /// A leaf that collects a gradient.
 fn leaf(x: Tensor<2>) -> Tensor<2> {
     x.autodiff().require_grad()
@@ -188,7 +183,7 @@ fn leaf(x: Tensor<2>) -> Tensor<2> {
 /// The gradient of a stage's input, from that of its output.
 fn back(tracked: Tracked, gradient: Tensor<2>, sums: &mut GradientSums) -> Tensor<2> {
     let Tracked { input, params, output } = tracked;
-    let mut found = slope(output, gradient).backward();
+    let mut found = backward_from(output, gradient);
     sums.take(&params, &mut found);
     input.grad_remove(&mut found).expect("a layer's output follows from its input")
 }
