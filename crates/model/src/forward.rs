@@ -39,7 +39,7 @@ pub(crate) struct LayerWeights {
 
 /// All weights, ready to compute with: views of trainable tensors, or packed for inference.
 pub(crate) struct Weights {
-    pub(crate) embedding: Tensor<2>,
+    pub(crate) embedding: Matrix,
     pub(crate) layers: Vec<LayerWeights>,
     pub(crate) final_norm: Tensor<1>,
 }

@@ -18,7 +18,7 @@ use crate::{
     error::{ModelError, Result},
     tokenizer::Tokenizer,
     warning::Warning,
-    weights::Weights,
+    weights::StoredWeights,
 };
 
 use header::Header;
@@ -50,13 +50,14 @@ impl Gguf {
         tokenizer::read(&self.header)
     }
 
-    /// The values of every parameter, as f32.
+    /// The weights, still in the file.
     ///
-    /// Errors: those of [`Gguf::config`], `MissingTensor`, `UnexpectedTensor`, `WrongShape`, `Io`.
-    pub(crate) fn weights(&self) -> Result<Weights> {
+    /// Errors: those of [`Gguf::config`], `MissingTensor`, `UnexpectedTensor`, `WrongShape`.
+    pub(crate) fn weights(self) -> Result<StoredWeights> {
         let (config, warnings) = self.config()?;
-        let values = weights::read(&self.header, &config)?;
-        Ok(Weights { config, values, warnings })
+        let found = weights::find_all(&self.header, &config)?;
+        let read = move |index: usize| weights::read(&self.header, &found[index]);
+        Ok(StoredWeights::new(config, warnings, read))
     }
 }
 

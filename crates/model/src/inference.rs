@@ -2,22 +2,24 @@
 //!
 //! Promise: the forward pass of [`crate::Transformer`], over matrices packed once; no gradients.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use burn::tensor::{Device, Tensor};
 use half::bf16;
-use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host};
+use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host, host::Floats};
 use rayon::prelude::*;
 
 use crate::{
     config::ModelConfig,
+    error::Result,
     forward::{self, AttentionContext, Pass, Weights},
     layout::Layout,
     params::ModelSnapshot,
     rope,
-    transformer::{gather, matrix_shape},
-    weights::WeightDtype,
+    transformer::{Fetch, gather, matrix_shape},
+    weights::{StoredWeights, WeightDtype},
 };
 
 /// A decoder ready to generate, which may move to another thread. Models of one snapshot, format and device have the
@@ -74,8 +76,20 @@ impl InferenceModel {
         rotary: RotaryTable,
     ) -> Self {
         let device = device.clone().inner();
-        let packed = snapshot.packed().get(dtype, &device, || Packed::of(snapshot, dtype, &device));
+        let pack = || {
+            let values = |index: usize| Ok::<_, Infallible>(snapshot.values()[index].clone());
+            let Ok(packed) = Packed::of(snapshot.config(), &values, dtype, &device);
+            packed
+        };
+        let packed = snapshot.packed().get(dtype, &device, pack);
         Self { config: snapshot.config().clone(), rotary, packed, device, dtype }
+    }
+
+    /// As [`crate::StoredModel::inference`].
+    pub(crate) fn from_stored(weights: &StoredWeights, dtype: WeightDtype, device: &Device) -> Result<Self> {
+        let (config, device) = (weights.config.clone(), device.clone().inner());
+        let packed = Packed::of(&config, &|index| weights.read(index), dtype, &device)?;
+        Ok(Self { rotary: rope::rotary_table(&config), config, packed: Arc::new(packed), device, dtype })
     }
 
     /// Hidden states `[T, d]` after the final norm, of whole sequences laid end to end.
@@ -132,19 +146,32 @@ impl InferenceModel {
 }
 
 impl Packed {
-    fn of(snapshot: &ModelSnapshot, dtype: WeightDtype, device: &Device) -> Self {
-        let layout = Layout::new(snapshot.config());
-        let values = |index: usize| &snapshot.values()[index];
+    /// Fetches and packs one parameter after the other.
+    fn of<E>(config: &ModelConfig, values: &Fetch<Floats, E>, dtype: WeightDtype, device: &Device) -> Result<Self, E> {
+        let layout = Layout::new(config);
         let shape = |index: usize| matrix_shape(&layout.specs[index]);
-        let table = |index| match dtype {
-            WeightDtype::F32 => values(index).tensor(device).reshape(shape(index)),
-            WeightDtype::Bf16 => host::from_vec(rounded(values(index), dtype), shape(index), device),
+        let matrix = |index: usize| Ok(pack(&values(index)?, shape(index), dtype, device));
+        let table = values(layout.embedding)?;
+        let packed = || pack(&table, shape(layout.embedding), dtype, device);
+        let (embedding, tied) = match stored(&table, dtype) {
+            // A kernel may pack f32 in parts whose sum is not quite the number.
+            WeightDtype::F32 => {
+                let [out, input] = shape(layout.embedding);
+                let rows = Matrix::new(table.tensor(device).reshape([out, input]));
+                (rows, layout.head.is_none().then(packed))
+            }
+            WeightDtype::Bf16 => {
+                let rows = packed();
+                (rows.clone(), layout.head.is_none().then_some(rows))
+            }
         };
-        let matrix = |index| pack(values(index), shape(index), dtype, device);
-        let vector = |index| values(index).tensor(device);
-        let weights = gather(&layout, &table, &matrix, &vector);
-        let head = matrix(layout.head.unwrap_or(layout.embedding));
-        Self { weights, head }
+        drop(table);
+        let weights = gather(&layout, embedding, &matrix, &|index| Ok(values(index)?.tensor(device)))?;
+        let head = match tied {
+            Some(head) => head,
+            None => matrix(layout.head.unwrap_or(layout.embedding))?,
+        };
+        Ok(Self { weights, head })
     }
 }
 
@@ -155,17 +182,21 @@ fn rounded(values: &[f32], dtype: WeightDtype) -> Vec<f32> {
     }
 }
 
+/// The format that holds the values as `dtype` asks for them: f32 numbers that are bf16 numbers, as those of most
+/// published models, lose nothing in half the memory, and products with them have the same bits.
+fn stored(values: &[f32], dtype: WeightDtype) -> WeightDtype {
+    let is_bf16 = || values.par_iter().all(|value| value.to_bits() & 0xffff == 0);
+    if dtype == WeightDtype::F32 && is_bf16() { WeightDtype::Bf16 } else { dtype }
+}
+
 /// On the CPU straight from the host's copy; elsewhere through a tensor.
 fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &Device) -> Matrix {
     if !is_cpu(device) {
         return Matrix::new(host::from_vec(rounded(values, dtype), [out, input], device));
     }
-    Matrix::packed(match dtype {
+    Matrix::packed(match stored(values, dtype) {
         WeightDtype::F32 => PackedMatrix::from_f32(values, out, input),
-        WeightDtype::Bf16 => {
-            let bits: Vec<u16> = values.par_iter().map(|value| bf16::from_f32(*value).to_bits()).collect();
-            PackedMatrix::from_bf16(&bits, out, input)
-        }
+        WeightDtype::Bf16 => PackedMatrix::from_f32_rounded(values, out, input),
     })
 }
 
@@ -195,6 +226,31 @@ mod tests {
         let gone = Arc::downgrade(&first.packed);
         drop((first, second));
         assert!(gone.upgrade().is_none(), "a snapshot keeps nothing that no model uses");
+    }
+
+    #[test]
+    fn f32_numbers_that_are_bf16_numbers_take_half_the_memory_and_give_the_same_bits() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen2_tied");
+        let model = Transformer::load(&folder, &Device::flex()).unwrap();
+        let values = model.snapshot().to_vecs().into_iter();
+        let halved = |values: Vec<f32>| values.into_iter().map(|value| bf16::from_f32(value).to_f32()).collect();
+        let halves = ModelSnapshot::new(model.config().clone(), values.map(halved).collect()).unwrap();
+        let tokens: Arc<[u32]> = (0..24).collect();
+        let logits = |model: &InferenceModel| {
+            let hidden = model.hidden(&tokens, &tokens, &Segments::from_lengths(&[24]));
+            host::to_vec_f32(&model.logits(hidden))
+        };
+        let packed = InferenceModel::from_snapshot(&halves, WeightDtype::F32, &Device::flex());
+        let head = host::from_vec(
+            halves.values()[0].to_vec(),
+            [packed.head().out_features(), packed.head().in_features()],
+            &Device::flex(),
+        );
+        assert_eq!(stored(&halves.values()[0], WeightDtype::F32), WeightDtype::Bf16);
+        assert_eq!(stored(&model.snapshot().values()[0], WeightDtype::F32), WeightDtype::F32);
+        let hidden = packed.hidden(&tokens, &tokens, &Segments::from_lengths(&[24]));
+        let wide = host::to_vec_f32(&ops::linear(hidden, &Matrix::new(head).freeze(), None));
+        assert_eq!(logits(&packed), wide, "{:?}", ops::gemm::current());
     }
 
     #[test]

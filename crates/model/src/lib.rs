@@ -30,6 +30,6 @@ pub use layout::ParamSpec;
 pub use params::{ModelSnapshot, Param, Params};
 pub use rope::{Llama3Scaling, Rope, Scaling, YarnScaling};
 pub use tokenizer::{CHARACTERS_MAX, ChatArgs, EOS_TOKEN, Message, PAD_TOKEN, SystemRole, Tokenizer};
-pub use transformer::{Loaded, SaveOptions, StageParams, Transformer, load};
+pub use transformer::{Loaded, Opened, SaveOptions, StageParams, StoredModel, Transformer, load, open};
 pub use warning::Warning;
 pub use weights::WeightDtype;

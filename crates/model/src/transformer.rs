@@ -2,10 +2,11 @@
 //!
 //! Promise: [`Transformer`] and [`InferenceModel`] run the same forward pass.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, host::Floats};
+use rayon::prelude::*;
 
 use crate::{
     config::ModelConfig,
@@ -20,7 +21,7 @@ use crate::{
     rope::{self, Scaling},
     tokenizer::Tokenizer,
     warning::Warning,
-    weights::{self, WeightDtype, Weights as StoredWeights},
+    weights::{self, StoredWeights, WeightDtype},
 };
 
 /// How [`Transformer::save`] writes.
@@ -83,19 +84,19 @@ impl Transformer {
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let weights = match path.is_file() {
             true => Gguf::open(path)?.weights()?,
-            false => weights::read(path, ModelConfig::load(path)?)?,
+            false => weights::open(path, ModelConfig::load(path)?)?,
         };
-        Ok(Self::from_weights(weights, device).0)
+        Self::from_stored(&weights, device)
     }
 
-    fn from_weights(weights: StoredWeights, device: &Device) -> (Self, Vec<Warning>) {
-        let StoredWeights { config, values, mut warnings } = weights;
-        if let Some(Scaling::Dynamic { .. }) = config.rope.scaling {
-            warnings.push(Warning::DynamicRope { positions: config.max_positions });
-        }
+    /// Reads all tensors of an opened model.
+    ///
+    /// Errors: `Io`, where the files have changed since they were opened.
+    pub(crate) fn from_stored(weights: &StoredWeights, device: &Device) -> Result<Self> {
+        let config = weights.config.clone();
         let layout = Layout::new(&config);
-        let values = values.into_iter().map(Floats::from).collect();
-        (Self::from_host(Arc::new(config), layout, values, device), warnings)
+        let values = (0..layout.specs.len()).into_par_iter().map(|index| weights.read(index)).collect::<Result<_>>()?;
+        Ok(Self::from_host(config, layout, values, device))
     }
 
     /// A model from weights in host memory.
@@ -209,7 +210,7 @@ impl Transformer {
 
     /// The first stage: a row of the embedding `[T, d]` for each token.
     pub fn embed(&self, params: &StageParams, tokens: &Arc<[u32]>) -> Tensor<2> {
-        ops::embedding(&self.reshaped(params.get(self.layout.embedding), self.layout.embedding), tokens)
+        ops::embedding(&Matrix::new(self.reshaped(params.get(self.layout.embedding), self.layout.embedding)), tokens)
     }
 
     /// Stage `1 + index`: what layer `index` makes of `[T, d]`, whole sequences laid end to end.
@@ -222,7 +223,8 @@ impl Transformer {
         segments: &Segments,
     ) -> Tensor<2> {
         let matrix = |index| Matrix::new(self.reshaped(params.get(index), index));
-        let weights = gather_layer(&self.layout.layers[index], &matrix, &|index| params.get(index));
+        let indices = &self.layout.layers[index];
+        let Ok(weights) = gather_layer::<Infallible>(indices, &|i| Ok(matrix(i)), &|i| Ok(params.get(i)));
         forward::layer(&self.pass(positions), &weights, x, index, &mut AttentionContext::Packed(segments))
     }
 
@@ -278,42 +280,48 @@ impl Transformer {
 
     /// Views of the flat tensors in the shapes that the forward pass wants.
     fn weights(&self) -> Weights {
-        gather(&self.layout, &|index| self.matrix(index), &|index| Matrix::new(self.matrix(index)), &|index| {
-            self.vector(index)
-        })
+        let matrix = |index| Matrix::new(self.matrix(index));
+        let (embedding, vector) = (matrix(self.layout.embedding), |index| self.vector(index));
+        let Ok(weights) = gather::<Infallible>(&self.layout, embedding, &|i| Ok(matrix(i)), &|i| Ok(vector(i)));
+        weights
     }
 }
 
-/// The weights of a layout, each fetched by its index through the function of its kind.
-pub(crate) fn gather(
+/// Fetches a parameter by its index.
+pub(crate) type Fetch<'a, T, E> = dyn Fn(usize) -> Result<T, E> + 'a;
+
+/// The weights of a layout, one after the other, each fetched through the function of its kind.
+pub(crate) fn gather<E>(
     layout: &Layout,
-    table: &dyn Fn(usize) -> Tensor<2>,
-    matrix: &dyn Fn(usize) -> Matrix,
-    vector: &dyn Fn(usize) -> Tensor<1>,
-) -> Weights {
-    let layers = layout.layers.iter().map(|layer| gather_layer(layer, matrix, vector));
-    Weights { embedding: table(layout.embedding), layers: layers.collect(), final_norm: vector(layout.final_norm) }
+    embedding: Matrix,
+    matrix: &Fetch<Matrix, E>,
+    vector: &Fetch<Tensor<1>, E>,
+) -> Result<Weights, E> {
+    let layers = layout.layers.iter().map(|layer| gather_layer(layer, matrix, vector)).collect::<Result<_, E>>()?;
+    Ok(Weights { embedding, layers, final_norm: vector(layout.final_norm)? })
 }
 
-fn gather_layer(
+fn gather_layer<E>(
     layer: &LayerIndex,
-    matrix: &dyn Fn(usize) -> Matrix,
-    vector: &dyn Fn(usize) -> Tensor<1>,
-) -> LayerWeights {
-    let projection = |index: ProjectionIndex| Projection { weight: matrix(index.weight), bias: index.bias.map(vector) };
-    LayerWeights {
-        input_norm: vector(layer.input_norm),
-        query: projection(layer.query),
-        key: projection(layer.key),
-        value: projection(layer.value),
-        query_norm: layer.query_norm.map(vector),
-        key_norm: layer.key_norm.map(vector),
-        output: projection(layer.output),
-        feed_forward_norm: vector(layer.feed_forward_norm),
-        gate: projection(layer.gate),
-        up: projection(layer.up),
-        down: projection(layer.down),
-    }
+    matrix: &Fetch<Matrix, E>,
+    vector: &Fetch<Tensor<1>, E>,
+) -> Result<LayerWeights, E> {
+    let projection = |index: ProjectionIndex| {
+        Ok(Projection { weight: matrix(index.weight)?, bias: index.bias.map(vector).transpose()? })
+    };
+    Ok(LayerWeights {
+        input_norm: vector(layer.input_norm)?,
+        query: projection(layer.query)?,
+        key: projection(layer.key)?,
+        value: projection(layer.value)?,
+        query_norm: layer.query_norm.map(vector).transpose()?,
+        key_norm: layer.key_norm.map(vector).transpose()?,
+        output: projection(layer.output)?,
+        feed_forward_norm: vector(layer.feed_forward_norm)?,
+        gate: projection(layer.gate)?,
+        up: projection(layer.up)?,
+        down: projection(layer.down)?,
+    })
 }
 
 /// `[out, in]` of a parameter that is a matrix.
@@ -332,11 +340,29 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
 }
 
-/// Reads the model and the tokenizer of a Hugging Face folder or a GGUF file and ties them to each other.
+/// [`open`] and [`StoredModel::transformer`] in one.
+///
+/// Errors: those of both.
+pub fn load(path: &Path, device: &Device) -> Result<Loaded> {
+    let Opened { model, tokenizer, warnings } = open(path)?;
+    Ok(Loaded { model: model.transformer(device)?, tokenizer, warnings })
+}
+
+/// A model whose files were opened and checked, with its tokenizer.
+pub struct Opened {
+    /// The model.
+    pub model: StoredModel,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What a person should know of the files.
+    pub warnings: Vec<Warning>,
+}
+
+/// Opens the model and the tokenizer of a Hugging Face folder or a GGUF file and ties them to each other.
 ///
 /// Errors: those of [`Transformer::load`] and [`Tokenizer::load`], `TokenizerMismatch`.
-pub fn load(path: &Path, device: &Device) -> Result<Loaded> {
-    let (tokenizer, weights, mut warnings) = if path.is_file() {
+pub fn open(path: &Path) -> Result<Opened> {
+    let (tokenizer, mut weights, mut warnings) = if path.is_file() {
         let file = Gguf::open(path)?;
         // First, as it says best what kind of file this is.
         let (config, _) = file.config()?;
@@ -345,9 +371,36 @@ pub fn load(path: &Path, device: &Device) -> Result<Loaded> {
     } else {
         let config = ModelConfig::load(path)?;
         let tokenizer = Tokenizer::load(path)?.for_model(&config)?;
-        (tokenizer, weights::read(path, config)?, Vec::new())
+        (tokenizer, weights::open(path, config)?, Vec::new())
     };
-    let (model, others) = Transformer::from_weights(weights, device);
-    warnings.extend(others);
-    Ok(Loaded { model, tokenizer, warnings })
+    warnings.append(&mut weights.warnings);
+    if let Some(Scaling::Dynamic { .. }) = weights.config.rope.scaling {
+        warnings.push(Warning::DynamicRope { positions: weights.config.max_positions });
+    }
+    Ok(Opened { model: StoredModel(weights), tokenizer, warnings })
+}
+
+/// A model whose weights are still in its files.
+pub struct StoredModel(StoredWeights);
+
+impl StoredModel {
+    /// The shape of the model.
+    pub fn config(&self) -> &Arc<ModelConfig> {
+        &self.0.config
+    }
+
+    /// The model to train, in f32.
+    ///
+    /// Errors: `Io`, where the files have changed since they were opened.
+    pub fn transformer(&self, device: &Device) -> Result<Transformer> {
+        Transformer::from_stored(&self.0, device)
+    }
+
+    /// The model for generation. One tensor at a time is read and packed, so that little more memory is taken than the
+    /// packed weights need.
+    ///
+    /// Errors: `Io`, where the files have changed since they were opened.
+    pub fn inference(&self, dtype: WeightDtype, device: &Device) -> Result<InferenceModel> {
+        InferenceModel::from_stored(&self.0, dtype, device)
+    }
 }

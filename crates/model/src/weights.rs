@@ -8,18 +8,39 @@ mod names;
 mod read;
 mod write;
 
+use std::sync::Arc;
+
+use ops::host::Floats;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::ModelConfig, warning::Warning};
+use crate::{config::ModelConfig, error::Result, warning::Warning};
 
-pub(crate) use read::read;
+pub(crate) use read::open;
 pub(crate) use write::write;
 
-/// What was read: the values in the order of the configuration's layout, as f32.
-pub(crate) struct Weights {
-    pub(crate) config: ModelConfig,
-    pub(crate) values: Vec<Vec<f32>>,
+/// Weights in files that were checked: every tensor is there, with its shape and in a format that is read.
+pub(crate) struct StoredWeights {
+    pub(crate) config: Arc<ModelConfig>,
     pub(crate) warnings: Vec<Warning>,
+    tensors: Box<ReadTensor>,
+}
+
+/// The values of parameter `i` of the configuration's layout, flat, as f32.
+type ReadTensor = dyn Fn(usize) -> Result<Floats> + Send + Sync;
+
+impl StoredWeights {
+    pub(crate) fn new(
+        config: ModelConfig,
+        warnings: Vec<Warning>,
+        tensors: impl Fn(usize) -> Result<Floats> + Send + Sync + 'static,
+    ) -> Self {
+        Self { config: Arc::new(config), warnings, tensors: Box::new(tensors) }
+    }
+
+    /// Errors: `Io`; the file may have changed since it was opened.
+    pub(crate) fn read(&self, index: usize) -> Result<Floats> {
+        (self.tensors)(index)
+    }
 }
 
 const SINGLE: &str = "model.safetensors";

@@ -234,7 +234,7 @@ pub struct RunArgs {
     /// Run files and changes to them.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Print the resolved settings and stop
+    /// Print the resolved settings and the memory that the run will take, and stop
     #[arg(long)]
     pub dry_run: bool,
     /// Go on with a run; without DIR, the one that was written to last. Put FILES before it
@@ -252,7 +252,7 @@ pub struct SftArgs {
     /// Run files and changes to them.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Print the resolved settings and stop
+    /// Print the resolved settings and the memory that the run will take, and stop
     #[arg(long)]
     pub dry_run: bool,
     /// Write into exactly this folder instead of a new one under `run.out_dir`

@@ -151,6 +151,9 @@ pub struct RunStarted {
     pub sft_steps_max: u64,
     /// Weights in the model.
     pub parameter_count: u64,
+    /// Memory that the run was expected to take at most; absent in older logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_memory_bytes: Option<u64>,
     /// Where it runs.
     pub machine: Machine,
 }

@@ -36,6 +36,18 @@ impl Machine {
     }
 }
 
+/// The memory that this process may take: the machine's, or less where its control group says so.
+pub fn memory_limit_bytes() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let group = read("/sys/fs/cgroup/memory.max").trim().parse().ok();
+    [kibibytes(&read("/proc/meminfo"), "MemTotal"), group].into_iter().flatten().min()
+}
+
+/// Memory that this process holds now, in bytes; `None` if the system does not tell.
+pub fn memory_bytes() -> Option<u64> {
+    kibibytes(&std::fs::read_to_string("/proc/self/status").unwrap_or_default(), "VmRSS")
+}
+
 /// Largest memory that this process has held so far, in bytes; `None` if the system does not tell.
 pub fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -62,6 +62,9 @@ pub struct Summary {
     /// Largest memory that the process has held; absent if the system does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
+    /// What it was expected to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_memory_bytes: Option<u64>,
     /// Weights in the model.
     pub parameter_count: u64,
     /// Times that the run was resumed.
@@ -213,6 +216,7 @@ impl Summary {
             phase_seconds,
             wait_seconds: waits(view),
             peak_memory_bytes: peak_memory_bytes(view),
+            predicted_memory_bytes: started.and_then(|s| s.predicted_memory_bytes),
             parameter_count: started.map_or(0, |s| s.parameter_count),
             resumed_count: view.resumed_count,
             warnings_count: view.warnings_count,
@@ -265,7 +269,9 @@ impl Summary {
             staleness.mean, staleness.max, staleness.dropped_groups
         );
         if let Some(bytes) = self.peak_memory_bytes {
-            text += &format!("  memory           {} MiB at most\n", bytes >> 20);
+            let predicted = self.predicted_memory_bytes;
+            let predicted = predicted.map_or(String::new(), |bytes| format!(", {} MB predicted", megabytes(bytes)));
+            text += &format!("  memory           {} MB at most{predicted}\n", megabytes(bytes));
         }
         text += &self.verification.to_text();
         text + &self.payout.as_ref().map_or(String::new(), Payout::to_text)
@@ -283,6 +289,10 @@ fn tokens(view: &RunView) -> Tokens {
         sft_trained_completion: sft().map(|batch| batch.completion_tokens as u64).sum(),
         eval_completion: view.eval_tokens,
     }
+}
+
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
 }
 
 fn peak_memory_bytes(view: &RunView) -> Option<u64> {

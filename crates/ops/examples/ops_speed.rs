@@ -104,7 +104,7 @@ impl Model {
     fn loss(&self, ids: &Arc<[u32]>, targets: &Arc<[u32]>) -> Tensor<1> {
         let positions: Arc<[u32]> = (0..TOKENS).map(|t| (t % LENGTH) as u32).collect();
         let segments = Segments::from_lengths(&[LENGTH; SEQUENCES]);
-        let mut x = ops::embedding(&self.embedding.table(), ids);
+        let mut x = ops::embedding(&self.embedding.matrix(), ids);
         for [norm1, wq, wk, wv, wo, norm2, gate, up, down] in &self.layers {
             let y = ops::rms_norm(x.clone(), &norm1.vector(), 1e-5);
             let [q, k, v] = [wq, wk, wv].map(|w| ops::linear(y.clone(), &w.matrix(), None));
@@ -184,7 +184,7 @@ fn time_operations(width: usize, rounds: usize) {
     both("swiglu", rounds, &[matrix(4 * width), matrix(4 * width)], |x| ops::swiglu(x[0].clone(), x[1].clone()));
     let inputs = [matrix(width), matrix(width), matrix(width)];
     both("attention", rounds, &inputs, |x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), &segments, heads));
-    both("embedding", rounds, &[weight(VOCABULARY, width)], |x| ops::embedding(&x[0], &ids));
+    both("embedding", rounds, &[weight(VOCABULARY, width)], |x| ops::embedding(&Matrix::new(x[0].clone()), &ids));
     both("add (Burn)", rounds, &[matrix(width), matrix(width)], |x| x[0].clone() + x[1].clone());
     let inputs = [matrix(width), weight(VOCABULARY, width)];
     both("token_logprobs", rounds, &inputs, |x| {

@@ -14,24 +14,40 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::device::is_cpu;
-use crate::flex::{dense, dims2, floats, parents, register};
+use crate::flex::{dense, dims2, floats, parents, register, tensor};
+use crate::gemm::PackedMatrix;
 use crate::recycle::Buffer;
-use crate::{reference, rows};
+use crate::{Matrix, reference, rows};
 
-/// `y_t = table[ids_t]`, table `[V, d]`, ids `[T]`, y `[T, d]`.
+/// `y_t = table[ids_t]`, table `[V, d]`, ids `[T]`, y `[T, d]`. A packed table gives what [`PackedMatrix::row`] says,
+/// and has no gradient.
 ///
 /// # Panics
 /// If an id is not below `V`.
-pub fn embedding(table: &Tensor<2>, ids: &Arc<[u32]>) -> Tensor<2> {
-    let [vocabulary, _] = table.dims();
+pub fn embedding(table: &Matrix, ids: &Arc<[u32]>) -> Tensor<2> {
+    let vocabulary = table.out_features();
     if let Some(id) = ids.iter().find(|&&id| id as usize >= vocabulary) {
         panic!("embedding: token id {id} is not below the vocabulary size {vocabulary}");
     }
-    if !is_cpu(&table.device()) {
-        return reference::embedding(table, ids);
+    match (table.packed_weight(), table.tensor()) {
+        (Some(packed), _) => packed_rows(packed, ids),
+        (None, Some(table)) if is_cpu(&table.device()) => {
+            let table = Tensor::clone(table).into_dispatch();
+            Tensor::from_dispatch(<Dispatch as EmbeddingOps>::lookup(table, ids.clone()))
+        }
+        (None, _) => reference::embedding(table, ids),
     }
-    let table = table.clone().into_dispatch();
-    Tensor::from_dispatch(<Dispatch as EmbeddingOps>::lookup(table, ids.clone()))
+}
+
+fn packed_rows(table: &PackedMatrix, ids: &[u32]) -> Tensor<2> {
+    let width = table.in_features();
+    let mut out = Buffer::new(ids.len() * width);
+    rows::for_each(&mut out, width, |range, y| {
+        for (&id, y) in ids[range].iter().zip(y.chunks_exact_mut(width)) {
+            table.row(id as usize, y);
+        }
+    });
+    tensor(out.into_tensor([ids.len(), width]))
 }
 
 /// The operation as a Burn extension.

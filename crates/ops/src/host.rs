@@ -10,6 +10,7 @@ use burn_flex::FlexTensor;
 
 use crate::device::is_cpu;
 use crate::flex::{floats, primitive, tensor};
+use crate::recycle::Buffer;
 
 /// Numbers in host memory, row-major. Those of a tensor on the CPU are the tensor's own: nothing is copied until one of
 /// the two is changed.
@@ -23,6 +24,13 @@ impl Floats {
             true => Self(primitive(values.clone())),
             false => to_vec_f32(values).into(),
         }
+    }
+
+    /// `len` numbers as `fill` writes them; it is handed zeros.
+    pub fn filled<E>(len: usize, fill: impl FnOnce(&mut [f32]) -> Result<(), E>) -> Result<Self, E> {
+        let mut buffer = Buffer::lasting(len);
+        fill(&mut buffer)?;
+        Ok(Self(buffer.into_tensor([len])))
     }
 
     /// A tensor of these numbers.

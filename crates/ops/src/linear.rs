@@ -65,14 +65,12 @@ impl Matrix {
             return self.clone();
         };
         let device = weight.device();
-        let values = host::to_vec_f32(weight).into_iter();
-        let rounded = values.map(half::bf16::from_f32);
+        let values = host::to_vec_f32(weight);
         if is_cpu(&device) {
-            let bits: Vec<u16> = rounded.map(half::bf16::to_bits).collect();
-            return Self::packed(PackedMatrix::from_bf16(&bits, self.out_features, self.in_features));
+            return Self::packed(PackedMatrix::from_f32_rounded(&values, self.out_features, self.in_features));
         }
         let shape = [self.out_features, self.in_features];
-        let values = rounded.map(half::bf16::to_f32).collect();
+        let values = values.into_iter().map(|value| half::bf16::from_f32(value).to_f32()).collect();
         Self::new(host::from_vec(values, shape, &device.inner()))
     }
 

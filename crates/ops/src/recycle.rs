@@ -79,8 +79,8 @@ impl Buffer {
         Self { lines, len, lasting: false }
     }
 
-    /// `len` zeros for what is kept long, as a weight's gradient until the optimiser comes: it would wait on the shelf
-    /// for most of a step, and goes back where it came from.
+    /// `len` zeros for what is kept long, as a weight, or its gradient until the optimiser comes: it would wait on the
+    /// shelf for most of a step, and goes back where it came from.
     pub(crate) fn lasting(len: usize) -> Self {
         Self { lines: Memory::zeroed(len.div_ceil(LINE_FLOATS)), len, lasting: true }
     }

@@ -31,7 +31,8 @@ pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
 }
 
 /// See [`crate::embedding()`].
-pub fn embedding(table: &Tensor<2>, ids: &Arc<[u32]>) -> Tensor<2> {
+pub fn embedding(table: &Matrix, ids: &Arc<[u32]>) -> Tensor<2> {
+    let Some(table) = table.tensor() else { return crate::embedding(table, ids) };
     let rows = host::indices(ids.iter().map(|&id| i64::from(id)), &table.device());
     table.clone().select(0, rows)
 }

@@ -102,6 +102,10 @@ impl WorkerActor for HonestWorker {
         Ok(())
     }
 
+    fn forget_before(&mut self, oldest: WeightVersion) {
+        self.held = self.held.split_off(&oldest);
+    }
+
     fn lease(&mut self, lease: &Signed<PromptLease>) -> Result<(), VerifyError> {
         let answer = self.answer(lease)?;
         self.countersigner.answered(answer.lease);
@@ -194,6 +198,10 @@ impl ValidatorActor for HonestValidator {
     fn weights(&mut self, version: WeightVersion, snapshot: &ModelSnapshot) -> Result<(), VerifyError> {
         self.held.insert(version, snapshot.clone());
         Ok(())
+    }
+
+    fn forget_before(&mut self, oldest: WeightVersion) {
+        self.held = self.held.split_off(&oldest);
     }
 
     fn message(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, VerifyError> {

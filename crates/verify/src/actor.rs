@@ -42,6 +42,9 @@ pub trait WorkerActor: Send {
     /// long as it is held.
     fn weights(&mut self, version: WeightVersion, snapshot: &ModelSnapshot) -> Result<(), VerifyError>;
 
+    /// Weights older than `oldest` will not be named again: they need not be held. Who is at work keeps what it needs.
+    fn forget_before(&mut self, oldest: WeightVersion);
+
     /// Takes a lease. What is wrong with the lease is said in its [`Answer`].
     fn lease(&mut self, lease: &Signed<PromptLease>) -> Result<(), VerifyError>;
 
@@ -69,6 +72,9 @@ pub trait WorkerActor: Send {
 pub trait ValidatorActor: Send {
     /// Takes new weights; those that no lease can name any more are dropped.
     fn weights(&mut self, version: WeightVersion, snapshot: &ModelSnapshot) -> Result<(), VerifyError>;
+
+    /// Weights older than `oldest` will not be named again: they need not be held.
+    fn forget_before(&mut self, _oldest: WeightVersion) {}
 
     /// Takes an encoded [`protocol::CheckOrder`] and gives the signed seal of its verdict, or takes
     /// a [`protocol::RevealOrder`] and gives the verdict. Gives nothing for a message that is not

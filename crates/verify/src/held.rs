@@ -53,6 +53,11 @@ impl HeldWeights {
         self.versions.insert(version, Held { hash: weights_hash(snapshot), model });
     }
 
+    /// Lets go of everything older.
+    pub(crate) fn forget_before(&mut self, oldest: WeightVersion) {
+        self.versions = self.versions.split_off(&oldest);
+    }
+
     fn drop_old(&mut self, count: usize) {
         while self.versions.len() > count {
             self.versions.pop_first();

@@ -183,6 +183,10 @@ impl ValidatorActor for Validator {
         Ok(())
     }
 
+    fn forget_before(&mut self, oldest: WeightVersion) {
+        self.held.forget_before(oldest);
+    }
+
     fn message(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, VerifyError> {
         match record_kind(bytes)? {
             CheckOrder::KIND => Ok(vec![self.seal(&CheckOrder::decode(bytes)?)?]),

@@ -308,6 +308,15 @@ impl WorkerActor for Worker {
         self.hold(version, snapshot, weights_hash(snapshot))
     }
 
+    fn forget_before(&mut self, oldest: WeightVersion) {
+        let is_idle = self.engine.as_ref().is_none_or(Engine::is_idle) && self.waiting.is_empty();
+        if is_idle && self.hashes.keys().all(|version| *version < oldest) {
+            // With it go the weights and the key/value cache.
+            self.engine = None;
+            self.hashes.clear();
+        }
+    }
+
     fn lease(&mut self, lease: &Signed<PromptLease>) -> Result<(), VerifyError> {
         match self.plan(lease) {
             Ok(work) => self.take(work),

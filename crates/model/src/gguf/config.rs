@@ -201,7 +201,7 @@ impl Fields<'_> {
             if kind != "none" {
                 return Err(bad_field(&self.key("rope.scaling.type"), "none beside rope_freqs.weight", kind));
             }
-            return self.factors(self.header.values(tensor)?);
+            return self.factors(&self.header.values(tensor)?);
         }
         let original = self.optional("rope.scaling.original_context_length")?;
         match kind {
@@ -237,7 +237,7 @@ impl Fields<'_> {
     }
 
     /// Llama 3's settings where these are its factors, else the factors themselves.
-    fn factors(&self, factors: Vec<f32>) -> Result<Json> {
+    fn factors(&self, factors: &[f32]) -> Result<Json> {
         let theta = self.number("rope.freq_base")?.unwrap_or(10_000.0);
         let plain: Vec<f32> = powers(theta, 2 * factors.len()).iter().map(|power| 1.0 / power).collect();
         let largest = factors.iter().copied().fold(1.0, f32::max);
@@ -246,7 +246,7 @@ impl Fields<'_> {
             let expected = plain / llama3.scaled(*plain);
             (expected - factor).abs() <= 1e-5 * expected
         };
-        if plain.iter().zip(&factors).all(is_near) {
+        if plain.iter().zip(factors).all(is_near) {
             return Ok(json!({
                 "rope_type": "llama3",
                 "factor": llama3.factor,

@@ -13,6 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ops::host::Floats;
+
 use super::{
     bad_field,
     blocks::{BlockType, READ},
@@ -34,6 +36,8 @@ const NAME_BYTES_MAX: u64 = (1 << 16) - 1;
 /// Largest alignment of the data; files have 32.
 const ALIGNMENT_MAX: u64 = 1 << 20;
 const DIMENSIONS_MAX: u32 = 4;
+/// Blocks that are read at once, so that a file's bytes take little memory beside the values.
+const BLOCKS_READ: usize = 1 << 12;
 
 /// One value of the metadata.
 #[derive(Clone, Debug)]
@@ -111,13 +115,20 @@ impl Header {
     }
 
     /// The values of one tensor, rows laid end to end.
-    pub(super) fn values(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+    pub(super) fn values(&self, tensor: &Tensor) -> Result<Floats> {
         let io = || ModelError::io(&self.path);
         let mut file = File::open(&self.path).map_err(io())?;
         file.seek(SeekFrom::Start(tensor.start)).map_err(io())?;
-        let mut bytes = vec![0; tensor.bytes];
-        file.read_exact(&mut bytes).map_err(io())?;
-        Ok(tensor.kind.decode(&bytes))
+        let (block_values, block_bytes) = tensor.kind.block();
+        let mut bytes = vec![0; tensor.bytes.min(BLOCKS_READ * block_bytes)];
+        Floats::filled(tensor.shape.iter().product(), |values| {
+            for values in values.chunks_mut(BLOCKS_READ * block_values) {
+                let bytes = &mut bytes[..values.len() / block_values * block_bytes];
+                file.read_exact(bytes).map_err(io())?;
+                values.copy_from_slice(&tensor.kind.decode(bytes));
+            }
+            Ok(())
+        })
     }
 
     /// A whole number that is not negative.

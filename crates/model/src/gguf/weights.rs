@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
+use ops::host::Floats;
 
 use super::{
     config::ROPE_FACTORS,
@@ -29,8 +29,15 @@ const PARTS: [(&str, &str); 11] = [
     ("mlp.down_proj", "ffn_down"),
 ];
 
-/// The values of every parameter of `config`, in the order of its layout.
-pub(super) fn read(header: &Header, config: &ModelConfig) -> Result<Vec<Vec<f32>>> {
+/// A tensor of the file that is a parameter.
+pub(super) struct Found {
+    tensor: Tensor,
+    shape: Vec<usize>,
+    interleaved_heads: Option<usize>,
+}
+
+/// The tensor of every parameter of `config`, in the order of its layout.
+pub(super) fn find_all(header: &Header, config: &ModelConfig) -> Result<Vec<Found>> {
     let specs = Layout::new(config).specs;
     let names: Vec<String> = specs.iter().map(|spec| name_of(&spec.name)).collect();
     let extra: Vec<&String> =
@@ -39,15 +46,20 @@ pub(super) fn read(header: &Header, config: &ModelConfig) -> Result<Vec<Vec<f32>
         let (path, tensor) = (header.path.clone(), (*first).clone());
         return Err(ModelError::UnexpectedTensor { path, tensor, count: extra.len() });
     }
-    let found = specs.iter().zip(&names).map(|(spec, name)| find(header, spec, name)).collect::<Result<Vec<_>>>()?;
-    let read = |(spec, tensor): (&ParamSpec, &&Tensor)| {
-        let values = header.values(tensor)?;
-        Ok(match interleaved_heads(config, &spec.name) {
-            Some(heads) => halves_apart(&values, heads, &spec.shape),
-            None => values,
-        })
+    let found = |(spec, name): (&ParamSpec, &String)| {
+        let tensor = find(header, spec, name)?.clone();
+        Ok(Found { tensor, shape: spec.shape.clone(), interleaved_heads: interleaved_heads(config, &spec.name) })
     };
-    specs.par_iter().zip(&found).map(read).collect()
+    specs.iter().zip(&names).map(found).collect()
+}
+
+/// The values of a parameter, as f32.
+pub(super) fn read(header: &Header, found: &Found) -> Result<Floats> {
+    let values = header.values(&found.tensor)?;
+    Ok(match found.interleaved_heads {
+        Some(heads) => halves_apart(&values, heads, &found.shape).into(),
+        None => values,
+    })
 }
 
 /// The name in a GGUF file of a parameter: `model.layers.3.mlp.up_proj.weight` is `blk.3.ffn_up.weight`.

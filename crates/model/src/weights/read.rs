@@ -10,7 +10,7 @@ use std::{
 };
 
 use half::{bf16, f16};
-use rayon::prelude::*;
+use ops::host::Floats;
 use safetensors::{
     Dtype,
     tensor::{Metadata, TensorInfo},
@@ -18,7 +18,7 @@ use safetensors::{
 use serde::Deserialize;
 
 use super::{
-    INDEX, SINGLE, Weights,
+    INDEX, SINGLE, StoredWeights,
     names::{self, EMBEDDING, HEAD},
 };
 use crate::{
@@ -31,16 +31,18 @@ use crate::{
 
 /// Longest safetensors header, in bytes; the limit of the format's own library.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
+/// Values that are read at once, so that a file's bytes take little memory beside them.
+const BLOCK_VALUES: usize = 1 << 18;
 /// Longest shard index, in bytes. That of Llama-3.1-405B has about 100 000.
 const INDEX_BYTES_MAX: u64 = 64 << 20;
 
-/// The values of every parameter of `config`, as f32. Names may lack the `model.` in front or have more there, and
+/// The files with every parameter of `config`. Names may lack the `model.` in front or have more there, and
 /// heads that are no language model's are passed over; both are told. A head that is said to be tied but stored with
 /// other values than the embedding makes the model untied, as in transformers.
 ///
 /// Errors: `MissingFile`, `OtherWeights`, `MissingTensor`, `UnexpectedTensor`, `WrongShape`, `WrongDtype`,
 /// `WrongFileLength`, `Malformed`, `ShardName`, `LfsPointer`, `FileTooLarge`, `Io`.
-pub(crate) fn read(folder: &Path, mut config: ModelConfig) -> Result<Weights> {
+pub(crate) fn open(folder: &Path, mut config: ModelConfig) -> Result<StoredWeights> {
     let files = Files::open(folder)?;
     let names::Named { mut tensors, mut warnings } = names::resolve(files.tensors)?;
     if config.tied {
@@ -49,13 +51,13 @@ pub(crate) fn read(folder: &Path, mut config: ModelConfig) -> Result<Weights> {
     let layout = Layout::new(&config);
     let place = |name: &str| files.index.get(name).map_or(files.place.clone(), |shard| folder.join(shard));
     let check = |spec| check(spec, &tensors, place);
-    let found: Vec<&Stored> = layout.specs.iter().map(check).collect::<Result<_>>()?;
+    let found: Vec<Stored> = layout.specs.iter().map(|spec| check(spec).cloned()).collect::<Result<_>>()?;
     refuse_extra(&layout, &tensors)?;
-    let values = found.par_iter().map(|stored| stored.values()).collect::<Result<_>>()?;
-    Ok(Weights { config, values, warnings })
+    Ok(StoredWeights::new(config, warnings, move |index| found[index].values()))
 }
 
 /// One tensor in one file, its place checked against the file's length.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) path: PathBuf,
     info: TensorInfo,
@@ -63,26 +65,35 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    fn bytes(&self) -> Result<Vec<u8>> {
+    /// Zeros for a format that [`check`] refuses.
+    fn values(&self) -> Result<Floats> {
         let (begin, end) = self.info.data_offsets;
         let mut file = File::open(&self.path).map_err(ModelError::io(&self.path))?;
         file.seek(SeekFrom::Start(self.data_start + begin as u64)).map_err(ModelError::io(&self.path))?;
-        let mut bytes = vec![0; end - begin];
-        file.read_exact(&mut bytes).map_err(ModelError::io(&self.path))?;
-        Ok(bytes)
-    }
-
-    /// Empty for a format that [`check`] refuses.
-    fn values(&self) -> Result<Vec<f32>> {
-        let bytes = self.bytes()?;
-        let pairs = || bytes.as_chunks().0.iter().copied();
-        Ok(match self.info.dtype {
-            Dtype::F32 => bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect(),
-            Dtype::BF16 => pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
-            Dtype::F16 => pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-            Dtype::F64 => bytes.as_chunks().0.iter().copied().map(|number| f64::from_le_bytes(number) as f32).collect(),
-            _ => Vec::new(),
+        let count: usize = self.info.shape.iter().product();
+        let size = (end - begin) / count.max(1);
+        Floats::filled(count, |values| {
+            let mut bytes = vec![0; size * BLOCK_VALUES.min(count)];
+            for values in values.chunks_mut(BLOCK_VALUES) {
+                let bytes = &mut bytes[..size * values.len()];
+                file.read_exact(bytes).map_err(ModelError::io(&self.path))?;
+                decode(self.info.dtype, bytes, values);
+            }
+            Ok(())
         })
+    }
+}
+
+fn decode(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
+    fn each<const N: usize>(bytes: &[u8], values: &mut [f32], number: impl Fn([u8; N]) -> f32) {
+        values.iter_mut().zip(bytes.as_chunks().0).for_each(|(value, bytes)| *value = number(*bytes));
+    }
+    match dtype {
+        Dtype::F32 => each(bytes, values, f32::from_le_bytes),
+        Dtype::BF16 => each(bytes, values, |pair| bf16::from_le_bytes(pair).to_f32()),
+        Dtype::F16 => each(bytes, values, |pair| f16::from_le_bytes(pair).to_f32()),
+        Dtype::F64 => each(bytes, values, |number| f64::from_le_bytes(number) as f32),
+        _ => {}
     }
 }
 
@@ -105,7 +116,7 @@ impl Files {
         folder::refuse_adapter(folder)?;
         let single = folder.join(SINGLE);
         if single.exists() {
-            return Ok(Self { tensors: open(&single)?.collect(), index: BTreeMap::new(), place: single });
+            return Ok(Self { tensors: open_file(&single)?.collect(), index: BTreeMap::new(), place: single });
         }
         let path = folder.join(INDEX);
         let Some(text) = folder::read_bounded(&path, INDEX_BYTES_MAX)? else {
@@ -141,11 +152,11 @@ fn open_shard(folder: &Path, index_path: &Path, shard: &str) -> Result<impl Iter
     if !path.exists() {
         return Err(ModelError::MissingFile { folder: folder.into(), looked_for: shard.into() });
     }
-    open(&path)
+    open_file(&path)
 }
 
 /// Reads the header of one safetensors file: 8 bytes of length, JSON, then the data to the end.
-fn open(path: &Path) -> Result<impl Iterator<Item = (String, Stored)> + use<>> {
+fn open_file(path: &Path) -> Result<impl Iterator<Item = (String, Stored)> + use<>> {
     let io = || ModelError::io(path);
     let mut file = File::open(path).map_err(io())?;
     let given = file.metadata().map_err(io())?.len();

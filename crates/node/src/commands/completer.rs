@@ -9,7 +9,7 @@ use crate::config::{ConfigError, EngineSection, Fault, FaultKind};
 use crate::run::{chat, setup};
 use anyhow::Result;
 use engine::{Detokenize, Engine, EngineConfig, Sampling};
-use model::{InferenceModel, ModelConfig, Tokenizer, WeightDtype};
+use model::{InferenceModel, ModelConfig, Opened, Tokenizer, WeightDtype};
 use ops::{DeviceError, DeviceSpec};
 use protocol::{BeaconPoint, Domain, RunSeed, rollout_seed};
 use std::collections::BTreeSet;
@@ -67,7 +67,12 @@ impl Completer {
     ) -> Result<(Self, InferenceModel)> {
         setup::use_threads(compute.threads.map(usize::from));
         let device = device_named(device.unwrap_or("cpu"))?.open()?;
-        let (model, tokenizer) = setup::load_named(name, &device)?;
+        let Opened { model, tokenizer, .. } = setup::open_named(name)?;
+        let dtype = match compute.dtype {
+            DtypeWord::F32 => WeightDtype::F32,
+            DtypeWord::Bf16 => WeightDtype::Bf16,
+        };
+        let model = model.inference(dtype, &device)?;
         let date = args.template_date.or_else(|| tokenizer.asks_for_date().then(chat::today));
         let tokenizer = tokenizer.with_chat_args(model::ChatArgs { names: args.template_arg.clone(), date });
         // A stop string that is a token ends a completion as that token; its text is cut off all the same.
@@ -86,11 +91,7 @@ impl Completer {
             run_seed: protocol::run_seed(args.seed),
             sampling,
         };
-        let dtype = match compute.dtype {
-            DtypeWord::F32 => WeightDtype::F32,
-            DtypeWord::Bf16 => WeightDtype::Bf16,
-        };
-        Ok((completer, model.freeze(dtype)))
+        Ok((completer, model))
     }
 
     pub(crate) fn tokenizer(&self) -> &Tokenizer {

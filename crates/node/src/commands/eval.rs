@@ -139,15 +139,15 @@ fn measure(config: &RunConfig, args: &EvalArgs, origin: &Origin, context: &Conte
     let device = setup::device(config)?;
     let mut config = config.clone();
     let tasks = setup::run_tasks(&config, false)?;
-    let (tokenizer, model) = setup::model(&config, &tasks, &device)?;
+    let (tokenizer, start) = setup::start(&config, &tasks)?;
     let has_template = tokenizer.has_chat_template();
     // The built-in task knows of no model.
     if has_template && *origin == Origin::Embedded {
         config.tasks.iter_mut().for_each(|task| task.chat = task.chat.or(Some(true)));
     }
     let config = &config;
-    let (prompting, left_out) = setup::prompting(config, tokenizer, tasks, model.config())?;
-    for left_out in left_out {
+    let (prompting, fitted) = setup::prompting(config, tokenizer, tasks, start.config())?;
+    for left_out in fitted.left_out {
         output::note(&format!("warning: {left_out}"));
     }
     let names: Vec<String> = prompting.tasks().iter().map(|entry| entry.name.clone()).collect();
@@ -156,12 +156,11 @@ fn measure(config: &RunConfig, args: &EvalArgs, origin: &Origin, context: &Conte
         output::note(&what_is_scored(&names, &chats, has_template, origin));
         chat::notes(&prompting).iter().for_each(|note| output::note(&format!("note: {note}")));
     }
-    let snapshot = model.snapshot();
-    drop(model);
-    let setup = EvalSetup::of_run(config, prompting, snapshot.config(), &device);
+    let setup = EvalSetup::of_run(config, prompting, start.config(), &device);
+    let model = start.inference(setup.dtype, &device)?;
     let mut progress = Progress::new("samples", Some(setup.sample_count()), context.global.quiet);
     let start = Instant::now();
-    let samples = evaluator::evaluate(&setup, &snapshot, 0, &mut |done| progress.set(done))?;
+    let samples = evaluator::evaluate(&setup, model, 0, &mut |done| progress.set(done))?;
     let seconds = start.elapsed().as_secs_f64();
     drop(progress);
     let scores = evaluator::scores(&setup, &samples)?;

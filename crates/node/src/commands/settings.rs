@@ -1,8 +1,9 @@
-//! `--dry-run`: the resolved settings, as TOML or JSON.
+//! `--dry-run`: the resolved settings, as TOML or JSON, and the memory that a run with them takes.
 
 use crate::cli::Context;
 use crate::config::RunConfig;
 use crate::output;
+use crate::run::{self, Planned};
 
 /// Prints the settings to standard output: TOML that `essaim run` reads back, or JSON with `--json`. A password in
 /// the address of a chain is left out.
@@ -13,6 +14,32 @@ pub(crate) fn print(config: &RunConfig, context: &Context) -> anyhow::Result<()>
         false => format!("{}{}", config.to_toml()?, unset(&config)?),
     };
     Ok(output::print(&text)?)
+}
+
+/// As [`print`], with the memory plan behind it: a comment, or `memory` in JSON.
+///
+/// Errors: `WrongUsage` where the plan is over the limit.
+pub(crate) fn print_planned(mut config: RunConfig, context: &Context) -> anyhow::Result<()> {
+    let planned = run::planned(&mut config);
+    let config = RunConfig { chain: config.chain.printed(), ..config };
+    let (plan, note) = match &planned {
+        Ok(Planned::Memory(plan)) => (serde_json::to_value(plan)?, plan.to_text()),
+        Ok(Planned::Unknown(why)) => (serde_json::Value::Null, format!("unknown: {why}\n")),
+        Err(_) => (serde_json::Value::Null, "more than there is\n".to_owned()),
+    };
+    let text = match context.global.json {
+        true => {
+            let mut settings = serde_json::to_value(&config)?;
+            settings["memory"] = plan;
+            serde_json::to_string_pretty(&settings)? + "\n"
+        }
+        false => {
+            let lines: String = note.lines().map(|line| format!("#   {line}\n")).collect();
+            format!("{}{}\n# Memory:\n{lines}", config.to_toml()?, unset(&config)?)
+        }
+    };
+    output::print(&text)?;
+    planned.map(drop)
 }
 
 /// A comment that lists, section by section, what could be set as well.

@@ -174,8 +174,10 @@ fn train(train: &TrainSection) -> Result<(), Fault> {
     within("train.eps", train.eps, above_zero(1.0))?;
     within("train.clip_norm", train.clip_norm, 0.0..=1e9)?;
     within("train.micro_batch_tokens", train.micro_batch_tokens, 1..=1 << 24)?;
-    within("train.activation_mib_max", train.activation_mib_max, ..=1 << 24)?;
-    Ok(())
+    match train.activation_mib_max {
+        Some(kept) => within("train.activation_mib_max", kept, ..=1 << 24),
+        None => Ok(()),
+    }
 }
 
 /// A rate that falls needs steps to fall over.

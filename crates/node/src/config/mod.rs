@@ -6,6 +6,7 @@
 //! left to right, `--set` options. With no run file the embedded `examples/default.toml` is used.
 //! Never: reads the environment, opens the network, or looks whether a model folder exists.
 
+mod bytes;
 mod check;
 mod de;
 mod economy;
@@ -17,6 +18,7 @@ mod task_entry;
 mod trust;
 mod unset;
 
+pub use bytes::Bytes;
 pub use check::TEMPLATE_NAMES;
 pub use economy::{CONFIRMATIONS_MAX, ChainSection, EconomyPreset, EconomySection};
 pub use error::{ConfigError, Fault, FaultKind, nearest};

@@ -4,6 +4,7 @@
 //! (`group_size`, `temperature`, `lr`, `weight_decay`, `interval`) keep their meaning. All floats
 //! are checked to be finite and inside the limits by [`super::check`].
 
+use super::Bytes;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use train::{Correction, OldPolicy, Preset, Scale};
@@ -24,6 +25,9 @@ pub struct RunSection {
     pub device: String,
     /// Products of f32 matrices on the CPU: `fast` uses the quickest kernel there is (AMX: relative error 5e-5 at most), `f32` full precision.
     pub matmul: Matmul,
+    /// Memory that the run may take, such as `"12 GB"`: one whose plan needs more is refused before it starts, and what costs time alone is chosen so that it fits. Absent: what the machine has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_max: Option<Bytes>,
     /// Threads for the numeric work; absent means one per core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -38,6 +42,7 @@ impl Default for RunSection {
             mode: Mode::Async,
             device: "cpu".to_owned(),
             matmul: Matmul::Fast,
+            memory_max: None,
             threads: None,
         }
     }
@@ -244,9 +249,9 @@ pub struct TrainSection {
     pub clip_norm: f32,
     /// Tokens that one forward and backward pass holds at once, a prompt that several samples share counted once.
     pub micro_batch_tokens: usize,
-    /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which
-    /// costs time and changes no bit. Twice as much memory at most waits for reuse.
-    pub activation_mib_max: u64,
+    /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which costs time and changes no bit. Twice as much memory at most waits for reuse. Absent: 512, or as much less as the run's memory allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation_mib_max: Option<u64>,
     /// Numbers of the preset to be changed; absent ones keep the preset's value.
     #[serde(skip_serializing_if = "LossSection::is_untouched")]
     pub loss: LossSection,
@@ -264,9 +269,16 @@ impl Default for TrainSection {
             eps: 1e-8,
             clip_norm: 1.0,
             micro_batch_tokens: 4096,
-            activation_mib_max: train::ACTIVATION_BYTES_MAX >> 20,
+            activation_mib_max: None,
             loss: LossSection::default(),
         }
+    }
+}
+
+impl TrainSection {
+    /// Mebibytes of activations that are kept.
+    pub fn activation_mib(&self) -> u64 {
+        self.activation_mib_max.unwrap_or(train::ACTIVATION_BYTES_MAX >> 20)
     }
 }
 

@@ -127,7 +127,10 @@ fn tiles(summary: &Summary) -> String {
         tile(value, label);
     }
     if let Some(bytes) = summary.peak_memory_bytes {
-        tile(format!("{} MiB", bytes >> 20), "largest memory".to_owned());
+        let predicted = summary.predicted_memory_bytes;
+        let predicted =
+            predicted.map_or(String::new(), |bytes| format!(", {} MB predicted", bytes.div_ceil(1_000_000)));
+        tile(format!("{} MB", bytes.div_ceil(1_000_000)), format!("largest memory{predicted}"));
     }
     let tile = |(value, label): &(String, String)| {
         let class = if value.contains('→') { "tile wide" } else { "tile" };

@@ -94,6 +94,7 @@ impl WorkerThread<'_> {
         match order {
             WorkerOrder::Lease(bytes) => self.actor.lease(&Signed::<PromptLease>::decode(&bytes)?)?,
             WorkerOrder::Weights { version, snapshot } => self.actor.weights(version, &snapshot)?,
+            WorkerOrder::ForgetBefore(oldest) => self.actor.forget_before(oldest),
             WorkerOrder::Cancel(lease) => self.actor.cancel(lease),
             WorkerOrder::Countersign(request) => {
                 let bytes = self.actor.countersign(&request);
@@ -115,6 +116,7 @@ pub fn validate(
     let mut obey = |order| -> Result<()> {
         match order {
             ValidatorOrder::Weights { version, snapshot } => actor.weights(version, &snapshot)?,
+            ValidatorOrder::ForgetBefore(oldest) => actor.forget_before(oldest),
             ValidatorOrder::Message(bytes) => {
                 let start = Instant::now();
                 let answers = actor.message(&bytes)?;

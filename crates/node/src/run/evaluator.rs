@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Device;
 use engine::{Completion, Engine, EngineConfig, Request, Sampling};
-use model::{InferenceModel, ModelConfig, ModelSnapshot, WeightDtype};
+use model::{InferenceModel, ModelConfig, WeightDtype};
 use protocol::{BeaconPoint, Domain, RunSeed, rollout_seed};
 use rounds::{EvalScore, RoundsError, avg_at_k, pass_at_k};
 use tasks::{Item, REWARD_ONE_MICRO, Split};
@@ -89,7 +89,8 @@ pub struct EvalSample {
 pub fn run(setup: &EvalSetup, orders: &Receiver<EvalOrder>, news: &SyncSender<News>) {
     while let Ok(order) = orders.recv() {
         let start = Instant::now();
-        let samples = evaluate(setup, &order.snapshot, order.version, &mut |_| ());
+        let model = InferenceModel::from_snapshot(&order.snapshot, setup.dtype, &setup.device);
+        let samples = evaluate(setup, model, order.version, &mut |_| ());
         let answer = match samples.and_then(|samples| scores(setup, &samples)) {
             Ok(scores) => News::Evaluated { id: order.id, version: order.version, scores, busy: start.elapsed() },
             Err(error) => News::Failed { who: "evaluator".to_owned(), error },
@@ -104,11 +105,10 @@ pub fn run(setup: &EvalSetup, orders: &Receiver<EvalOrder>, news: &SyncSender<Ne
 /// The answer is ordered by item, then by sample.
 pub fn evaluate(
     setup: &EvalSetup,
-    snapshot: &ModelSnapshot,
+    model: InferenceModel,
     version: u64,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<EvalSample>> {
-    let model = InferenceModel::from_snapshot(snapshot, setup.dtype, &setup.device);
     let mut engine = Engine::new(model, version, setup.engine, None)?;
     let asked = chosen_items(setup)?;
     let (mut next, mut done) = (0, BTreeMap::new());

@@ -80,23 +80,35 @@ impl fmt::Display for LeftOut {
     }
 }
 
+/// What came of fitting a run's rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fitted {
+    /// Rows that are too long, by task.
+    pub left_out: Vec<LeftOut>,
+    /// Tokens of the longest prompt that is left; of tasks that make their items, of those that were tried.
+    pub prompt_tokens_max: usize,
+}
+
 /// Leaves out what does not fit.
 /// Errors: a row that makes no tokens; a row that is too long where the run file refuses those; a file
 /// of which nothing is left; a task whose own items do not fit.
-pub(super) fn fit(prompting: &mut Prompting, config: &RunConfig, context: usize) -> Result<Vec<LeftOut>> {
+pub(super) fn fit(prompting: &mut Prompting, config: &RunConfig, context: usize) -> Result<Fitted> {
     let room = Room::of(config, context);
-    let mut all = Vec::new();
+    let mut fitted = Fitted::default();
     for (task, entry) in config.tasks.iter().enumerate() {
         let lengths = match prompting.tasks()[task].task.rows() {
             Some(rows) => lengths(prompting, task, rows)?,
             None => {
-                try_items(prompting, task, room)?;
+                fitted.prompt_tokens_max = fitted.prompt_tokens_max.max(try_items(prompting, task, room)?);
                 continue;
             }
         };
-        all.extend(leave_out(prompting, task, entry.rows_too_long.unwrap_or_default(), &lengths, room)?);
+        let kept = lengths.iter().map(|(_, length)| length).filter(|length| room.holds(**length));
+        fitted.prompt_tokens_max = kept.map(|length| length.prompt).fold(fitted.prompt_tokens_max, usize::max);
+        let too_long = entry.rows_too_long.unwrap_or_default();
+        fitted.left_out.extend(leave_out(prompting, task, too_long, &lengths, room)?);
     }
-    Ok(all)
+    Ok(fitted)
 }
 
 /// Line and length of every row, in the order of the file.
@@ -158,8 +170,9 @@ fn leave_out(
     Ok(Some(LeftOut { path, rows: rows_before, left_out, first, room }))
 }
 
-/// A task that makes its items cannot leave any out, so all of them have to fit.
-fn try_items(prompting: &Prompting, task: usize, room: Room) -> Result<()> {
+/// A task that makes its items cannot leave any out, so all of them have to fit. Gives the longest prompt.
+fn try_items(prompting: &Prompting, task: usize, room: Room) -> Result<usize> {
+    let mut longest = 0;
     let items =
         [Split::Train, Split::HeldOut].into_iter().flat_map(|split| (0..TRIED_ITEMS).map(move |at| (split, at)));
     for (split, index) in items {
@@ -167,6 +180,7 @@ fn try_items(prompting: &Prompting, task: usize, room: Room) -> Result<()> {
         let length = length(prompting, task, &item)?;
         let name = &prompting.tasks()[task].name;
         ensure!(room.holds(length), "task {name}: {:?} has {length}, which do not fit {room}", item.prompt);
+        longest = longest.max(length.prompt);
     }
-    Ok(())
+    Ok(longest)
 }

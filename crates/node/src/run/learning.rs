@@ -66,7 +66,7 @@ pub fn rl_config(config: &RunConfig) -> TrainConfig {
         },
         schedule: schedule(section.schedule, section.warmup_steps, config.stop.steps),
         micro_batch_tokens: section.micro_batch_tokens,
-        activation_bytes_max: section.activation_mib_max << 20,
+        activation_bytes_max: section.activation_mib() << 20,
         updates_per_batch: 1,
     }
 }

@@ -77,6 +77,8 @@ pub enum WorkerOrder {
         /// The numbers.
         snapshot: ModelSnapshot,
     },
+    /// No lease will name older weights than these.
+    ForgetBefore(WeightVersion),
     /// Nobody wants the group any more; no news follows.
     Cancel(LeaseId),
     /// Sign a plant: an encoded `Signed<PlantRequest>`.
@@ -87,6 +89,8 @@ pub enum WorkerOrder {
 pub enum ValidatorOrder {
     /// An encoded order to check, or to reveal.
     Message(Vec<u8>),
+    /// No check will name older weights than these.
+    ForgetBefore(WeightVersion),
     /// Weights that submissions will name from now on.
     Weights {
         /// Their version.

@@ -15,6 +15,7 @@ pub mod fitting;
 pub mod journal;
 pub mod learning;
 pub mod measure;
+pub mod memory;
 pub mod messages;
 pub mod parties;
 pub mod payout;
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use burn::tensor::Device;
-use model::{ModelConfig, ModelSnapshot, SaveOptions, Tokenizer, Transformer};
+use model::{InferenceModel, ModelConfig, ModelSnapshot, SaveOptions, Tokenizer, Transformer};
 use protocol::RunTerms;
 use rounds::Rounds;
 use rounds::desk::Desk;
@@ -57,6 +58,7 @@ use conductor::{Conductor, Limits, Logged, Progress, Tally, Weights};
 use evaluator::EvalSetup;
 use fitting::LeftOut;
 use journal::Journal;
+use memory::MemoryPlan;
 use messages::{BANK_ORDERS_MAX, News, QueueSizes};
 use parties::Parties;
 use payout::{Bank, BankOrder, Book, Ground, Paymaster};
@@ -75,6 +77,7 @@ struct Stage {
     prompting: Arc<Prompting>,
     /// Rows that are too long for the model.
     left_out: Vec<LeftOut>,
+    memory: MemoryPlan,
     tokenizer: Arc<Tokenizer>,
     parties: Parties,
     stop: Stop,
@@ -135,17 +138,46 @@ fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
     conclude(&stage, &mut journal, ended)
 }
 
-fn stage(config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
+fn stage(mut config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
     let start = Instant::now();
     setup::use_threads(config.run.threads);
-    setup::bound_reuse(&config);
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
-    let (tokenizer, model) = setup::model(&config, &tasks, &device.clone().autodiff())?;
-    let (prompting, left_out) = setup::prompting(&config, tokenizer, tasks, model.config())?;
-    let tokenizer = prompting.tokenizer().clone();
+    let (tokenizer, weights) = setup::start(&config, &tasks)?;
+    let (prompting, fitted) = setup::prompting(&config, tokenizer, tasks, weights.config())?;
+    let memory = memory::settle(&mut config, memory::Facts::now(weights.config(), &fitted))?;
+    setup::bound_reuse(&config);
+    let model = weights.transformer(&device.clone().autodiff())?;
+    let (tokenizer, left_out) = (prompting.tokenizer().clone(), fitted.left_out);
     let parties = Parties::of(&config);
-    Ok((Stage { config, dir, device, prompting, left_out, tokenizer, parties, stop, start }, model))
+    Ok((Stage { config, dir, device, prompting, left_out, memory, tokenizer, parties, stop, start }, model))
+}
+
+/// What is known of a run's memory before it begins.
+pub(crate) enum Planned {
+    /// The plan.
+    Memory(MemoryPlan),
+    /// None can be made, and why.
+    Unknown(String),
+}
+
+/// The memory plan of a run that is not begun; settles in `config` what [`memory::settle`] does. Nothing is fetched.
+///
+/// Errors: `WrongUsage` where the plan is over the limit.
+pub(crate) fn planned(config: &mut RunConfig) -> Result<Planned> {
+    if let Some(name) = &config.model.hub {
+        return Ok(Planned::Unknown(format!("the shape of {name} is known once a run has fetched it")));
+    }
+    let opened = || {
+        let tasks = setup::run_tasks(config, true)?;
+        let (tokenizer, start) = setup::start(config, &tasks)?;
+        let (_, fitted) = setup::prompting(config, tokenizer, tasks, start.config())?;
+        anyhow::Ok((start, fitted))
+    };
+    match opened() {
+        Ok((start, fitted)) => memory::settle(config, memory::Facts::now(start.config(), &fitted)).map(Planned::Memory),
+        Err(error) => Ok(Planned::Unknown(output::message(&error))),
+    }
 }
 
 /// The journal of a new run, its first event written.
@@ -158,6 +190,7 @@ fn begin_journal(stage: &Stage, model: &Transformer, steps_max: u64, context: &C
         steps_max,
         sft_steps_max: stage.config.sft.steps,
         parameter_count: model.params().count() as u64,
+        predicted_memory_bytes: Some(stage.memory.peak_bytes),
         machine: Machine::here(&stage.config.run.device),
     }))?;
     let left_out = stage.left_out.iter().map(ToString::to_string);
@@ -322,7 +355,8 @@ fn evaluate_now(
 ) -> Result<()> {
     let start = Instant::now();
     let setup = eval_setup(stage, snapshot.config());
-    let samples = evaluator::evaluate(&setup, snapshot, step, &mut |_| ())?;
+    let model = InferenceModel::from_snapshot(snapshot, setup.dtype, &setup.device);
+    let samples = evaluator::evaluate(&setup, model, step, &mut |_| ())?;
     for score in evaluator::scores(&setup, &samples)? {
         journal.record(Event::EvalFinished(score.event(when, step, start.elapsed().as_secs_f64())))?;
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use engine::{EngineConfig, Sampling};
-use model::{Loaded, ModelConfig, Sizes, Tokenizer, Transformer, WeightDtype};
+use model::{InferenceModel, ModelConfig, Opened, Sizes, StoredModel, Tokenizer, Transformer, WeightDtype};
 use ops::DeviceSpec;
 use ops::gemm::{self, Kernel};
 use protocol::{BeaconPoint, Hash};
@@ -19,7 +19,7 @@ use rounds::{Curriculum, EvalPlan, Gate, Mode, Plateau, RewardBounds, RoundsConf
 use tasks::{RowSet, Split};
 
 use super::chat;
-use super::fitting::{self, LeftOut};
+use super::fitting::{self, Fitted};
 use super::prompting::{Prompting, RunTask};
 use crate::commands::WrongUsage;
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
@@ -62,26 +62,72 @@ pub fn run_tasks(config: &RunConfig, admit: bool) -> Result<Vec<RunTask>> {
     config.tasks.iter().zip(config::task_names(&config.tasks)).map(make).collect()
 }
 
+/// The weights that a run starts from, not read or made yet.
+pub enum Start {
+    /// In files.
+    Stored(StoredModel),
+    /// Drawn by a seed.
+    Random {
+        /// The shape of the model.
+        config: Arc<ModelConfig>,
+        /// What the weights follow from.
+        seed: u64,
+    },
+}
+
+impl Start {
+    /// The shape of the model.
+    pub fn config(&self) -> &Arc<ModelConfig> {
+        match self {
+            Self::Stored(model) => model.config(),
+            Self::Random { config, .. } => config,
+        }
+    }
+
+    /// Reads or makes the weights.
+    pub fn transformer(&self, device: &Device) -> Result<Transformer> {
+        Ok(match self {
+            Self::Stored(model) => model.transformer(device)?,
+            Self::Random { config, seed } => Transformer::random(config.clone(), *seed, device)?,
+        })
+    }
+
+    /// The same for generation, little more memory being taken than the packed weights need.
+    pub fn inference(&self, dtype: WeightDtype, device: &Device) -> Result<InferenceModel> {
+        Ok(match self {
+            Self::Stored(model) => model.inference(dtype, device)?,
+            Self::Random { .. } => self.transformer(device)?.freeze(dtype),
+        })
+    }
+}
+
 /// Tokenizer and starting weights of `[model]`.
 pub fn model(config: &RunConfig, tasks: &[RunTask], device: &Device) -> Result<(Arc<Tokenizer>, Transformer)> {
+    let (tokenizer, start) = start(config, tasks)?;
+    Ok((tokenizer, start.transformer(device)?))
+}
+
+/// Tokenizer of `[model]`, and where its weights are.
+pub fn start(config: &RunConfig, tasks: &[RunTask]) -> Result<(Arc<Tokenizer>, Start)> {
     let section = &config.model;
-    let (transformer, tokenizer) = match (&section.path, &section.hub, &section.random) {
+    let stored = |opened: Opened| (opened.tokenizer, Start::Stored(opened.model));
+    let (tokenizer, start) = match (&section.path, &section.hub, &section.random) {
         (Some(path), ..) => {
             if !path.exists() {
                 let message = format!("[model] path: there is no folder or GGUF file {}", path.display());
                 return Err(WrongUsage::from(message).into());
             }
-            load(path, device)?
+            stored(open(path)?)
         }
-        (_, Some(name), _) => load_named(name, device)?,
-        (_, _, Some(shape)) => random(shape, config.run.seed, tasks, device)?,
+        (_, Some(name), _) => stored(open_named(name)?),
+        (_, _, Some(shape)) => random(shape, config.run.seed, tasks)?,
         _ => bail!("[model] names no weights"), // refused when the file was read
     };
-    Ok((Arc::new(tokenizer), transformer))
+    Ok((Arc::new(tokenizer), start))
 }
 
 /// A folder or GGUF file if there is one of that name, else a model of the hub.
-pub fn load_named(name: &str, device: &Device) -> Result<(Transformer, Tokenizer)> {
+pub fn open_named(name: &str) -> Result<Opened> {
     let path = Path::new(name);
     let folder = if path.exists() {
         path.to_owned()
@@ -89,25 +135,25 @@ pub fn load_named(name: &str, device: &Device) -> Result<(Transformer, Tokenizer
         model::hub::fetch(name)
             .with_context(|| format!("there is no folder or file {name}, and the hub gave no such model"))?
     };
-    load(&folder, device)
+    open(&folder)
 }
 
 /// Says on standard error what a person should know of the files.
-fn load(path: &Path, device: &Device) -> Result<(Transformer, Tokenizer)> {
-    let Loaded { model, tokenizer, warnings } = model::load(path, device)?;
-    for warning in warnings {
+fn open(path: &Path) -> Result<Opened> {
+    let opened = model::open(path)?;
+    for warning in &opened.warnings {
         output::note(&format!("warning: {warning}"));
     }
-    Ok((model, tokenizer))
+    Ok(opened)
 }
 
 /// Bounds the buffers that wait for reuse by the activations that training may keep, which they are there for.
 pub fn bound_reuse(config: &RunConfig) {
-    let kept = usize::try_from(config.train.activation_mib_max << 20).unwrap_or(usize::MAX);
+    let kept = usize::try_from(config.train.activation_mib() << 20).unwrap_or(usize::MAX);
     ops::recycle::retain_at_most(kept.saturating_mul(2));
 }
 
-fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) -> Result<(Transformer, Tokenizer)> {
+fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask]) -> Result<(Tokenizer, Start)> {
     let tokenizer = Tokenizer::characters(&alphabet(tasks)?)?;
     let family = match shape.family {
         Family::Qwen2 => model::Family::Qwen2,
@@ -129,7 +175,7 @@ fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask], device: &Device) ->
         },
     )?;
     config.eos_ids = tokenizer.eos_ids().to_vec();
-    Ok((Transformer::random(Arc::new(config), seed, device)?, tokenizer))
+    Ok((tokenizer, Start::Random { config: Arc::new(config), seed }))
 }
 
 fn alphabet(tasks: &[RunTask]) -> Result<String> {
@@ -152,7 +198,7 @@ pub fn prompting(
     tokenizer: Arc<Tokenizer>,
     mut tasks: Vec<RunTask>,
     model: &ModelConfig,
-) -> Result<(Arc<Prompting>, Vec<LeftOut>)> {
+) -> Result<(Arc<Prompting>, Fitted)> {
     for (task, entry) in tasks.iter_mut().zip(&config.tasks) {
         let RunTask { name, chat, system, task } = task;
         let by_itself = || tokenizer.has_chat_template() && task.rows().is_some_and(RowSet::has_messages);
@@ -169,8 +215,8 @@ pub fn prompting(
     let args = chat::args(&config.model).map_err(|error| WrongUsage::from(output::message(&error)))?;
     let tokenizer = Arc::unwrap_or_clone(tokenizer).with_chat_args(args);
     let mut prompting = Prompting::new(config.run.seed, Arc::new(tokenizer), tasks);
-    let left_out = fitting::fit(&mut prompting, config, model.max_positions)?;
-    Ok((Arc::new(prompting), left_out))
+    let fitted = fitting::fit(&mut prompting, config, model.max_positions)?;
+    Ok((Arc::new(prompting), fitted))
 }
 
 /// How evaluations are sampled: the whole distribution, at their own temperature.

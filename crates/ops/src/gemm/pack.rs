@@ -31,6 +31,8 @@ pub(super) enum Layout {
 const AMX_WIDTH: usize = 32;
 const AMX_STEP: usize = 32;
 const TILE_LINES: usize = 16;
+/// Words of a line of a tile, one for each lane: two steps of it.
+const TILE_WORDS: usize = 16;
 
 impl Layout {
     /// The layout that `kernel` reads, for f32 values or for bf16 values.
@@ -182,6 +184,38 @@ impl PackedMatrix {
         packed
     }
 
+    /// Packs `weight`, `[out, in]` row-major, rounded to bf16; about 2 bytes each. Panics unless
+    /// `weight.len() == out · in`.
+    pub fn from_f32_rounded(weight: &[f32], out_features: usize, in_features: usize) -> Self {
+        Self::rounded_with(kernel::current(), MatRef::new(weight, out_features, in_features))
+    }
+
+    pub(super) fn rounded_with(kernel: Kernel, weight: MatRef) -> Self {
+        let steps = weight.cols();
+        let mut packed = Self::empty(kernel, true, weight.rows(), steps);
+        if packed.lines.is_empty() {
+            return packed;
+        }
+        let (layout, width) = (packed.layout, packed.layout.width());
+        let panels = packed.lines.par_chunks_exact_mut(layout.lines(steps));
+        panels.enumerate().for_each(|(index, to)| {
+            let first = index * width;
+            let rows = weight.row_range(first..(first + width).min(weight.rows()));
+            let value = |i: usize| half::bf16::from_f32(rows.at(i / steps, i % steps));
+            match layout {
+                Layout::Half { .. } => {
+                    let bits: Vec<u16> = (0..rows.rows() * steps).map(|i| value(i).to_bits()).collect();
+                    half_panel(to, width, &bits, steps);
+                }
+                _ => {
+                    let wide: Vec<f32> = (0..rows.rows() * steps).map(|i| value(i).to_f32()).collect();
+                    fill(to, layout, MatRef::new(&wide, rows.rows(), steps));
+                }
+            }
+        });
+        packed
+    }
+
     /// Packs bf16 values given as their bits, `[out, in]` row-major; about 2 bytes each.
     pub fn from_bf16(bits: &[u16], out_features: usize, in_features: usize) -> Self {
         Self::from_bf16_with(kernel::current(), bits, out_features, in_features)
@@ -236,6 +270,32 @@ impl PackedMatrix {
         self.lines.len() * Line::BYTES
     }
 
+    /// One row of the weight, `[in]`: the values that it was packed from, of f32 for AMX the sum of their two bf16 parts.
+    ///
+    /// # Panics
+    /// If there is no such row, or `to` has another length.
+    pub fn row(&self, row: usize, to: &mut [f32]) {
+        assert!(row < self.out_features && to.len() == self.in_features, "row {row} into {} floats", to.len());
+        let width = self.layout.width();
+        let (panel, lane) = (self.panels().panel(row / width, 0), row % width);
+        match self.layout {
+            Layout::Full { .. } => gather(to, bytemuck::cast_slice(panel), lane, width, |value: f32| value),
+            Layout::Half { .. } => gather(to, bytemuck::cast_slice(panel), lane, width, widen),
+            Layout::Split | Layout::High => {
+                let tiles = self.layout.lines(AMX_STEP);
+                let first = lane / TILE_WORDS * TILE_LINES;
+                let words = |line: &Line| bytemuck::cast_ref::<Line, [[u16; 2]; TILE_WORDS]>(line)[lane % TILE_WORDS];
+                for (to, block) in to.chunks_mut(AMX_STEP).zip(panel.chunks_exact(tiles)) {
+                    for (i, to) in to.chunks_mut(2).enumerate() {
+                        let high = words(&block[first + i]).map(widen);
+                        let low = block.get(2 * TILE_LINES + first + i).map_or([0.0; 2], |line| words(line).map(widen));
+                        to.iter_mut().zip(high.iter().zip(low)).for_each(|(to, (high, low))| *to = high + low);
+                    }
+                }
+            }
+        }
+    }
+
     pub(super) fn panels(&self) -> Panels<'_> {
         Panels {
             kernel: self.kernel,
@@ -244,6 +304,13 @@ impl PackedMatrix {
             k: self.in_features,
             lines: &self.lines,
         }
+    }
+}
+
+/// Every `width`-th number from `lane` on.
+fn gather<T: Copy>(to: &mut [f32], panel: &[T], lane: usize, width: usize, value: impl Fn(T) -> f32) {
+    for (to, number) in to.iter_mut().zip(panel[lane..].iter().step_by(width)) {
+        *to = value(*number);
     }
 }
 

@@ -217,6 +217,34 @@ fn plain_bf16_would_not_pass_as_amx() {
 }
 
 #[test]
+fn a_packed_row_is_what_was_packed() {
+    for kernel in available() {
+        for (rows, width) in [(1, 1), (33, 31), (70, 96), (45, 65)] {
+            let wide = values(rows * width, 7);
+            let packed = PackedMatrix::from_view_with(kernel, MatRef::new(&wide, rows, width));
+            let halves: Vec<u16> = wide.iter().map(|value| half::bf16::from_f32(*value).to_bits()).collect();
+            let half = PackedMatrix::from_bf16_with(kernel, &halves, rows, width);
+            let rounded = PackedMatrix::rounded_with(kernel, MatRef::new(&wide, rows, width));
+            let (mut row, mut half_row, mut rounded_row) = (vec![0.0; width], vec![0.0; width], vec![0.0; width]);
+            for at in 0..rows {
+                packed.row(at, &mut row);
+                half.row(at, &mut half_row);
+                rounded.row(at, &mut rounded_row);
+                assert_eq!(half_row, rounded_row, "{kernel:?}");
+                let range = at * width..(at + 1) * width;
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() <= b.abs() * 2f32.powi(-16);
+                let exact = kernel != Kernel::Amx;
+                assert!(
+                    row.iter().zip(&wide[range.clone()]).all(|(a, b)| a == b || !exact && near((a, b))),
+                    "{kernel:?}"
+                );
+                assert!(half_row.iter().zip(&halves[range]).all(|(a, b)| *a == pack::widen(*b)), "{kernel:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn bf16_weights_take_half_the_memory() {
     let bits = vec![0x3f80; 64 * 128];
     for kernel in available() {

@@ -38,9 +38,9 @@ fn linear_of_a_transposed_view_reads_the_view() {
 #[test]
 fn embedding_equals_its_plain_twin_and_sums_repeated_rows() {
     let ids: Arc<[u32]> = [3, 0, 3, 9, 3].into();
-    let run = |f: fn(&Tensor<2>, &Arc<[u32]>) -> Tensor<2>| {
+    let run = |f: fn(&Matrix, &Arc<[u32]>) -> Tensor<2>| {
         let ids = ids.clone();
-        move |[table]: [Tensor<2>; 1]| f(&table, &ids)
+        move |[table]: [Tensor<2>; 1]| f(&Matrix::new(table), &ids)
     };
     let inputs = [matrix(10, 6, 1)];
     assert_twins("embedding", &inputs, TOLERANCE, run(ops::embedding), run(reference::embedding));

@@ -32,6 +32,10 @@ impl ValidatorActor for ColludingValidator {
         self.honest.weights(version, snapshot)
     }
 
+    fn forget_before(&mut self, oldest: WeightVersion) {
+        self.honest.forget_before(oldest);
+    }
+
     fn message(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, VerifyError> {
         match CheckOrder::decode(bytes) {
             Ok(order) if self.ring.has(order.submission.lease.body.worker) => {

@@ -75,6 +75,10 @@ impl<L: Lie> WorkerActor for LyingWorker<L> {
         self.worker.hold(version, &held, weights_hash(snapshot))
     }
 
+    fn forget_before(&mut self, oldest: WeightVersion) {
+        self.worker.forget_before(oldest);
+    }
+
     fn lease(&mut self, lease: &Signed<PromptLease>) -> Result<(), VerifyError> {
         match self.plan(lease) {
             Ok(work) => self.worker.take(work),

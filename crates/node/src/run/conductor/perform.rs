@@ -8,7 +8,7 @@ use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedG
 use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
-use super::{Conductor, order, signal};
+use super::{Conductor, offer, order, signal};
 use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
 use crate::run::journal;
@@ -127,6 +127,13 @@ impl Conductor<'_> {
         // change, and without them it changes them in place.
         if self.rounds.config().mode == Mode::Sequential {
             self.versions.forget_before(step);
+            // One that does not hear of it holds them for longer.
+            for way in &self.orders.workers {
+                offer(way, WorkerOrder::ForgetBefore(step))?;
+            }
+            for way in &self.orders.validators {
+                offer(way, ValidatorOrder::ForgetBefore(step))?;
+            }
         }
         order(&self.orders.trainer, "trainer", TrainOrder::Batch { step, groups })
     }

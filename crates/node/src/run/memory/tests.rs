@@ -1,0 +1,75 @@
+use super::*;
+use model::{Family, Sizes};
+
+fn model() -> ModelConfig {
+    let sizes = Sizes {
+        vocab_size: 1000,
+        hidden_size: 64,
+        intermediate_size: 128,
+        layers: 4,
+        heads: 4,
+        key_value_heads: 2,
+        head_dim: None,
+        max_positions: 256,
+        tied: true,
+    };
+    ModelConfig::new(Family::Llama, &sizes).unwrap()
+}
+
+fn config(sets: &[&str]) -> RunConfig {
+    let mut layers = crate::config::Layers::default();
+    layers.add_text("a file", "[model]\npath = 'm'\n[train]\nlr = 1e-3\n[[tasks]]\ntype = 'sat'\n").unwrap();
+    sets.iter().for_each(|set| layers.add_set(set).unwrap());
+    crate::config::from_layers(&layers).unwrap()
+}
+
+fn settled(sets: &[&str]) -> (RunConfig, Result<MemoryPlan>) {
+    let (model, mut config) = (model(), config(sets));
+    let plan = settle(&mut config, Facts { model: &model, prompt_tokens_max: 20, base_bytes: 1_000_000 });
+    (config, plan)
+}
+
+#[test]
+fn a_plan_counts_every_parameter_and_what_is_held_at_once() {
+    let (_, plan) = settled(&["run.mode=sequential", "rollout.dtype=bf16"]);
+    let plan = plan.unwrap();
+    // Embedding, four layers (q, k, v, o, gate, up, down, two norms), the last norm.
+    let parameters = 1000 * 64 + 4 * (64 * 64 * 2 + 2 * 32 * 64 + 3 * 128 * 64 + 2 * 64) + 64;
+    let bytes = |name: &str| plan.parts.iter().find(|part| part.name.starts_with(name)).map(|part| part.bytes);
+    assert_eq!(bytes("master"), Some(4 * parameters));
+    assert_eq!(bytes("moments"), Some(8 * parameters));
+    assert_eq!(bytes("gradients"), Some(4 * (parameters + 64_000)));
+    assert_eq!(bytes("weights packed"), Some(2 * parameters));
+    assert_eq!(bytes("older"), None, "nothing is stale");
+    let at = |when| plan.parts.iter().filter(|part| part.when == when).map(|part| part.bytes).sum::<u64>();
+    let turns = at(When::Generating).max(at(When::Training));
+    assert_eq!(plan.peak_bytes, at(When::Always) + turns);
+    let asynchronous = settled(&["run.mode=async", "rollout.staleness_max=4"]).1.unwrap();
+    assert!(asynchronous.peak_bytes > plan.peak_bytes + 4 * 3 * parameters, "versions are kept");
+}
+
+#[test]
+fn a_limit_lowers_what_costs_time_alone_and_nothing_that_a_person_has_set() {
+    let free = settled(&["run.mode=sequential"]);
+    assert_eq!(free.0.train.activation_mib_max, Some(512));
+    let peak = free.1.unwrap().peak_bytes;
+    let tighter = format!("run.memory_max={}", peak - 1);
+    let (config, plan) = settled(&["run.mode=sequential", &tighter]);
+    assert!(plan.unwrap().peak_bytes < peak && config.train.activation_mib_max < Some(512));
+    let (config, plan) = settled(&["run.mode=sequential", &tighter, "train.activation_mib_max=512"]);
+    assert_eq!(config.train.activation_mib_max, Some(512));
+    let refusal = plan.unwrap_err();
+    assert!(refusal.is::<WrongUsage>());
+    let text = refusal.to_string();
+    assert!(text.contains("train.activation_mib_max = 0 would make it") && text.contains("which is enough"), "{text}");
+}
+
+#[test]
+fn a_run_that_cannot_fit_is_refused_by_the_settings_that_would_help() {
+    let (_, plan) = settled(&["run.memory_max=\"3 MB\""]);
+    let text = plan.unwrap_err().to_string();
+    for part in ["the limit is 3 MB (run.memory_max)", "master weights", "run.mode = \"sequential\" would make it"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("which is enough"), "{text}");
+}
