@@ -249,7 +249,7 @@ pub struct TrainSection {
     pub clip_norm: f32,
     /// Tokens that one forward and backward pass holds at once, a prompt that several samples share counted once.
     pub micro_batch_tokens: usize,
-    /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which costs time and changes no bit. Twice as much memory at most waits for reuse. Absent: 512, or as much less as the run's memory allows.
+    /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which costs time and changes no bit. As much memory at most waits for reuse. Absent: 512, or as much less as the run's memory allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation_mib_max: Option<u64>,
     /// Numbers of the preset to be changed; absent ones keep the preset's value.
