@@ -102,6 +102,8 @@ pub enum Event {
         path: String,
         /// Size on disk.
         bytes: u64,
+        /// The oldest version whose weights it has.
+        oldest_version: u64,
         /// Time to write it.
         seconds: f64,
     },

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod learning;
 pub mod measure;
 pub mod messages;
+pub mod older;
 pub mod parties;
 pub mod payout;
 pub mod prompting;
