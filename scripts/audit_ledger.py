@@ -7,6 +7,7 @@ second reading of docs/ledger.md. Dividends are computed by stake alone, which i
 validators have agreed since the first epoch; where they have not, use `essaim ledger audit`.
 """
 
+import base64
 import json
 import sys
 from fractions import Fraction
@@ -89,6 +90,12 @@ class Bytes:
             value, shift = value | (byte & 0x7F) << shift, shift + 7
             if byte < 0x80:
                 return value
+
+    @classmethod
+    def of(cls, all_: bytes) -> "Bytes":
+        record = cls("")
+        record.all, record.at = all_, 0
+        return record
 
     def keys(self) -> list:
         return [self.take(32) for _ in range(self.number())]
@@ -255,6 +262,23 @@ def take(book: Book, run: bytes, entry: dict) -> None:
         book.close(entry)
 
 
+def accepted(terms: dict, text: str) -> dict:
+    """Signed records in full: what a credit leaves out of them stands in the commitment and the terms."""
+    packed = Bytes.of(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+    body, signature = packed.take(packed.number()), packed.take(64)
+    fields = Bytes.of(body)
+    fields.number()
+    lease = body[: fields.at]
+    worker = fields.number()
+    answer = bytes([3, 0x84]) + body + terms["worker_keys"][worker] + signature
+    verdicts = []
+    while packed.at < len(packed.all):
+        rest, signature = packed.take(packed.number()), packed.take(64)
+        key = terms["validator_keys"][Bytes.of(rest).number()]
+        verdicts.append((bytes([3, 0x85]) + lease + body[-32:] + rest + key + signature).hex())
+    return dict(what="accepted", commitment=answer.hex(), verdicts=verdicts)
+
+
 def opened(terms: dict) -> tuple:
     """The run's id, the orchestrator's key, and the terms with all keys."""
     record = Bytes(terms["run"])
@@ -265,21 +289,25 @@ def opened(terms: dict) -> tuple:
 
 
 def main(path: str) -> None:
-    previous, book = bytes(32), None
+    head, unsigned, book = bytes(32), 0, None
     for seq, text in enumerate(open(path, "rb").read().splitlines()):
         line = json.loads(text)
-        entry = json.dumps(line["entry"], separators=(",", ":")).encode()
+        assert line["seq"] == seq, f"entry {seq} is out of place"
+        said = json.dumps(line.get("entry"), separators=(",", ":")).encode()
         if seq == 0:
             run, orchestrator, terms = opened(line["entry"])
             book = Book(terms)
-        assert (line["seq"], line["previous"]) == (seq, previous.hex()), f"entry {seq} is out of place"
-        digest = derive("essaim 2026 ledger line v1", run + seq.to_bytes(8, "little") + previous + entry)
-        Ed25519PublicKey.from_public_bytes(orchestrator).verify(bytes.fromhex(line["signature"]), digest)
-        take(book, run, line["entry"])
-        previous = blake3(text).digest()
+        if "accepted" in line:
+            entry, unsigned = accepted(terms, line["accepted"]), unsigned + 1
+        else:
+            entry, unsigned = line["entry"], 0
+            digest = derive("essaim 2026 ledger line v2", run + seq.to_bytes(8, "little") + head + said)
+            Ed25519PublicKey.from_public_bytes(orchestrator).verify(bytes.fromhex(line["signature"]), digest)
+        take(book, run, entry)
+        head = derive("essaim 2026 ledger head v2", head + text)
     for account in sorted(book.lifetimes, key=lambda text: int(text, 16)):
         print(f"{account} has earned {book.lifetimes[account]}")
-    print(f"head {previous.hex()}, {seq + 1} entries")
+    print(f"head {head.hex()}, {seq + 1} entries, the last {unsigned} not signed by the orchestrator yet")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ pub struct AuditReport {
     pub rewards: Account,
     /// Lines of the log.
     pub entries: u64,
-    /// Hash of the last line.
+    /// Lines at the end that the orchestrator has not signed yet: credits, which its next line covers.
+    pub unsigned: u64,
+    /// What stands for all lines.
     #[serde(with = "hex::array")]
     pub head: Hash,
     /// Closed epochs.
@@ -141,6 +143,7 @@ impl Ledger {
             chain_id: self.terms().chain_id,
             rewards: self.terms().rewards,
             entries: self.entries(),
+            unsigned: self.unsigned(),
             head: self.head(),
             epochs: self.epochs().to_vec(),
             root: self.root(),

@@ -2,11 +2,11 @@
 //!
 //! Promise: a fault names what was expected and what was given; an error says at which entry.
 
-use protocol::{Check, Hash, LeaseId, ProtocolError, ValidatorId};
+use protocol::{Check, LeaseId, ProtocolError, ValidatorId};
 use thiserror::Error;
 
 use crate::yuma::YumaError;
-use crate::{Amount, Party, hex};
+use crate::{Amount, Party};
 
 /// An entry that was refused, and its position in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,11 +40,14 @@ pub enum Fault {
     /// A line was dropped, doubled, or put elsewhere.
     #[error("the line numbers itself {given}, expected {expected}")]
     Reordered { expected: u64, given: u64 },
-    /// The line before it is another than the one that it was written after.
-    #[error("it follows a line with hash {}, the line before has {}", hex::encode(.given), hex::encode(.expected))]
-    BrokenChain { expected: Hash, given: Hash },
-    /// Not signed by the run's orchestrator, or altered since.
-    #[error("it does not bear the orchestrator's signature")]
+    /// Written by a version of the program with another form of the log.
+    #[error("the log has form {given}, this program reads form {supported}")]
+    OtherFormat { supported: u32, given: u32 },
+    /// Every entry but a group's credit is signed by the orchestrator.
+    #[error("the line bears no signature")]
+    Unsigned,
+    /// Not signed by the run's orchestrator, or altered since: it, or a credit since the signed line before.
+    #[error("the orchestrator's signature is not on it and the lines since the last that it signed")]
     Forged,
     /// The log is empty.
     #[error("the log is empty")]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::book::Book;
 use crate::evidence::Signatures;
-use crate::line::{FIRST_PREVIOUS, Line, line_hash};
+use crate::line::{FIRST_PREVIOUS, Line, head_after};
 use crate::{
     Account, Amount, Entry, EpochReport, Fault, LedgerError, LedgerTerms, Party, PartyReport, Payout, hex, merkle,
 };
@@ -21,6 +21,8 @@ pub struct Ledger {
     book: Book,
     entries: u64,
     head: Hash,
+    /// Lines since the last that the orchestrator signed.
+    unsigned: u64,
 }
 
 /// What an account may claim on the chain, with the proof that the contract asks for.
@@ -38,8 +40,7 @@ pub struct Claim {
 impl Ledger {
     /// Reads the first line of a log, which must be [`Entry::Opened`].
     ///
-    /// Errors, all with position 0: those of [`Line::decode`]; `NotOpened`, `Reordered`, `BrokenChain`,
-    /// `Forged`, and those of [`LedgerTerms::check`].
+    /// Errors, all with position 0: those of [`Line::decode`]; `NotOpened`, `Reordered`, `Forged`, and those of [`LedgerTerms::check`].
     pub fn new(first: &[u8]) -> Result<Self, LedgerError> {
         Self::first(first).map_err(|fault| LedgerError::new(0, fault))
     }
@@ -58,12 +59,12 @@ impl Ledger {
     }
 
     fn first(bytes: &[u8]) -> Result<Self, Fault> {
-        let line = Line::decode(bytes)?;
+        let line = Line::decode(bytes, None)?;
         let Entry::Opened(terms) = &line.entry else { return Err(Fault::NotOpened) };
-        check_place(&line, 0, FIRST_PREVIOUS)?;
+        check_place(&line, 0)?;
         let book = Book::open((**terms).clone())?;
-        check_signature(&line, &book)?;
-        Ok(Self { book, entries: 1, head: line_hash(bytes) })
+        check_signature(&line, &FIRST_PREVIOUS, &book)?;
+        Ok(Self { book, entries: 1, head: head_after(&FIRST_PREVIOUS, bytes), unsigned: 0 })
     }
 
     /// Takes the next line, without its line feed.
@@ -74,12 +75,17 @@ impl Ledger {
     }
 
     fn next(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let line = Line::decode(bytes)?;
-        check_place(&line, self.entries, self.head)?;
-        check_signature(&line, &self.book)?;
+        let line = Line::decode(bytes, Some(&self.book.terms.run))?;
+        check_place(&line, self.entries)?;
+        check_signature(&line, &self.head, &self.book)?;
         self.book.take(&line.entry, Signatures::Verify)?;
-        (self.entries, self.head) = (self.entries + 1, line_hash(bytes));
+        self.count(&line, bytes);
         Ok(())
+    }
+
+    fn count(&mut self, line: &Line, bytes: &[u8]) {
+        (self.entries, self.head) = (self.entries + 1, head_after(&self.head, bytes));
+        self.unsigned = if line.signature.is_some() { 0 } else { self.unsigned + 1 };
     }
 
     /// Writes the next line and takes it. Gives the line, without a line feed, for the end of the log.
@@ -107,7 +113,7 @@ impl Ledger {
         let line = Line::new(&self.book.run, self.entries, self.head, entry, keys)?;
         let text = line.encode()?;
         self.book.take(&line.entry, signatures)?;
-        (self.entries, self.head) = (self.entries + 1, line_hash(text.as_bytes()));
+        self.count(&line, text.as_bytes());
         Ok(text)
     }
 
@@ -157,7 +163,12 @@ impl Ledger {
         self.entries
     }
 
-    /// Hash of the last line.
+    /// Lines at the end that no signature of the orchestrator covers yet: credits since the last line that it signed.
+    pub fn unsigned(&self) -> u64 {
+        self.unsigned
+    }
+
+    /// What stands for all lines so far; see [`head_after`].
     pub fn head(&self) -> Hash {
         self.head
     }
@@ -259,18 +270,15 @@ fn claim_of(terms: &LedgerTerms, lifetimes: &BTreeMap<Account, Amount>, account:
     Some(Claim { account: *account, lifetime, proof: merkle::proof(&leaves, index) })
 }
 
-fn check_place(line: &Line, expected: u64, head: Hash) -> Result<(), Fault> {
-    if line.seq != expected {
-        return Err(Fault::Reordered { expected, given: line.seq });
-    }
-    match line.previous == head {
+fn check_place(line: &Line, expected: u64) -> Result<(), Fault> {
+    match line.seq == expected {
         true => Ok(()),
-        false => Err(Fault::BrokenChain { expected: head, given: line.previous }),
+        false => Err(Fault::Reordered { expected, given: line.seq }),
     }
 }
 
-fn check_signature(line: &Line, book: &Book) -> Result<(), Fault> {
-    match line.is_signed_by(&book.run, &book.terms.run.orchestrator) {
+fn check_signature(line: &Line, head: &Hash, book: &Book) -> Result<(), Fault> {
+    match line.is_signed_by(&book.run, head, &book.terms.run.orchestrator) {
         true => Ok(()),
         false => Err(Fault::Forged),
     }

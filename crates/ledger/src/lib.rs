@@ -10,6 +10,7 @@
 #![deny(clippy::float_arithmetic)]
 #![forbid(unsafe_code)]
 
+mod accepted;
 mod account;
 mod audit;
 mod book;

@@ -40,6 +40,7 @@ Exit codes:
     2  wrong usage, or settings that are refused
     3  `verify` could not check it here
     4  done, but the result could not be written to standard output: it is on standard error
+    5  `verify` was asked for a group whose evidence was dropped with its weights
   130  ended by Ctrl-C, SIGTERM, or a no to a question";
 
 /// Reinforcement learning of language models, from one laptop to many machines that need not trust each other.
@@ -164,7 +165,9 @@ Examples:
   essaim verify group.json --weights runs/liars --all --json
 
 The group is checked by the validator's own code. Exit codes: 0 valid, 1 invalid, 3 could not be
-checked here, for example because the weights of its version were not kept.";
+checked here, for example because its weights are elsewhere, 5 its evidence was dropped.
+A run keeps the evidence of groups whose weights are in a checkpoint that it keeps, of those that were
+not settled before the oldest of these, and of those that somebody was fined for; see checkpoint.keep.";
 
 const SIM_EXAMPLES: &str = "\
 Examples:

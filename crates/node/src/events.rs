@@ -36,7 +36,7 @@ pub enum Event {
     LeaseIssued(LeaseIssued),
     /// What everybody in the run signs under.
     TermsSet(TermsSet),
-    /// A submission arrived, decodes, and bears its worker's signature; the payload holds its bytes. Nothing it claims has been checked yet.
+    /// A submission arrived, decodes, and bears its worker's signature; the payload holds its bytes, until it is dropped with the weights that made it. Nothing it claims has been checked yet.
     GroupReceived(GroupReceived),
     /// A submission was refused before any validator saw it.
     GroupRefused {
@@ -48,7 +48,7 @@ pub enum Event {
         /// Why, in words.
         words: String,
     },
-    /// A validator opened its verdict; the payload holds the signed record.
+    /// A validator opened its verdict; the payload holds the signed record, as long as that of the submission.
     VerdictGiven(VerdictGiven),
     /// A group passed its checks; what it claims is what was found.
     GroupAccepted(GroupAccepted),
@@ -102,6 +102,8 @@ pub enum Event {
         path: String,
         /// Size on disk.
         bytes: u64,
+        /// The oldest version whose weights it has.
+        oldest_version: u64,
         /// Time to write it.
         seconds: f64,
     },

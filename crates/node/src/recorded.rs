@@ -1,7 +1,7 @@
 //! Real runs, each made once per process, for tests of everything that is drawn from events.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cli::{Context, Global};
@@ -97,6 +97,14 @@ impl Recording {
     pub(crate) fn file(&self, path: fn(&Path) -> std::path::PathBuf) -> String {
         std::fs::read_to_string(path(self.dir.path())).unwrap()
     }
+}
+
+/// The smallest model that the settings can describe.
+pub(crate) fn tiny_model() -> Arc<model::ModelConfig> {
+    let config = config(&["model.random={hidden=16,layers=1,heads=2,kv_heads=1,ff=16,max_context=32}"]);
+    let tasks = crate::run::setup::run_tasks(&config, false).unwrap();
+    let device = crate::run::setup::device(&config).unwrap();
+    crate::run::setup::model(&config, &tasks, &device).unwrap().1.config().clone()
 }
 
 /// What events tell.

@@ -7,105 +7,33 @@
 //! Why `rusqlite` and not `sqlx`: the log has one synchronous writer inside one process; an async
 //! pool would add an executor and a second copy of every type for nothing. Any tool opens the file.
 //!
+//! Size: old rows are packed ([`packed`]), records are packed one by one ([`payloads`]) and dropped when the caller says
+//! so; freed pages go back to the system at once.
+//!
 //! Durability: write-ahead log with `synchronous=NORMAL`. Every commit reaches the operating
 //! system before `append` returns, so a killed process loses nothing. A power cut may lose the
 //! last commits (never the file's soundness); a run then resumes from the checkpoint before them.
 
+mod error;
+mod packed;
+mod payloads;
+
 use crate::events::{Event, Recorded};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use error::fault;
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+pub use error::StoreError;
+pub use payloads::{PAYLOAD_BYTES_MAX, Payload};
+
 /// Version of the table layout and of the events' meaning; raised when an old log no longer reads.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 /// Marks the file as ours (`PRAGMA application_id`): the letters `ESSA`.
 const APPLICATION_ID: i64 = 0x4553_5341;
-/// Largest payload of one event; a group of 4096 rollouts of 4096 tokens is about 200 MB.
-pub const PAYLOAD_BYTES_MAX: usize = 256 << 20;
-
-/// What can go wrong with the log.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no log where one was expected.
-    #[error("no run in {}: {} is missing", folder(path).display(), path.display())]
-    NoLog {
-        /// Where the log should be.
-        path: PathBuf,
-    },
-    /// There is a log where a new one was to be made.
-    #[error("{} exists already: resume that run or choose another folder", path.display())]
-    Exists {
-        /// The log found.
-        path: PathBuf,
-    },
-    /// The file is not an event log of this program.
-    #[error("{} is not an event log: {reason}", path.display())]
-    NotALog {
-        /// The file.
-        path: PathBuf,
-        /// What was found instead.
-        reason: String,
-    },
-    /// The log was written by a version of the program with another layout.
-    #[error("{} has event log version {given}, this program reads version {supported}", path.display())]
-    OtherVersion {
-        /// The file.
-        path: PathBuf,
-        /// Version in the file.
-        given: i64,
-        /// Version of this program.
-        supported: i64,
-    },
-    /// No room is left.
-    #[error("the disk is full: {} cannot grow; all events before this one are safe", path.display())]
-    DiskFull {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A payload is larger than the limit.
-    #[error("event payload too large for {}: limit {limit} bytes, given {given}", path.display())]
-    PayloadTooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Bytes allowed.
-        limit: usize,
-        /// Bytes given.
-        given: usize,
-    },
-    /// A stored event does not read back.
-    #[error("{}: event {seq} does not read: {reason}", path.display())]
-    BadEvent {
-        /// The file.
-        path: PathBuf,
-        /// Number of the event.
-        seq: u64,
-        /// Why.
-        reason: String,
-    },
-    /// A log that can be read only from a copy, which could not be made.
-    #[error("{} has a write-ahead file in a folder that cannot be written, and could not be copied: {source}", path.display())]
-    NoCopy {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Anything else that SQLite says.
-    #[error("{}: {source}", path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
-        source: rusqlite::Error,
-    },
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
-}
 
 /// A run's log, open for writing or for reading only.
 #[derive(Debug)]
@@ -113,6 +41,8 @@ pub struct EventLog {
     path: PathBuf,
     connection: Connection,
     next_seq: u64,
+    /// Number of the oldest event that is not packed; that of the next if all are.
+    first_loose: u64,
     /// The folder of the copy that is read, removed with this.
     _copy: Option<TempDir>,
 }
@@ -124,16 +54,21 @@ impl EventLog {
             return Err(StoreError::Exists { path: path.to_owned() });
         }
         let connection = Connection::open(path).map_err(|source| fault(path, source))?;
-        let log = Self { path: path.to_owned(), connection, next_seq: 1, _copy: None };
+        let log = Self { path: path.to_owned(), connection, next_seq: 1, first_loose: 1, _copy: None };
+        // Counts only while the file is empty: pages that are freed can be given back.
+        let vacuum = log.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL");
+        vacuum.map_err(|source| fault(path, source))?;
         log.settings()?;
+        let (packed, payloads) = (packed::LAYOUT, payloads::LAYOUT);
         let layout = format!(
             "BEGIN;
              CREATE TABLE events (
-                 seq INTEGER PRIMARY KEY, -- from 1, without gaps
+                 seq INTEGER PRIMARY KEY, -- from 1, without gaps; the numbers before the first are in `packed`
                  at_ms INTEGER NOT NULL,  -- UTC milliseconds since 1970
-                 event TEXT NOT NULL,     -- JSON, its kind in the field `event`
-                 payload BLOB             -- a signed record's bytes, where the event has one
+                 event TEXT NOT NULL      -- JSON, its kind in the field `event`
              ) STRICT;
+             {packed}
+             {payloads}
              PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {SCHEMA_VERSION};
              COMMIT;"
@@ -209,15 +144,17 @@ impl EventLog {
         if given != SCHEMA_VERSION {
             return Err(StoreError::OtherVersion { path: path.to_owned(), given, supported: SCHEMA_VERSION });
         }
-        let last: Option<u64> = connection
-            .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
-            .map_err(|source| fault(path, source))?;
-        Ok(Self { path: path.to_owned(), connection, next_seq: last.unwrap_or(0) + 1, _copy: None })
+        let next_seq = next_seq(&connection).map_err(|source| fault(path, source))?;
+        let first_loose = packed::first_loose(&connection).map_err(|source| fault(path, source))?;
+        let first_loose = first_loose.unwrap_or(next_seq);
+        Ok(Self { path: path.to_owned(), connection, next_seq, first_loose, _copy: None })
     }
 
     fn settings(&self) -> Result<(), StoreError> {
         // Wait for a reader's checkpoint for a bounded time instead of failing at once.
-        let text = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;";
+        // What a large transaction leaves of the write-ahead file is given back.
+        let text = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;
+                    PRAGMA journal_size_limit = 4194304;";
         self.connection.execute_batch(text).map_err(|source| fault(&self.path, source))
     }
 
@@ -230,21 +167,28 @@ impl EventLog {
     ///
     /// - `at_ms`: UTC milliseconds since 1970, from the caller
     /// - errors: `PayloadTooLarge`, `DiskFull`, `Sqlite`; then nothing was appended
-    pub fn append(&mut self, at_ms: u64, event: Event, payload: Option<&[u8]>) -> Result<Recorded, StoreError> {
-        if let Some(given) = payload.map(<[u8]>::len).filter(|given| *given > PAYLOAD_BYTES_MAX) {
+    pub fn append(&mut self, at_ms: u64, event: Event, payload: Option<Payload<'_>>) -> Result<Recorded, StoreError> {
+        if let Some(given) = payload.map(|payload| payload.bytes.len()).filter(|given| *given > PAYLOAD_BYTES_MAX) {
             return Err(StoreError::PayloadTooLarge { path: self.path.clone(), limit: PAYLOAD_BYTES_MAX, given });
         }
+        self.pack_if_due()?;
         let seq = self.next_seq;
         let json = serde_json::to_string(&event).map_err(|error| self.bad_event(seq, error))?;
-        self.connection
-            .prepare_cached("INSERT INTO events (seq, at_ms, event, payload) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut insert| insert.execute(params![seq, at_ms, json, payload]))
-            .map_err(|source| fault(&self.path, source))?;
+        self.insert(seq, at_ms, &json, payload).map_err(|source| fault(&self.path, source))?;
         self.next_seq += 1;
         Ok(Recorded { seq, at_ms, event })
     }
 
-    /// Calls `visit` with every event from number `from` on, in order.
+    fn insert(&self, seq: u64, at_ms: u64, json: &str, payload: Option<Payload<'_>>) -> rusqlite::Result<()> {
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction
+            .prepare_cached("INSERT INTO events (seq, at_ms, event) VALUES (?1, ?2, ?3)")?
+            .execute(params![seq, at_ms, json])?;
+        payload.map_or(Ok(()), |payload| self.add_payload(seq, payload))?;
+        transaction.commit()
+    }
+
+    /// Calls `visit` with every event from number `from` on, in order, as the log is now.
     ///
     /// Errors: `BadEvent` if one does not read or a number is missing; whatever `visit` returns.
     pub fn replay<E: From<StoreError>>(
@@ -253,18 +197,18 @@ impl EventLog {
         mut visit: impl FnMut(Recorded) -> Result<(), E>,
     ) -> Result<(), E> {
         let sqlite = |source| E::from(fault(&self.path, source));
+        // One view of both tables, whatever a writer packs in the meantime.
+        let _view = self.connection.unchecked_transaction().map_err(sqlite)?;
+        let mut expected = from.max(1);
+        self.replay_packed(from, &mut expected, &mut visit)?;
         let mut select = self
             .connection
             .prepare_cached("SELECT seq, at_ms, event FROM events WHERE seq >= ?1 ORDER BY seq")
             .map_err(sqlite)?;
         let mut rows = select.query([from]).map_err(sqlite)?;
-        let mut expected = from.max(1);
         while let Some(row) = rows.next().map_err(sqlite)? {
             let seq: u64 = row.get(0).map_err(sqlite)?;
-            if seq != expected {
-                return Err(self.bad_event(expected, "it is missing").into());
-            }
-            expected += 1;
+            self.in_turn(seq, &mut expected)?;
             let json = row.get_ref(2).map_err(sqlite)?;
             let event = json
                 .as_str()
@@ -276,18 +220,36 @@ impl EventLog {
         Ok(())
     }
 
-    /// The payload of an event, if it has one. Errors: `Sqlite`.
-    pub fn payload(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.connection
-            .prepare_cached("SELECT payload FROM events WHERE seq = ?1")
-            .and_then(|mut select| select.query_row([seq], |row| row.get(0)).optional())
-            .map(Option::flatten)
-            .map_err(|source| fault(&self.path, source))
+    /// Errors: `BadEvent` if the number is not the one that comes next.
+    fn in_turn(&self, seq: u64, expected: &mut u64) -> Result<(), StoreError> {
+        if seq != *expected {
+            return Err(self.bad_event(*expected, "it is missing"));
+        }
+        *expected += 1;
+        Ok(())
+    }
+
+    /// Shortens the file by the pages that nothing is on any more.
+    fn give_back_pages(&self) -> Result<(), StoreError> {
+        let vacuum = || {
+            let mut vacuum = self.connection.prepare_cached("PRAGMA incremental_vacuum")?;
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        vacuum().map_err(|source| fault(&self.path, source))
     }
 
     fn bad_event(&self, seq: u64, reason: impl ToString) -> StoreError {
         StoreError::BadEvent { path: self.path.clone(), seq, reason: reason.to_string() }
     }
+}
+
+/// Number of the event that comes next.
+fn next_seq(connection: &Connection) -> rusqlite::Result<u64> {
+    let text = "SELECT max(ifnull((SELECT max(seq) FROM events), 0),
+                           ifnull((SELECT max(first_seq + row_count) - 1 FROM packed), 0)) + 1";
+    connection.query_row(text, [], |row| row.get(0))
 }
 
 /// The write-ahead file of a log.
@@ -315,145 +277,5 @@ fn cannot_write(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(CannotOpen | PermissionDenied | ReadOnly | SystemIoFailure))
 }
 
-fn fault(path: &Path, source: rusqlite::Error) -> StoreError {
-    let path = path.to_owned();
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::DiskFull { path },
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            StoreError::NotALog { path, reason: source.to_string() }
-        }
-        _ => StoreError::Sqlite { path, source },
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-
-    fn warning(message: impl Into<String>) -> Event {
-        Event::Warning { message: message.into() }
-    }
-
-    fn all(log: &EventLog, from: u64) -> Vec<Recorded> {
-        let mut events = Vec::new();
-        log.replay(from, |recorded| {
-            events.push(recorded);
-            Ok::<(), StoreError>(())
-        })
-        .unwrap();
-        events
-    }
-
-    #[test]
-    fn events_come_back_in_order_with_their_payloads_after_reopening() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.sqlite");
-        let mut log = EventLog::create(&path).unwrap();
-        log.append(10, warning("a"), None).unwrap();
-        log.append(20, warning("b"), Some(b"bytes")).unwrap();
-        drop(log);
-        let mut log = EventLog::open(&path).unwrap();
-        let third = log.append(30, warning("c"), None).unwrap();
-        assert_eq!((third.seq, log.last_seq()), (3, 3));
-        let read = EventLog::open_to_read(&path).unwrap();
-        let messages: Vec<_> = all(&read, 2).into_iter().map(|r| (r.at_ms, r.event)).collect();
-        assert_eq!(messages, [(20, warning("b")), (30, warning("c"))]);
-        assert_eq!(read.payload(2).unwrap().as_deref(), Some(&b"bytes"[..]));
-        assert_eq!(read.payload(1).unwrap(), None);
-    }
-
-    #[test]
-    fn a_reader_cannot_write_and_a_second_log_is_not_made_over_the_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.sqlite");
-        drop(EventLog::create(&path).unwrap());
-        let mut reader = EventLog::open_to_read(&path).unwrap();
-        assert!(reader.append(1, warning("x"), None).is_err());
-        assert!(matches!(EventLog::create(&path), Err(StoreError::Exists { .. })));
-    }
-
-    #[test]
-    fn other_files_and_other_versions_are_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.sqlite");
-        assert!(matches!(EventLog::open(&path), Err(StoreError::NoLog { .. })));
-        fs::write(&path, "this is no database, but long enough to look at".repeat(9)).unwrap();
-        assert!(matches!(EventLog::open(&path), Err(StoreError::NotALog { .. })));
-        fs::remove_file(&path).unwrap();
-        let log = EventLog::create(&path).unwrap();
-        log.connection.pragma_update(None, "user_version", 7).unwrap();
-        drop(log);
-        let message = EventLog::open(&path).unwrap_err().to_string();
-        assert!(message.contains("version 7, this program reads version 3"), "{message}");
-    }
-
-    #[test]
-    fn a_full_disk_is_named_and_leaves_the_log_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.sqlite");
-        let mut log = EventLog::create(&path).unwrap();
-        // SQLite answers SQLITE_FULL at this page limit exactly as it does when the disk is full.
-        log.connection.pragma_update(None, "max_page_count", 8).unwrap();
-        let payload = vec![1u8; 4096];
-        let mut stored = 0;
-        let error = loop {
-            match log.append(1, warning("x"), Some(&payload)) {
-                Ok(_) => stored += 1,
-                Err(error) => break error,
-            }
-            assert!(stored < 100, "the limit had no effect");
-        };
-        assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
-        assert!(error.to_string().contains("events.sqlite"));
-        assert_eq!(all(&EventLog::open(&path).unwrap(), 1).len(), stored);
-    }
-
-    #[test]
-    fn a_missing_event_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.sqlite");
-        let mut log = EventLog::create(&path).unwrap();
-        for _ in 0..3 {
-            log.append(1, warning("x"), None).unwrap();
-        }
-        log.connection.execute("DELETE FROM events WHERE seq = 2", []).unwrap();
-        let outcome = log.replay(1, |_| Ok::<(), StoreError>(()));
-        assert!(matches!(outcome, Err(StoreError::BadEvent { seq: 2, .. })), "{outcome:?}");
-    }
-
-    /// The test runs itself as a child that appends without end, and kills it in the middle.
-    #[test]
-    fn what_append_returned_for_survives_sigkill() {
-        const CHILD: &str = "ESSAIM_TEST_STORE_CHILD";
-        if let Some(path) = std::env::var_os(CHILD) {
-            let mut log = EventLog::create(Path::new(&path)).unwrap();
-            for count in 1..1_000_000u64 {
-                log.append(count, warning("group"), Some(&[7; 300])).unwrap();
-                println!("\nappended {count}");
-            }
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.sqlite");
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "store::tests::what_append_returned_for_survives_sigkill"])
-            .env(CHILD, &path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let told = lines
-            .map_while(Result::ok)
-            .filter_map(|line| line.strip_prefix("appended ")?.parse::<u64>().ok())
-            .find(|count| *count >= 200);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let told = told.expect("the child appended 200 events");
-        let log = EventLog::open(&path).unwrap();
-        assert!(log.last_seq() >= told, "{} of {told}", log.last_seq());
-        assert_eq!(all(&log, 1).len() as u64, log.last_seq());
-        assert_eq!(log.payload(told).unwrap(), Some(vec![7; 300]));
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use crate::events::{
 };
 pub use curriculum::Curriculum;
 pub use money::Money;
-use protocol::LeaseId;
+use protocol::{LeaseId, WeightVersion};
 use rounds::Event as Rule;
 use std::collections::BTreeMap;
 pub use trust::{Caught, HandedIn, Trust};
@@ -46,8 +46,12 @@ pub struct RunView {
     pub dropped: BTreeMap<DropReason, u64>,
     /// Leases issued.
     pub leases: u64,
-    /// Last lease of the latest batch: its weights are the likeliest to be kept.
-    pub last_trained: Option<LeaseId>,
+    /// The lease of the latest batch with the newest weights, and these.
+    last_trained: Option<(LeaseId, WeightVersion)>,
+    /// The oldest version whose weights the newest checkpoint has.
+    oldest_version: WeightVersion,
+    /// Accepted groups whose weights may be kept, with their versions.
+    accepted: BTreeMap<LeaseId, WeightVersion>,
     /// Groups that passed their checks.
     pub groups: u64,
     /// Completion tokens of those groups.
@@ -103,21 +107,30 @@ impl RunView {
             Event::GroupAccepted(group) => {
                 self.groups += 1;
                 self.completion_tokens += group.completion_tokens;
+                self.accepted.insert(group.lease, group.weight_version);
                 if let Some(sample) = &group.sample {
                     self.keep_sample(sample);
                 }
             }
-            Event::GroupDropped { reason, .. } => *self.dropped.entry(*reason).or_default() += 1,
+            Event::GroupDropped { lease, reason } => {
+                *self.dropped.entry(*reason).or_default() += 1;
+                self.accepted.remove(lease);
+            }
             Event::StepTrained(step) => {
                 self.steps.insert(step.step, step.metrics.clone());
-                self.last_trained = step.leases.last().copied();
+                let versions = step.leases.iter().filter_map(|lease| Some((*self.accepted.get(lease)?, *lease)));
+                self.last_trained = versions.max().map(|(version, lease)| (lease, version));
             }
             Event::WeightsPublished { version, .. } => self.version = *version,
             Event::EvalFinished(eval) => {
                 self.eval_tokens += eval.tokens;
                 self.evals.push(eval.clone());
             }
-            Event::CheckpointSaved { step, .. } => self.checkpoint_step = Some(*step),
+            Event::CheckpointSaved { step, oldest_version, .. } => {
+                self.checkpoint_step = Some(*step);
+                self.oldest_version = *oldest_version;
+                self.accepted.retain(|_, version| *version >= *oldest_version);
+            }
             Event::Waited { who, on, seconds } => self.wait(who, on, *seconds),
             Event::Warning { message } => self.warn(message),
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
@@ -180,6 +193,11 @@ impl RunView {
         if self.warnings.len() < WARNINGS_KEPT_MAX {
             self.warnings.push(message.to_owned());
         }
+    }
+
+    /// A group of the latest batch that can be checked again: its weights are in the newest checkpoint.
+    pub fn checkable(&self) -> Option<LeaseId> {
+        self.last_trained.filter(|(_, version)| *version >= self.oldest_version).map(|(lease, _)| lease)
     }
 
     /// Training steps done.

@@ -70,7 +70,7 @@ impl Views {
                 let model = self.dir.join(model).display().to_string();
                 self.screen.tell("model", &model);
                 self.screen.tell("next", &format!("essaim chat --model {model}"));
-                if let Some(lease) = self.view.last_trained {
+                if let Some(lease) = self.view.checkable() {
                     self.screen.tell("", &format!("essaim verify {} --lease {lease}", self.dir.display()));
                 }
             }

@@ -3,6 +3,8 @@
 //! Promise: what is restored is what was saved, or a named error; a state that breaks a rule of the
 //! run is never worked with.
 
+use std::collections::BTreeSet;
+
 use protocol::{BeaconPoint, LeaseId, StepNumber, WeightVersion};
 
 use crate::constants::{STATE_BYTES_MAX, STATE_FORMAT};
@@ -58,6 +60,26 @@ impl Rounds {
     /// Whether a lease's group is back and not yet judged.
     pub fn is_in_check(&self, lease: LeaseId) -> bool {
         self.panels.contains_key(&lease)
+    }
+
+    /// Whether a lease has not ended: its group is out, back, waiting to be trained on, or in training.
+    pub fn is_open(&self, lease: LeaseId) -> bool {
+        let arrived = self.wave.as_ref().is_some_and(|wave| wave.arrived.contains_key(&lease));
+        let in_training = self.training.as_ref().is_some_and(|batch| batch.leases.contains(&lease));
+        self.in_flight.contains_key(&lease)
+            || self.panels.contains_key(&lease)
+            || arrived
+            || in_training
+            || self.buffered().any(|buffered| buffered == lease)
+    }
+
+    /// Versions without whose weights leases fail: the published one, which new leases name, and those of leases that are
+    /// out and of groups under check. An eval under way is not among them.
+    pub fn versions_needed(&self) -> BTreeSet<WeightVersion> {
+        let leased = self.in_flight.values().map(|lease| lease.weight_version);
+        let rollouts = self.panels.values().flat_map(|panel| &panel.group.rollouts);
+        let checked = rollouts.map(|rollout| rollout.weight_version_min);
+        [self.published].into_iter().chain(leased).chain(checked).collect()
     }
 
     /// The beacon point that a lease's group was drawn at, while it is under check: part of every

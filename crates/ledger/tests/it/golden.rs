@@ -13,7 +13,7 @@ const ROOTS: [&str; 2] = [
     "95a599bb799df99fc0f4c3c1a40165249d12d4120b25eaf74305f46b941897d3",
     "26aad33d61b4b4cb6b039c23efaed96c0658c16f1df4a106ff069931151ad2d0",
 ];
-const HEAD: &str = "be430fd64075f4970942f7bb6e1315ede56101ebd4069a71df1f631c07ae35ea";
+const HEAD: &str = "e2b21a3975b50ed32ad245ecb3972ec9965893d3e8e5e750c273ecabcce50cab";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

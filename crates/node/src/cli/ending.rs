@@ -17,6 +17,9 @@ const EXIT_OPEN: u8 = 3;
 /// Exit code of what was done and could not be printed: doing it again would do it twice.
 const EXIT_UNTOLD: u8 = 4;
 
+/// Exit code of a check for which the evidence was dropped: no copy of this run can make it any more.
+const EXIT_DROPPED: u8 = 5;
+
 /// How a command ended, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -28,6 +31,8 @@ pub enum Ending {
     Refuted,
     /// It could not come to a finding here.
     Open,
+    /// What it was to look at was dropped, as the rules of the run's folder have it.
+    Dropped,
 }
 
 impl Ending {
@@ -38,6 +43,7 @@ impl Ending {
             Self::Interrupted => EXIT_INTERRUPTED,
             Self::Refuted => EXIT_FAILED,
             Self::Open => EXIT_OPEN,
+            Self::Dropped => EXIT_DROPPED,
         }
     }
 }

@@ -1,12 +1,14 @@
-//! `essaim verify`: checks a stored group again, offline, and explains the verdict.
+//! `essaim verify`: checks a stored group again, offline, and explains the verdict; or says that its evidence is gone,
+//! which speaks for or against nobody.
 
 use anyhow::Result;
 use ops::DeviceSpec;
 use protocol::Outcome;
+use serde_json::json;
 
 use super::WrongUsage;
 use crate::cli::{Context, Ending, VerifyArgs};
-use crate::evidence::{self, NotStored, Place, Reach, StoredGroup};
+use crate::evidence::{self, Dropped, NotStored, Place, Reach, StoredGroup};
 use crate::output;
 
 /// Where the model runs unless `--device` says otherwise: whoever looks at a file need not have the run's device.
@@ -36,7 +38,10 @@ pub(crate) fn verify(args: &VerifyArgs, context: &Context) -> Result<Ending> {
 fn check(args: &VerifyArgs, device: &str, context: &Context) -> Result<Ending> {
     let is_run = args.path.is_dir();
     let group = match is_run {
-        true => evidence::take_out(&args.path, args.lease)?,
+        true => match evidence::take_out(&args.path, args.lease) {
+            Err(error) if error.is::<Dropped>() => return tell_dropped(&error.downcast()?, context),
+            taken => taken?,
+        },
         false => StoredGroup::read(&args.path)?,
     };
     if let Some(file) = &args.export {
@@ -64,4 +69,13 @@ fn check(args: &VerifyArgs, device: &str, context: &Context) -> Result<Ending> {
         Outcome::Invalid(_) => Ending::Refuted,
         Outcome::Unchecked(_) => Ending::Open,
     })
+}
+
+fn tell_dropped(dropped: &Dropped, context: &Context) -> Result<Ending> {
+    let document = || {
+        json!({ "outcome": "dropped", "lease": dropped.lease, "weight_version": dropped.weight_version,
+        "words": dropped.to_string() })
+    };
+    context.answer(document, || format!("{dropped}\n"))?;
+    Ok(Ending::Dropped)
 }

@@ -392,7 +392,7 @@ impl Default for EvalSection {
 pub struct CheckpointSection {
     /// Steps between checkpoints; 0 leaves only the one at the end.
     pub interval_steps: u64,
-    /// Checkpoints that stay on disk; older ones are removed after a newer one is whole.
+    /// Checkpoints that stay on disk; older ones are removed after a newer one is whole, and with them the evidence of groups that were made with their weights.
     pub keep: usize,
 }
 

@@ -49,6 +49,20 @@ pub enum NotStored {
     },
 }
 
+/// The log tells of the group, and has its records no longer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the evidence of lease {lease} was dropped: its group was settled before the oldest checkpoint that is kept, and its \
+     weights (version {weight_version}) went with an older one. That says nothing against it; what its worker and \
+     validators signed is in ledger.jsonl, if the run has one"
+)]
+pub struct Dropped {
+    /// The lease.
+    pub lease: u64,
+    /// The weights that it named.
+    pub weight_version: u64,
+}
+
 /// What the log says about one lease.
 #[derive(Default)]
 struct Heard {
@@ -56,6 +70,7 @@ struct Heard {
     config_toml: String,
     terms: Option<RunTerms>,
     last_lease: u64,
+    weight_version: u64,
     submission: Option<u64>,
     verdicts: Vec<u64>,
     draw: Option<BeaconPoint>,
@@ -70,7 +85,12 @@ impl Heard {
         match recorded.event {
             Event::RunStarted(started) => self.config_toml = started.config_toml,
             Event::TermsSet(set) => self.terms = Some(*set.terms),
-            Event::LeaseIssued(issued) => self.last_lease = self.last_lease.max(issued.lease),
+            Event::LeaseIssued(issued) => {
+                self.last_lease = self.last_lease.max(issued.lease);
+                if is_it(issued.lease) {
+                    self.weight_version = issued.weight_version;
+                }
+            }
             // After a restart a lease may be answered again; the last answer is the one that counted.
             Event::GroupReceived(group) if is_it(group.lease) => {
                 self.submission = Some(recorded.seq);
@@ -100,7 +120,7 @@ impl Heard {
 
 /// The group of a lease, from the log in a run's folder.
 ///
-/// Errors: [`NotStored`], those of the log, and records that do not read.
+/// Errors: [`NotStored`], [`Dropped`], those of the log, and records that do not read.
 pub fn take_out(run: &Path, lease: Option<u64>) -> Result<StoredGroup> {
     let log = EventLog::open_to_read(&run_dir::events_path(run))?;
     let mut heard = Heard { lease, ..Heard::default() };
@@ -118,12 +138,15 @@ pub fn take_out(run: &Path, lease: Option<u64>) -> Result<StoredGroup> {
         }
         .into());
     };
+    let Some(record) = log.payload(submission)? else {
+        return Err(Dropped { lease, weight_version: heard.weight_version }.into());
+    };
     let terms = heard.terms.with_context(|| format!("{}: the log has no terms", run.display()))?;
     let verdict = |seq: &u64| Ok(VerdictReveal::decode(&payload(&log, *seq)?)?.verdict);
     Ok(StoredGroup {
         config_toml: heard.config_toml,
         terms,
-        submission: Submission::decode(&payload(&log, submission)?)?,
+        submission: Submission::decode(&record)?,
         draw: heard.draw,
         verdicts: heard.verdicts.iter().map(verdict).collect::<Result<_>>()?,
         fined: heard.fined,

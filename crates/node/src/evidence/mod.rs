@@ -13,7 +13,7 @@ mod stored;
 mod weights;
 mod words;
 
-pub use from_run::{NotStored, take_out};
+pub use from_run::{Dropped, NotStored, take_out};
 pub use reach::{Reach, ReachError};
 pub use recheck::{Recheck, recheck};
 pub use stored::{FILE_BYTES_MAX, StoredError, StoredGroup};

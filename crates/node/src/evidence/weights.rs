@@ -26,12 +26,14 @@ pub struct Place {
     version: Option<WeightVersion>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     /// `config.json` and safetensors.
     HuggingFace,
     /// What a trainer saves, which does not tell the model's shape.
     Trainer,
+    /// Weights older than a checkpoint's trainer, which are read with them.
+    Older(Checkpoint),
 }
 
 /// A folder that was looked at.
@@ -58,8 +60,8 @@ impl Place {
         Self { path: checkpoint.trainer(), kind: Kind::Trainer, version: Some(checkpoint.step) }
     }
 
-    fn hugging_face(path: &Path, version: Option<WeightVersion>) -> Self {
-        Self { path: path.to_owned(), kind: Kind::HuggingFace, version }
+    fn hugging_face(path: &Path) -> Self {
+        Self { path: path.to_owned(), kind: Kind::HuggingFace, version: None }
     }
 
     /// All places in a run folder, in one checkpoint, or the one place that the folder is itself.
@@ -73,29 +75,37 @@ impl Place {
                 places.extend(Self::of_checkpoint(&checkpoint)?);
             }
             let model = folder.join("model");
-            places.extend(model.is_dir().then(|| Self::hugging_face(&model, None)));
+            places.extend(model.is_dir().then(|| Self::hugging_face(&model)));
             return Ok(places);
         }
         let step = folder.file_name().and_then(|name| name.to_str()?.strip_prefix("step-")?.parse().ok());
         match step {
             Some(step) => Self::of_checkpoint(&Checkpoint { step, path: folder.to_owned() }),
-            None if folder.join("config.json").is_file() => Ok(vec![Self::hugging_face(folder, None)]),
+            None if folder.join("config.json").is_file() => Ok(vec![Self::hugging_face(folder)]),
             None => bail!("{}: neither a run, a checkpoint (step-N) nor a model folder", folder.display()),
         }
     }
 
     fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Vec<Self>> {
-        let older = checkpoint.older()?.into_iter().map(|(version, path)| Self::hugging_face(&path, Some(version)));
+        let older = |(version, path)| Self { path, kind: Kind::Older(checkpoint.clone()), version: Some(version) };
+        let older = checkpoint.older()?.into_iter().map(older);
         Ok(older.chain([Self::trainer(checkpoint)]).collect())
     }
 
     fn load(&self, config: &RunConfig, shape: &Transformer, device: &Device) -> Result<ModelSnapshot> {
-        match self.kind {
+        let of_trainer = |folder: &Path| {
+            let mut trainer = learning::rl_trainer(config, shape.clone())?;
+            trainer.load(folder)?;
+            anyhow::Ok(trainer.snapshot())
+        };
+        match &self.kind {
             Kind::HuggingFace => Ok(Transformer::load(&self.path, device)?.snapshot()),
-            Kind::Trainer => {
-                let mut trainer = learning::rl_trainer(config, shape.clone())?;
-                trainer.load(&self.path)?;
-                Ok(trainer.snapshot())
+            Kind::Trainer => of_trainer(&self.path),
+            Kind::Older(checkpoint) => {
+                let mut weights = of_trainer(&checkpoint.trainer())?;
+                let oldest = self.version.unwrap_or(0);
+                checkpoint.read_older(&weights.clone(), oldest, |_, older| weights = older.clone())?;
+                Ok(weights)
             }
         }
     }

@@ -97,7 +97,6 @@ impl Cast<'_> {
             scale: setup::advantage_scale(self.config),
             temperature: self.config.rollout.temperature,
             behaviour_logprobs: self.config.verify.behaviour_logprobs,
-            device: self.device.clone(),
         }
     }
 

@@ -2,27 +2,42 @@
 //! older weights that leases under way name, and a manifest.
 //!
 //! Promise: a folder named `step-N` is whole. It is written as `step-N.part` and renamed when the
-//! last byte is flushed; what a killed process left behind under another name is never read.
+//! last byte is flushed, and renamed back before it is removed; what a killed process left behind under another name is
+//! never read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use model::ModelSnapshot;
 use serde::{Deserialize, Serialize};
+
+use super::older;
 
 const RULES: &str = "rounds.bin";
 const MANIFEST: &str = "manifest.json";
 const PREFIX: &str = "step-";
 const OLDER: &str = "weights-";
+const PART: &str = ".part";
+const DELTA: &str = ".delta";
+/// Version of the folder's layout; 1 had older weights as folders of their own.
+const FORMAT: u32 = 2;
 
 /// What a checkpoint says of itself.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
+    /// See [`FORMAT`].
+    #[serde(default = "first_format")]
+    format: u32,
     /// Steps behind it.
     step: u64,
     /// blake3 of the rules' state, hexadecimal.
     rules_blake3: String,
+}
+
+fn first_format() -> u32 {
+    1
 }
 
 /// A whole checkpoint on disk.
@@ -45,7 +60,7 @@ pub struct Draft {
 impl Draft {
     /// Makes room for step `step` in `folder`; `rules` is the state that belongs to it.
     pub fn begin(folder: &Path, step: u64, rules: Vec<u8>) -> Result<Self> {
-        let part = folder.join(format!("{PREFIX}{step}.part"));
+        let part = folder.join(format!("{PREFIX}{step}{PART}"));
         if part.exists() {
             fs::remove_dir_all(&part).with_context(|| part.display().to_string())?;
         }
@@ -58,26 +73,36 @@ impl Draft {
         trainer_path(&self.part)
     }
 
-    /// Where weights that are older than the step are written; the folder does not exist yet.
+    /// Where weights that are older than the step are written; the file does not exist yet.
     pub fn older(&self, version: u64) -> PathBuf {
-        self.part.join(format!("{OLDER}{version}"))
+        self.part.join(format!("{OLDER}{version}{DELTA}"))
     }
 
     /// Called once the trainer's state is on disk: writes the rest and gives the checkpoint its name.
     pub fn finish(self) -> Result<Checkpoint> {
         let rules_blake3 = blake3::hash(&self.rules).to_hex().to_string();
-        let manifest = serde_json::to_vec_pretty(&Manifest { step: self.step, rules_blake3 })?;
+        let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, step: self.step, rules_blake3 })?;
         for (name, bytes) in [(RULES, &self.rules), (MANIFEST, &manifest)] {
             let path = self.part.join(name);
             write_flushed(&path, bytes).with_context(|| path.display().to_string())?;
         }
-        if self.whole.exists() {
-            // The same step saved again, after a resume: the state is the same.
-            fs::remove_dir_all(&self.whole).with_context(|| self.whole.display().to_string())?;
+        flush_names(&self.part)?;
+        let whole = Checkpoint { step: self.step, path: self.whole };
+        if whole.path.exists() {
+            // The same step saved again, after a resume. The run went on from what is there, so it is as good, and it
+            // may be the only one: there is no moment without it.
+            fs::remove_dir_all(&self.part).with_context(|| self.part.display().to_string())?;
+            return Ok(whole);
         }
-        fs::rename(&self.part, &self.whole).with_context(|| self.whole.display().to_string())?;
-        Ok(Checkpoint { step: self.step, path: self.whole })
+        fs::rename(&self.part, &whole.path).with_context(|| whole.path.display().to_string())?;
+        flush_names(whole.path.parent().expect("a checkpoint lies in a folder"))?;
+        Ok(whole)
     }
+}
+
+/// Brings the names in a folder to the disk.
+fn flush_names(folder: &Path) -> Result<()> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| folder.display().to_string())
 }
 
 fn write_flushed(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -93,7 +118,7 @@ impl Checkpoint {
         if !folder.exists() {
             return Ok(Vec::new());
         }
-        Ok(numbered(folder, PREFIX)?.into_iter().map(|(step, path)| Self { step, path }).collect())
+        Ok(numbered(folder, PREFIX, "")?.into_iter().map(|(step, path)| Self { step, path }).collect())
     }
 
     /// The trainer's folder.
@@ -103,7 +128,26 @@ impl Checkpoint {
 
     /// Weights that are older than the step, by version.
     pub fn older(&self) -> Result<Vec<(u64, PathBuf)>> {
-        numbered(&self.path, OLDER)
+        numbered(&self.path, OLDER, DELTA)
+    }
+
+    /// Calls `visit` with the older weights down to version `oldest`, the newest first; `weights` are the trainer's.
+    ///
+    /// Errors name the file that does not read.
+    pub fn read_older(
+        &self,
+        weights: &ModelSnapshot,
+        oldest: u64,
+        visit: impl FnMut(u64, &ModelSnapshot),
+    ) -> Result<()> {
+        let mut files = self.older()?;
+        files.retain(|(version, _)| *version >= oldest);
+        older::read(&files, (&self.trainer(), self.step, weights), visit)
+    }
+
+    /// The oldest version whose weights it has.
+    pub fn oldest_version(&self) -> Result<u64> {
+        Ok(self.older()?.first().map_or(self.step, |(version, _)| (*version).min(self.step)))
     }
 
     /// The rules as they were. Errors name the file that is missing or was changed.
@@ -113,6 +157,12 @@ impl Checkpoint {
         let manifest_path = self.path.join(MANIFEST);
         let text = fs::read(&manifest_path).with_context(|| manifest_path.display().to_string())?;
         let manifest: Manifest = serde_json::from_slice(&text).with_context(|| manifest_path.display().to_string())?;
+        ensure!(
+            manifest.format == FORMAT,
+            "{}: checkpoint format {}, this program reads {FORMAT}",
+            manifest_path.display(),
+            manifest.format
+        );
         let given = blake3::hash(&bytes).to_hex().to_string();
         ensure!(
             manifest.rules_blake3 == given,
@@ -129,23 +179,41 @@ impl Checkpoint {
     }
 }
 
-/// Removes all but the newest `keep` checkpoints, and what unfinished ones left behind.
+/// Removes all but the newest `keep` checkpoints, and what unfinished ones left behind; none may be under way.
 pub fn prune(folder: &Path, keep: usize) -> Result<()> {
     let all = Checkpoint::all(folder)?;
     let surplus = all.len().saturating_sub(keep.max(1));
-    for old in &all[..surplus] {
-        fs::remove_dir_all(&old.path).with_context(|| old.path.display().to_string())?;
+    for Checkpoint { step, path } in &all[..surplus] {
+        let part = folder.join(format!("{PREFIX}{step}{PART}"));
+        if part.exists() {
+            fs::remove_dir_all(&part).with_context(|| part.display().to_string())?;
+        }
+        fs::rename(path, part).with_context(|| path.display().to_string())?;
     }
-    Ok(())
+    flush_names(folder)?;
+    unfinished(folder)?.iter().try_for_each(|part| fs::remove_dir_all(part).with_context(|| part.display().to_string()))
 }
 
-/// Entries of a folder that are called `prefix` and a number, in the order of the numbers.
-fn numbered(folder: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>> {
+/// Checkpoints that were not finished, or not wholly removed.
+fn unfinished(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
+    let mut paths = paths.with_context(|| folder.display().to_string())?;
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(PREFIX) && name.ends_with(PART)
+    });
+    Ok(paths)
+}
+
+/// Entries of a folder that are called `prefix`, a number and `suffix`, in the order of the numbers.
+fn numbered(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry.with_context(|| folder.display().to_string())?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(number) = name.strip_prefix(prefix).and_then(|number| number.parse().ok()) {
+        let number = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
+        if let Some(number) = number.and_then(|number| number.parse().ok()) {
             found.push((number, path));
         }
     }

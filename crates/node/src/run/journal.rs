@@ -5,12 +5,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use protocol::{LeaseId, WeightVersion};
 use rounds::Wait;
 
 use crate::cli::Global;
 use crate::events::Event;
 use crate::run_dir::RunDir;
-use crate::store::EventLog;
+use crate::store::{EventLog, Payload};
 use crate::views::Views;
 
 /// One run's log and its views.
@@ -36,15 +37,20 @@ impl Journal {
         self.append(event, None).map(drop)
     }
 
-    /// The same with bytes beside it; gives the event's number.
-    pub fn record_with(&mut self, event: Event, payload: &[u8]) -> Result<u64> {
+    /// The same with a signed record beside it; gives the event's number.
+    pub fn record_with(&mut self, event: Event, payload: Payload<'_>) -> Result<u64> {
         self.append(event, Some(payload))
     }
 
-    fn append(&mut self, event: Event, payload: Option<&[u8]>) -> Result<u64> {
+    fn append(&mut self, event: Event, payload: Option<Payload<'_>>) -> Result<u64> {
         let recorded = self.log.append(now_ms(), event, payload)?;
         self.views.see(&recorded)?;
         Ok(recorded.seq)
+    }
+
+    /// Drops the records of leases that name weights older than `oldest`, but for those that `keeps` names.
+    pub fn drop_payloads(&mut self, oldest: WeightVersion, keeps: impl Fn(LeaseId) -> bool) -> Result<()> {
+        Ok(self.log.drop_payloads(oldest, keeps)?)
     }
 
     /// Tells people who waits on whom.

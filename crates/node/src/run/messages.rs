@@ -115,9 +115,21 @@ pub enum TrainOrder {
         step: u64,
         /// The folder; it does not exist yet.
         folder: PathBuf,
-        /// Older weights that leases still name, each with its own new folder.
-        older: Vec<(ModelSnapshot, PathBuf)>,
+        /// Older weights, the newest first.
+        older: Vec<OlderWeights>,
     },
+}
+
+/// Weights older than the state that is saved.
+pub struct OlderWeights {
+    /// Their version.
+    pub version: WeightVersion,
+    /// The numbers.
+    pub snapshot: ModelSnapshot,
+    /// Their file, which does not exist yet.
+    pub path: PathBuf,
+    /// Whether leases under way need them; others are saved while they take little room.
+    pub is_needed: bool,
 }
 
 /// To the evaluator.

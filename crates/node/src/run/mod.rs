@@ -17,6 +17,7 @@ pub mod learning;
 pub mod measure;
 pub mod memory;
 pub mod messages;
+pub mod older;
 pub mod parties;
 pub mod payout;
 pub mod prompting;

@@ -112,9 +112,9 @@ fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &Even
     let mut trainer = learning::rl_trainer(&stage.config, model)?;
     trainer.load(&checkpoint.trainer())?;
     let mut versions = Versions::new(rounds.steps_trained(), Weights::of(trainer.snapshot()));
-    for (version, folder) in checkpoint.older()? {
-        versions.keep(version, Weights::of(Transformer::load(&folder, &stage.device)?.snapshot()));
-    }
+    checkpoint.read_older(&trainer.snapshot(), 0, |version, weights| {
+        versions.keep(version, Weights::of(weights.clone()));
+    })?;
     let beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), Some(round))?;
     let money = match stage.config.economy.enabled {
         true => Some(payout::resume(&stage.config, stage.dir.path(), &stage.parties, &terms)?),

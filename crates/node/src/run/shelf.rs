@@ -3,14 +3,14 @@
 //! Promise: whatever the rules ask for is on the desk, also after a restart; what nobody asks for
 //! stays in the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use protocol::{BeaconPoint, LeaseId, PromptLease, Record, Submission, ValidatorId};
 use rounds::desk::Desk;
 use rounds::{Event as Rule, GroupSummary};
 
-use crate::events::{Event, Recorded};
+use crate::events::{Event, Fined, Recorded};
 use crate::store::EventLog;
 
 /// Event numbers by lease.
@@ -21,6 +21,8 @@ pub struct Shelf {
     /// the rules is told it once more.
     verdicts: BTreeMap<LeaseId, BTreeMap<ValidatorId, u64>>,
     draws: BTreeMap<LeaseId, BeaconPoint>,
+    /// Leases that somebody was fined for.
+    fined: BTreeSet<LeaseId>,
 }
 
 impl Shelf {
@@ -29,6 +31,7 @@ impl Shelf {
         match &recorded.event {
             Event::GroupReceived(group) => self.received(group.lease, recorded.seq),
             Event::VerdictGiven(verdict) => self.judged(verdict.lease, verdict.validator, recorded.seq),
+            Event::Fined(Fined { lease: Some(lease), .. }) => self.fined(*lease),
             Event::Rules { rules: Rule::Drawn { lease, beacon } } => self.drawn(*lease, *beacon),
             _ => {}
         }
@@ -47,6 +50,16 @@ impl Shelf {
     /// The beacon has spoken for a lease.
     pub fn drawn(&mut self, lease: LeaseId, point: BeaconPoint) {
         self.draws.insert(lease, point);
+    }
+
+    /// Somebody was fined for a lease: its records stay in the log.
+    pub fn fined(&mut self, lease: LeaseId) {
+        self.fined.insert(lease);
+    }
+
+    /// Whether somebody was fined for a lease.
+    pub fn is_fined(&self, lease: LeaseId) -> bool {
+        self.fined.contains(&lease)
     }
 
     /// What the beacon said for a lease.

@@ -4,6 +4,7 @@ mod chats;
 mod cli;
 mod commands;
 mod data_files;
+mod disk;
 mod ends;
 mod liars;
 mod messages;

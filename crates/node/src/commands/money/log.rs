@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
-use ledger::line::{LINE_BYTES_MAX, Line, line_hash};
+use ledger::line::{LINE_BYTES_MAX, Line};
 use ledger::{Entry, Ledger, LedgerError, Party};
 use protocol::Hash;
 use serde::Serialize;
@@ -123,7 +123,7 @@ fn rebuild(path: &Path, quiet: bool) -> Result<(Option<Rebuilt>, Option<Bad>)> {
             first_bad = Some(bad(&path, &error, &line, !lines.is_whole));
             break;
         }
-        let hash = line_hash(&line);
+        let Some(hash) = ledger.as_ref().map(Ledger::head) else { continue };
         hashes.insert(hash);
         if let Some(Entry::Fined { party, .. }) = fine(&line) {
             fines.insert(party, hash);
@@ -137,12 +137,15 @@ fn rebuild(path: &Path, quiet: bool) -> Result<(Option<Rebuilt>, Option<Bad>)> {
 fn fine(line: &[u8]) -> Option<Entry> {
     const MARK: &[u8] = b"\"what\":\"fined\"";
     let start = &line[..line.len().min(512)];
-    start.windows(MARK.len()).any(|part| part == MARK).then(|| Line::decode(line).ok())?.map(|line| line.entry)
+    start.windows(MARK.len()).any(|part| part == MARK).then(|| Line::decode(line, None).ok())?.map(|line| line.entry)
 }
 
 fn bad(path: &Path, error: &LedgerError, line: &[u8], is_cut_off: bool) -> Bad {
     let what = serde_json::from_slice::<serde_json::Value>(line).ok();
-    let what = what.and_then(|line| Some(printable(line.get("entry")?.get("what")?.as_str()?, WHAT_CHARS_MAX)));
+    let what = what.and_then(|line| match line.get("accepted") {
+        Some(_) => Some("accepted".to_owned()),
+        None => Some(printable(line.get("entry")?.get("what")?.as_str()?, WHAT_CHARS_MAX)),
+    });
     let fault = printable(&error.fault.to_string(), FAULT_CHARS_MAX);
     Bad { path: path.to_owned(), entry: error.seq, line: error.seq + 1, what, fault, is_cut_off }
 }

@@ -50,11 +50,20 @@ pub(super) fn overview(ledger: &Ledger) -> String {
         ("run", short(&B256::from(ledger.run_id()))),
         ("signed by", format!("key {} (compare it with the one you know)", hex::encode(terms.run.orchestrator.0))),
         ("paid by", format!("contract {} on chain {}", terms.rewards, terms.chain_id)),
-        ("entries", format!("{}, the last with hash {}", count(ledger.entries()), short(&B256::from(ledger.head())))),
+        ("entries", entries(ledger)),
         ("epochs", format!("{} closed; {posted}; {} since", ledger.epoch(), some(ledger.steps_open(), "step"))),
         ("earned", format!("{} by {}", esm(ledger.lifetime_total()), some(ledger.lifetimes().len() as u64, "account"))),
     ]);
     format!("{head}\n{}\n{}", epochs(ledger.epochs()), parties(ledger))
+}
+
+fn entries(ledger: &Ledger) -> String {
+    let hash = short(&B256::from(ledger.head()));
+    let unsigned = match ledger.unsigned() {
+        0 => String::new(),
+        number => format!("; it has not signed the last {} yet", count(number)),
+    };
+    format!("{}, hash {hash}{unsigned}", count(ledger.entries()))
 }
 
 fn epochs(epochs: &[EpochReport]) -> String {

@@ -66,6 +66,7 @@ impl Conductor<'_> {
     pub(super) fn fine(&mut self, peer: Peer, lease: Option<LeaseId>, check: Check) -> Result<()> {
         let party = Party::from(peer);
         self.charge(party, lease, check)?;
+        lease.into_iter().for_each(|lease| self.shelf.fined(lease));
         if let Peer::Validator(validator) = peer {
             self.desk.strike(validator);
         }

@@ -13,6 +13,7 @@ use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, Verdict
 use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::measure::TrainTime;
 use crate::run::messages::{News, Question, TaskScore, ValidatorOrder};
+use crate::store::Payload;
 
 /// Steps between two accounts of the curriculum's levels.
 const LEVELS_EVERY_STEPS: u64 = 10;
@@ -110,7 +111,8 @@ impl Conductor<'_> {
         };
         self.tally.received(&received);
         let lease = received.lease;
-        let seq = self.journal.record_with(Event::GroupReceived(received), bytes)?;
+        let payload = Payload { lease, weight_version: submission.lease.body.weight_version, bytes };
+        let seq = self.journal.record_with(Event::GroupReceived(received), payload)?;
         self.shelf.received(lease, seq);
         Ok(())
     }
@@ -149,7 +151,7 @@ impl Conductor<'_> {
         let tokens = |checked: &CheckedRollout| checked.logprobs.len() as u64;
         let lease = verdict.lease;
         let judged = self.desk.submitted(lease).ok_or_else(|| anyhow!("a verdict on nothing, lease {lease}"))?;
-        let commitment = &judged.commitment.body;
+        let (commitment, weight_version) = (&judged.commitment.body, judged.lease.body.weight_version);
         let given = VerdictGiven {
             lease,
             worker: commitment.worker,
@@ -160,7 +162,7 @@ impl Conductor<'_> {
             outcome: verdict.outcome,
         };
         self.tally.judged(&given);
-        let seq = self.journal.record_with(Event::VerdictGiven(given), bytes)?;
+        let seq = self.journal.record_with(Event::VerdictGiven(given), Payload { lease, weight_version, bytes })?;
         self.shelf.judged(lease, validator, seq);
         Ok(())
     }
@@ -216,9 +218,20 @@ impl Conductor<'_> {
         let seconds = busy.as_secs_f64() + since(start);
         self.progress.since.time().save_ckpt += seconds;
         let path = format!("checkpoints/step-{step}");
-        self.journal.record(Event::CheckpointSaved { step, path, bytes: whole.bytes(), seconds })?;
+        let (bytes, oldest_version) = (whole.bytes(), whole.oldest_version()?);
+        self.journal.record(Event::CheckpointSaved { step, path, bytes, oldest_version, seconds })?;
         self.feed(Rule::CheckpointSaved { step })?;
-        checkpoint::prune(&self.checkpoints, self.keep)
+        checkpoint::prune(&self.checkpoints, self.keep)?;
+        self.drop_evidence()
+    }
+
+    /// Drops the records of groups that were settled before the oldest checkpoint, and whose weights went with an
+    /// older one. A fined party's stay: they are what the fine rests on.
+    fn drop_evidence(&mut self) -> Result<()> {
+        let Some(oldest) = Checkpoint::all(&self.checkpoints)?.into_iter().next() else { return Ok(()) };
+        let rules = oldest.rules()?;
+        let is_needed = |lease| lease >= rules.leases_given() || rules.is_open(lease) || self.shelf.is_fined(lease);
+        self.journal.drop_payloads(oldest.oldest_version()?, is_needed)
     }
 
     fn note_eval(&mut self, version: u64, scores: Vec<TaskScore>, busy: Duration) -> Result<()> {

@@ -8,11 +8,11 @@ use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedG
 use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
-use super::{Conductor, offer, order, signal};
+use super::{Conductor, Weights, offer, order, signal};
 use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
 use crate::run::journal;
-use crate::run::messages::{BeaconOrder, EvalOrder, Question, TrainOrder, ValidatorOrder, WorkerOrder};
+use crate::run::messages::{BeaconOrder, EvalOrder, OlderWeights, Question, TrainOrder, ValidatorOrder, WorkerOrder};
 
 impl Conductor<'_> {
     /// Performs one action; gives the event that answers it at once, if any.
@@ -194,10 +194,19 @@ impl Conductor<'_> {
 
     fn save(&mut self, step: u64) -> Result<()> {
         let draft = Draft::begin(&self.checkpoints, step, self.rounds.to_bytes())?;
-        // Weights that leases under way name; those of the step itself are the trainer's.
+        // The weights of the step itself are the trainer's.
+        let needed = self.rounds.versions_needed();
         let asynchronous = self.rounds.config().mode == Mode::Async;
         let named = self.versions.up_to(step.saturating_sub(1)).filter(|(version, _)| asynchronous && *version < step);
-        let older = named.map(|(version, weights)| (weights.snapshot, draft.older(version))).collect();
+        let mut older: Vec<_> = named
+            .map(|(version, Weights { snapshot, .. })| OlderWeights {
+                version,
+                snapshot,
+                path: draft.older(version),
+                is_needed: needed.contains(&version),
+            })
+            .collect();
+        older.reverse();
         order(&self.orders.trainer, "trainer", TrainOrder::Save { step, folder: draft.trainer(), older })?;
         self.progress.draft = Some(draft);
         Ok(())

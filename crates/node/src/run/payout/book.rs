@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ledger::line::{LINE_BYTES_MAX, Line, line_hash};
+use ledger::line::{LINE_BYTES_MAX, Line};
 use ledger::{Amount, Entry, Ledger, LedgerError, LedgerTerms, Party};
 use protocol::{Hash, Keypair};
 
@@ -66,8 +66,10 @@ impl Book {
                 None => Ledger::new(&line).map(|first| ledger = Some(first)),
             };
             judged.with_context(|| format!("{}, line {number}", path.display()))?;
-            if let Entry::Fined { party, .. } = Line::decode(&line)?.entry {
-                fines.insert(party, line_hash(&line));
+            let terms = ledger.as_ref().map(|ledger| (&ledger.terms().run, ledger.head()));
+            let Some((terms, head)) = terms else { continue };
+            if let Entry::Fined { party, .. } = Line::decode(&line, Some(terms))?.entry {
+                fines.insert(party, head);
             }
             whole += line.len() as u64 + 1;
         }

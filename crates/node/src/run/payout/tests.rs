@@ -300,7 +300,7 @@ fn a_line_cut_off_by_a_kill_is_dropped_and_an_altered_one_is_refused_with_its_nu
     drop(paymaster);
     let path = ledger_path(place.dir.path());
     let whole = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{whole}{{\"seq\":8,\"previous\":\"ab")).unwrap();
+    std::fs::write(&path, format!("{whole}{{\"seq\":8,\"entry\":{{\"wh")).unwrap();
     let (book, _) = place.resume();
     assert_eq!((book.ledger().steps_trained(), std::fs::read_to_string(&path).unwrap()), (1, whole.clone()));
     let (mut paymaster, _orders, _) = place.open((book, Place::new().begin().1));
