@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use engine::{Engine, EngineConfig, Request, Sampling};
 use model::{Transformer, WeightDtype};
 use ops::DeviceSpec;
+use ops::gemm::{Kernel, set_kernel};
 use serde_json::{Value, json};
 
 use crate::shapes::Shape;
@@ -33,6 +34,9 @@ pub(crate) struct GenerateArguments {
     /// Timed rounds, each with prompts of its own; the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// Matrix kernel: portable, neon, avx2, avx512 or amx; the best one there is if left out.
+    #[arg(long)]
+    kernel: Option<Kernel>,
     /// Where it runs.
     #[arg(long, default_value = "cpu")]
     device: DeviceSpec,
@@ -48,6 +52,9 @@ fn work(shape: Shape) -> (u64, usize, usize, usize) {
 
 /// Generates a little to warm up, then measures.
 pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
+    if let Some(kernel) = arguments.kernel {
+        set_kernel(kernel)?;
+    }
     let device = arguments.device.open()?;
     let dtype = match arguments.dtype {
         Dtype::F32 => WeightDtype::F32,
@@ -69,7 +76,8 @@ pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
     seconds.sort_by(f64::total_cmp);
     let seconds = seconds[seconds.len() / 2];
     let tokens = prompts as usize * samples * new_tokens;
-    Ok(json!({ "tokens_per_s": tokens as f64 / seconds, "seconds": seconds }))
+    let kernel = ops::gemm::current().to_string();
+    Ok(json!({ "tokens_per_s": tokens as f64 / seconds, "seconds": seconds, "kernel": kernel }))
 }
 
 fn generate(

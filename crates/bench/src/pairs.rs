@@ -60,6 +60,11 @@ const fn time_and_memory(what: &'static str, time_goal: &'static str, memory_goa
 
 const MODELS: &str = "{models}";
 
+/// Our kernel for processors without AVX-512, and the peer's way to act as on one.
+const AVX2: &str = "avx2";
+const PEER_AVX2: [(&str, &str); 3] =
+    [("ATEN_CPU_CAPABILITY", "avx2"), ("MKL_ENABLE_INSTRUCTIONS", "AVX2"), ("ONEDNN_MAX_CPU_ISA", "AVX2")];
+
 const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         name: "step-d128",
@@ -74,6 +79,12 @@ const BENCHMARKS: &[Benchmark] = &[
         figures: &[tokens_per_s("the same, plain f32 kernel", "")],
     },
     Benchmark {
+        name: "step-d128-avx2",
+        ours: &["step", "d128", "--kernel", AVX2],
+        peer: &["torch_step.py", "d128"],
+        figures: &[tokens_per_s("the same, both sides kept to AVX2", "≥ 1.3×")],
+    },
+    Benchmark {
         name: "step-d256",
         ours: &["step", "d256"],
         peer: &["torch_step.py", "d256"],
@@ -86,16 +97,34 @@ const BENCHMARKS: &[Benchmark] = &[
         figures: &[tokens_per_s("the same, plain f32 kernel", "")],
     },
     Benchmark {
+        name: "step-d256-avx2",
+        ours: &["step", "d256", "--kernel", AVX2],
+        peer: &["torch_step.py", "d256"],
+        figures: &[tokens_per_s("the same, both sides kept to AVX2", "≥ 1.3×")],
+    },
+    Benchmark {
         name: "step-0.5b",
         ours: &["step", "0.5b", "--steps", "2"],
         peer: &["torch_step.py", "0.5b", "--steps", "2"],
         figures: &[tokens_per_s("training step, Qwen2.5-0.5B shape, 4×256 tokens", "≥ 1.0×")],
     },
     Benchmark {
+        name: "step-0.5b-avx2",
+        ours: &["step", "0.5b", "--steps", "2", "--kernel", AVX2],
+        peer: &["torch_step.py", "0.5b", "--steps", "2"],
+        figures: &[tokens_per_s("the same, both sides kept to AVX2", "≥ 1.3×")],
+    },
+    Benchmark {
         name: "generate-d256",
         ours: &["generate", "d256"],
         peer: &["hf_generate.py", "d256"],
         figures: &[tokens_per_s("generation, d=256, 64 sequences, 32+64 tokens", "≥ 3×")],
+    },
+    Benchmark {
+        name: "generate-d256-avx2",
+        ours: &["generate", "d256", "--kernel", AVX2],
+        peer: &["hf_generate.py", "d256"],
+        figures: &[tokens_per_s("the same, both sides kept to AVX2", "≥ 3×")],
     },
     Benchmark {
         name: "generate-0.5b",
@@ -273,6 +302,9 @@ fn peer_command(benchmark: &Benchmark, models: &str, python: &Path, root: &Path)
     command.arg(root.join("bench/peers").join(benchmark.peer[0]));
     command.args(benchmark.peer[1..].iter().map(|argument| argument.replace(MODELS, models)));
     command.env("TOKENIZERS_PARALLELISM", "false").current_dir(std::env::temp_dir());
+    if benchmark.ours.contains(&AVX2) {
+        command.envs(PEER_AVX2);
+    }
     command
 }
 

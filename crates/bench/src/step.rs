@@ -21,7 +21,7 @@ pub(crate) struct StepArguments {
     /// Timed steps, after two that are not.
     #[arg(long, default_value_t = 10)]
     steps: usize,
-    /// Matrix kernel: portable, avx512 or amx; the best one there is if left out.
+    /// Matrix kernel: portable, neon, avx2, avx512 or amx; the best one there is if left out.
     #[arg(long)]
     kernel: Option<Kernel>,
     /// Where it runs.

@@ -20,7 +20,7 @@ const SHAPES: [[usize; 3]; 9] = [
     [2048, 2048, 2048],
 ];
 /// Rows of x against a packed weight `[4864, 896]`.
-const DECODE_ROWS: [usize; 4] = [1, 16, 64, 1024];
+const DECODE_ROWS: [usize; 5] = [1, 4, 16, 64, 1024];
 
 fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();

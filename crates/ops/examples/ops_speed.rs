@@ -1,8 +1,8 @@
 //! Times the operations of one training step, and the step as a whole.
 //!
-//! `cargo run --release -p ops --example ops_speed -- [WIDTH] [ROUNDS] [step]`: 4 layers, 4 heads,
+//! `cargo run --release -p ops --example ops_speed -- [WIDTH] [ROUNDS] [step] [KERNEL]`: 4 layers, 4 heads,
 //! feed-forward 4 x WIDTH, vocabulary 64, a batch of 64 sequences of 64 tokens.
-//! Prints milliseconds: the median of the rounds. With `step`, the step alone.
+//! Prints milliseconds: the median of the rounds. With `step`, the step alone. KERNEL is a matrix kernel's name.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -154,7 +154,10 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = |or: usize| arguments.next().map_or(or, |n| n.parse().expect("a number"));
     let (width, rounds) = (number(128), number(20));
-    println!("width {width}, {} threads", rayon::current_num_threads());
+    if let Some(kernel) = std::env::args().skip(3).find_map(|argument| argument.parse().ok()) {
+        ops::gemm::set_kernel(kernel).expect("this machine has the kernel");
+    }
+    println!("width {width}, {} threads, {} kernel", rayon::current_num_threads(), ops::gemm::current());
     let whole_step_only = std::env::args().any(|argument| argument == "step");
     if !whole_step_only {
         time_operations(width, rounds);

@@ -50,27 +50,58 @@ pub fn exp_slice(values: &mut [f32]) {
     );
 }
 
-/// Runs `body` compiled for the widest vectors of this machine (AVX-512, AVX2, or the target's
-/// own). Mark the closure and what it calls `#[inline(always)]`, else nothing is gained. The
+/// Kinds of vectors that code is written for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vectors {
+    /// What every machine of the build target has.
+    Target,
+    /// 256 bits, with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 512 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// The widest vectors of this machine, and none wider than those of AVX2 while that kernel is chosen: then a machine with
+/// more computes as one without.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn widest() -> Vectors {
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && !crate::gemm::is_chosen(crate::gemm::Kernel::Avx2)
+    {
+        return Vectors::Avx512;
+    }
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        return Vectors::Avx2;
+    }
+    Vectors::Target
+}
+
+/// The vectors of this machine.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(crate) fn widest() -> Vectors {
+    Vectors::Target
+}
+
+/// Runs `body` compiled for [`widest`]. Mark the closure and what it calls `#[inline(always)]`, else nothing is gained. The
 /// choice changes speed only: without explicit reassociation the bits are the same.
 #[inline]
 pub fn vectorized<R>(body: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-        {
-            // SAFETY: the features that the function enables were detected on this machine.
-            return unsafe { with_avx512(body) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: as above.
-            return unsafe { with_avx2(body) };
-        }
+    match widest() {
+        // SAFETY: these vectors were found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx512 => unsafe { with_avx512(body) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Vectors::Avx2 => unsafe { with_avx2(body) },
+        Vectors::Target => body(),
     }
-    body()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -11,11 +11,13 @@ use rayon::prelude::*;
 
 use super::buffer::{Use, with_lines};
 use super::kernel::Kernel;
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use super::pack::{self, Layout, Panels, widen};
 use super::portable::{self, Work};
 use super::view::MatRef;
 #[cfg(target_arch = "x86_64")]
-use super::{amx, avx512, split};
+use super::{amx, avx2, avx512, split};
 
 /// Below this many multiply-adds a product runs on the caller's thread: waking another costs
 /// about as much as it would save.
@@ -33,7 +35,7 @@ struct Blocking {
 /// f32 kernels must about fit L1, tiles may come from L2.
 fn blocking(kernel: Kernel) -> Blocking {
     match kernel {
-        Kernel::Portable | Kernel::Avx2 => Blocking { rows: 120, depth: 384 },
+        Kernel::Portable | Kernel::Avx2 | Kernel::Neon => Blocking { rows: 120, depth: 448 },
         Kernel::Avx512 => Blocking { rows: 126, depth: 384 },
         Kernel::Amx => Blocking { rows: 256, depth: 512 },
     }
@@ -41,6 +43,10 @@ fn blocking(kernel: Kernel) -> Blocking {
 
 /// Steps per block when a single strip of rows uses each panel once.
 const DEPTH_THIN: usize = 2048;
+/// Up to this many strips of rows, widening bf16 weights anew for each is cheaper than a buffer (measured with AVX2 on
+/// one core at n = 4864, k = 896, GFLOP/s in registers and through a buffer: 74 and 57 at 8 rows, 88 and 75 at 16, 86
+/// and 97 at 64).
+const IN_REGISTERS_STRIPS_MAX: usize = 4;
 /// Columns of the right-hand side that are packed at a time.
 const PACK_WIDTH: usize = 1024;
 /// Row strides whose bytes are a multiple of this put all rows in the same few cache sets.
@@ -94,7 +100,7 @@ unsafe fn multiply_alone(kernel: Kernel, out: Out, a: MatRef, b: MatRef, load: b
             let lanes = b.row_range(steps.clone()).col_range(cols.clone()).t();
             let (n, k) = (cols.len(), steps.len());
             with_lines(Use::Right, pack::lines_needed(layout, n, k), |lines| {
-                pack::fill(lines, layout, lanes);
+                pack::fill(lines, kernel, layout, lanes);
                 let b = Panels { kernel, layout, n, k, lines };
                 let (a, load) = (a.col_range(steps), load || step > 0);
                 // SAFETY: passed on from the caller.
@@ -142,7 +148,7 @@ fn threads_for(work: usize) -> usize {
 /// Rows of A per microkernel call.
 fn strip_rows(kernel: Kernel) -> usize {
     match kernel {
-        Kernel::Portable | Kernel::Avx2 => portable::ROWS,
+        Kernel::Portable | Kernel::Avx2 | Kernel::Neon => portable::ROWS,
         Kernel::Avx512 => 14,
         Kernel::Amx => 32,
     }
@@ -169,11 +175,15 @@ impl Grid {
     }
 
     /// For a packed B: rows are cut while there are enough of them, else columns, and then into
-    /// more parts than threads so that a late thread does not hold up the rest.
+    /// more parts than threads so that a late thread does not hold up the rest. Two threads that
+    /// share three strips of rows would have two and one; only AMX, which splits its rows anew for
+    /// each part of the columns, cuts so few.
     fn streaming(m: usize, n: usize, kernel: Kernel, threads: usize) -> Self {
         let units = [strip_rows(kernel), Layout::of(kernel, false).width()];
         let [rows, cols] = [m.div_ceil(units[0]), n.div_ceil(units[1])];
-        let blocks = m.div_ceil(blocking(kernel).rows).next_multiple_of(threads).min(rows);
+        let whole = m.div_ceil(blocking(kernel).rows);
+        let few = whole == 1 && kernel != Kernel::Amx;
+        let blocks = if few { 1 } else { whole.next_multiple_of(threads).min(rows) };
         let parts = if blocks >= threads { 1 } else { (4 * threads).div_ceil(blocks) };
         let step = [rows.div_ceil(blocks) * units[0], cols.div_ceil(parts) * units[1]];
         Self { size: [m, n], step }
@@ -213,22 +223,33 @@ impl Block<'_> {
             match self.b.kernel {
                 Kernel::Portable => self.floats(portable::plain),
                 #[cfg(target_arch = "x86_64")]
-                Kernel::Avx2 => self.floats(portable::avx2),
+                Kernel::Avx2 if self.in_registers() => self.floats(avx2::half),
+                #[cfg(target_arch = "x86_64")]
+                Kernel::Avx2 => self.floats(avx2::full),
                 #[cfg(target_arch = "x86_64")]
                 Kernel::Avx512 => self.floats(avx512::avx512),
                 #[cfg(target_arch = "x86_64")]
                 Kernel::Amx => self.tiles(),
-                #[cfg(not(target_arch = "x86_64"))]
-                _ => unreachable!("this kernel exists on x86-64 only"),
+                #[cfg(target_arch = "aarch64")]
+                Kernel::Neon if self.in_registers() => self.floats(neon::half),
+                #[cfg(target_arch = "aarch64")]
+                Kernel::Neon => self.floats(neon::full),
+                _ => unreachable!("this kernel does not exist on this kind of processor"),
             }
         }
+    }
+
+    /// Whether bf16 weights are widened in the kernel's registers, strip by strip, instead of once into a buffer.
+    fn in_registers(&self) -> bool {
+        let can = self.b.layout == Layout::Woven || (self.b.kernel == Kernel::Neon && self.b.layout.is_half());
+        can && self.a.rows() <= IN_REGISTERS_STRIPS_MAX * portable::ROWS
     }
 
     /// Steps at a time. A single strip uses each panel once, so its panels need not fit a cache
     /// unless they are widened there first.
     fn depth(&self, strips: usize) -> usize {
         match self.b.layout {
-            Layout::Half { .. } => blocking(self.b.kernel).depth,
+            Layout::Half { .. } | Layout::Woven if !self.in_registers() => blocking(self.b.kernel).depth,
             _ if strips == 1 => DEPTH_THIN,
             _ => blocking(self.b.kernel).depth,
         }
@@ -244,24 +265,30 @@ impl Block<'_> {
         let rows = self.a.rows();
         let strips = rows.div_ceil(strip_rows(self.b.kernel));
         // Strips of like height: 16 rows are 8 + 8, not 14 + 2.
-        let height = rows.div_ceil(strips);
+        let (height, width) = (rows.div_ceil(strips), self.b.layout.width());
         for step in (0..self.b.k).step_by(self.depth(strips)) {
             let k = (self.b.k - step).min(self.depth(strips));
             let a = self.a.col_range(step..step + k);
             let load = self.load || step > 0;
             with_rows(a, height, |at| {
                 for index in self.panels.clone() {
-                    with_floats(self.b, index, step, k, |b| {
+                    self.with_panel(index, step, k, |b| {
                         for first in (0..rows).step_by(height) {
-                            let out = self.out.offset(first, (index - self.panels.start) * self.b.layout.width());
+                            let panel = index - self.panels.start;
+                            let out = self.out.offset(first, panel * width);
+                            let next = match first + height < rows {
+                                true => self.out.offset(first + height, panel * width),
+                                false => self.out.offset(0, (panel + 1) * width),
+                            };
                             let work = Work {
                                 a: at.start.wrapping_add(first / height * at.strip),
                                 a_row: at.row,
                                 a_step: at.step,
-                                b: b.as_ptr(),
+                                b,
                                 k,
                                 c: out.start,
                                 c_row: out.stride,
+                                next: next.start,
                                 rows: (rows - first).min(height),
                                 cols: self.cols(index),
                                 load,
@@ -272,6 +299,30 @@ impl Block<'_> {
                     });
                 }
             });
+        }
+    }
+
+    /// Gives `body` steps `step..step + k` of a panel in the form that the kernel reads.
+    fn with_panel(&self, index: usize, step: usize, k: usize, body: impl FnOnce(*const f32)) {
+        let lines = self.b.panel(index, step);
+        match self.b.layout {
+            Layout::Half { width } if !self.in_registers() => with_lines(Use::Widened, k * width / 16, |wide| {
+                let wide: &mut [f32] = bytemuck::cast_slice_mut(wide);
+                let bits: &[u16] = bytemuck::cast_slice(lines);
+                crate::vmath::vectorized(
+                    #[inline(always)]
+                    || wide.iter_mut().zip(bits).for_each(|(w, b)| *w = widen(*b)),
+                );
+                body(wide.as_ptr());
+            }),
+            #[cfg(target_arch = "x86_64")]
+            Layout::Woven if !self.in_registers() => with_lines(Use::Widened, k, |wide| {
+                let words: &[u32] = bytemuck::cast_slice(lines);
+                // SAFETY: this layout belongs to the AVX2 kernel, which was found available.
+                unsafe { avx2::widen(bytemuck::cast_slice_mut(wide), &words[..k * portable::WIDTH / 2]) };
+                body(wide.as_ptr().cast());
+            }),
+            _ => body(lines.as_ptr().cast()),
         }
     }
 
@@ -347,34 +398,46 @@ fn with_rows(a: MatRef, height: usize, body: impl FnOnce(Rows)) {
     let strip = height * k;
     with_lines(Use::Left, (rows.div_ceil(height) * strip).div_ceil(16), |lines| {
         let to: &mut [f32] = bytemuck::cast_slice_mut(lines);
-        for (s, to) in to.chunks_exact_mut(strip).enumerate().take(rows.div_ceil(height)) {
-            let first = s * height;
-            let count = (rows - first).min(height);
-            for (p, to) in to.chunks_exact_mut(height).enumerate() {
-                if a.row_stride() == 1 {
-                    to[..count].copy_from_slice(&a.data()[first + p * a.col_stride()..][..count]);
-                } else {
-                    to.iter_mut().take(count).enumerate().for_each(|(i, to)| *to = a.at(first + i, p));
-                }
+        if a.row_stride() == 1 {
+            strips_by_steps(to, a, height);
+        } else {
+            for (i, p) in (0..rows).flat_map(|i| (0..k).map(move |p| (i, p))) {
+                to[i / height * strip + p * height + i % height] = a.at(i, p);
             }
         }
         body(Rows { start: to.as_ptr(), strip, row: 1, step: height });
     })
 }
 
-/// Gives `body` steps `step..step + k` of a panel as f32.
-fn with_floats(b: &Panels, index: usize, step: usize, k: usize, body: impl FnOnce(&[f32])) {
-    let lines = b.panel(index, step);
-    match b.layout {
-        Layout::Half { width } => with_lines(Use::Widened, k * width / 16, |wide| {
-            let wide: &mut [f32] = bytemuck::cast_slice_mut(wide);
-            let bits: &[u16] = bytemuck::cast_slice(lines);
-            crate::vmath::vectorized(
-                #[inline(always)]
-                || wide.iter_mut().zip(bits).for_each(|(w, b)| *w = widen(*b)),
-            );
-            body(wide);
-        }),
-        _ => body(bytemuck::cast_slice(lines)),
+/// Copies `a`, whose rows are neighbours, into strips `[steps][height]`.
+fn strips_by_steps(to: &mut [f32], a: MatRef, height: usize) {
+    match height {
+        6 => strips_of::<6>(to, a),
+        14 => strips_of::<14>(to, a),
+        _ => {
+            for (p, from) in steps_of(a).enumerate() {
+                for (s, from) in from.chunks(height).enumerate() {
+                    to[(s * a.cols() + p) * height..][..from.len()].copy_from_slice(from);
+                }
+            }
+        }
+    }
+}
+
+/// The rows of one step of `a` after the other; rows must be neighbours.
+fn steps_of(a: MatRef<'_>) -> impl Iterator<Item = &[f32]> {
+    (0..a.cols()).map(move |p| &a.data()[p * a.col_stride()..][..a.rows()])
+}
+
+/// [`strips_by_steps`] with a height that the compiler knows, so that a copy is a few moves.
+fn strips_of<const HEIGHT: usize>(to: &mut [f32], a: MatRef) {
+    for (p, from) in steps_of(a).enumerate() {
+        let (whole, rest) = from.as_chunks::<HEIGHT>();
+        for (s, from) in whole.iter().enumerate() {
+            to[(s * a.cols() + p) * HEIGHT..][..HEIGHT].copy_from_slice(from);
+        }
+        if !rest.is_empty() {
+            to[(whole.len() * a.cols() + p) * HEIGHT..][..rest.len()].copy_from_slice(rest);
+        }
     }
 }

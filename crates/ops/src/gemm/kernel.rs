@@ -7,19 +7,21 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A way to compute products. `Avx2` and `Avx512` give the same bits as each other; `Portable`
+/// A way to compute products. `Avx2`, `Avx512` and `Neon` give the same bits as each other; `Portable`
 /// gives them too where the target has fused multiply-add (all but x86-64 without FMA).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kernel {
     /// Plain Rust, vectorised by the compiler for the build target.
     Portable = 0,
-    /// Plain Rust, vectorised by the compiler for AVX2 and FMA.
+    /// f32 with AVX2 and FMA intrinsics. While it is chosen, code beside the products keeps to these vectors as well.
     Avx2 = 1,
     /// f32 with AVX-512 intrinsics.
     Avx512 = 2,
     /// Matrix tiles of bf16 pairs: near-f32 accuracy ([`super::AMX_RELATIVE_ERROR`]).
     Amx = 3,
+    /// f32 with NEON intrinsics.
+    Neon = 4,
 }
 
 /// The kernel asked for does not run on this machine.
@@ -32,12 +34,12 @@ static CHOSEN: AtomicU8 = AtomicU8::new(NOT_CHOSEN);
 
 impl Kernel {
     /// Every kernel, slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// Whether this machine can run it. The answer is found once per process.
     pub fn is_available(self) -> bool {
-        static FOUND: OnceLock<[bool; 4]> = OnceLock::new();
-        FOUND.get_or_init(|| [true, has_avx2(), has_avx512(), has_amx()])[self as usize]
+        static FOUND: OnceLock<[bool; 5]> = OnceLock::new();
+        FOUND.get_or_init(|| [true, has_avx2(), has_avx512(), has_amx(), HAS_NEON])[self as usize]
     }
 
     /// The fastest kernel of this machine.
@@ -53,13 +55,14 @@ impl std::fmt::Display for Kernel {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Amx => "amx",
+            Self::Neon => "neon",
         })
     }
 }
 
 /// No kernel has this name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no matrix kernel is called {0:?}: there are portable, avx2, avx512 and amx")]
+#[error("no matrix kernel is called {0:?}: there are portable, neon, avx2, avx512 and amx")]
 pub struct UnknownKernel(String);
 
 impl std::str::FromStr for Kernel {
@@ -86,6 +89,15 @@ pub fn current() -> Kernel {
     let chosen = CHOSEN.load(Ordering::Relaxed);
     Kernel::ALL.into_iter().find(|k| *k as u8 == chosen).unwrap_or_else(Kernel::best)
 }
+
+/// Whether [`set_kernel`] has chosen this very kernel.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn is_chosen(kernel: Kernel) -> bool {
+    CHOSEN.load(Ordering::Relaxed) == kernel as u8
+}
+
+/// Every 64-bit ARM processor has NEON, and fused multiply-add with it.
+const HAS_NEON: bool = cfg!(target_arch = "aarch64");
 
 #[cfg(target_arch = "x86_64")]
 fn has_avx2() -> bool {

@@ -13,10 +13,14 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod buffer;
 mod drive;
 mod kernel;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +30,8 @@ mod tests;
 mod view;
 
 use drive::Out;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use kernel::is_chosen;
 pub use kernel::{Kernel, KernelMissing, UnknownKernel, current, set_kernel};
 pub use pack::PackedMatrix;
 pub use view::{MatMut, MatRef};

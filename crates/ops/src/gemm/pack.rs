@@ -11,7 +11,7 @@ use super::kernel::{self, Kernel};
 use super::portable;
 use super::view::MatRef;
 #[cfg(target_arch = "x86_64")]
-use super::{avx512, split};
+use super::{avx2, avx512, split};
 use crate::memory::{Line, Memory};
 
 /// How a panel is written down.
@@ -21,6 +21,8 @@ pub(super) enum Layout {
     Full { width: usize },
     /// `[k][width]` of bf16 bits, widened before use.
     Half { width: usize },
+    /// `[k][8]` words of two bf16, widened in registers (see `avx2`).
+    Woven,
     /// AMX tiles: `[k / 32][hi hi lo lo]`.
     Split,
     /// AMX tiles of values that are bf16 already: `[k / 32][hi hi]`.
@@ -38,20 +40,27 @@ impl Layout {
     /// The layout that `kernel` reads, for f32 values or for bf16 values.
     pub(super) fn of(kernel: Kernel, bf16: bool) -> Self {
         let width = match kernel {
-            Kernel::Portable | Kernel::Avx2 => portable::WIDTH,
+            Kernel::Portable | Kernel::Avx2 | Kernel::Neon => portable::WIDTH,
             Kernel::Avx512 | Kernel::Amx => AMX_WIDTH,
         };
         match (kernel, bf16) {
             (Kernel::Amx, false) => Self::Split,
             (Kernel::Amx, true) => Self::High,
+            (Kernel::Avx2, true) => Self::Woven,
             (_, false) => Self::Full { width },
             (_, true) => Self::Half { width },
         }
     }
 
+    /// Whether it holds bf16 that the portable kernel could read.
+    pub(super) fn is_half(self) -> bool {
+        matches!(self, Self::Half { .. })
+    }
+
     pub(super) fn width(self) -> usize {
         match self {
             Self::Full { width } | Self::Half { width } => width,
+            Self::Woven => portable::WIDTH,
             Self::Split | Self::High => AMX_WIDTH,
         }
     }
@@ -62,6 +71,7 @@ impl Layout {
         match self {
             Self::Full { width } => (k * width * 4).div_ceil(Line::BYTES),
             Self::Half { width } => (k * width * 2).div_ceil(Line::BYTES),
+            Self::Woven => (k * portable::WIDTH * 2).div_ceil(Line::BYTES),
             Self::Split => k.div_ceil(AMX_STEP) * 4 * TILE_LINES,
             Self::High => k.div_ceil(AMX_STEP) * 2 * TILE_LINES,
         }
@@ -96,10 +106,10 @@ pub(super) fn lines_needed(layout: Layout, lanes: usize, steps: usize) -> usize 
 }
 
 /// Writes the panels of `b`, given as its transpose `[lanes, steps]`.
-pub(super) fn fill(to: &mut [Line], layout: Layout, b: MatRef) {
+pub(super) fn fill(to: &mut [Line], kernel: Kernel, layout: Layout, b: MatRef) {
     match layout {
-        Layout::Full { width } => full_panels(to, width, b),
-        Layout::Half { .. } => unreachable!("bf16 panels of f32 kernels are filled from bits"),
+        Layout::Full { width } => full_panels(to, kernel, width, b),
+        Layout::Half { .. } | Layout::Woven => unreachable!("bf16 panels of f32 kernels are filled from bits"),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: these layouts come from `Kernel::Amx`, which was found available.
         Layout::Split | Layout::High => unsafe { split::panels(to, b, layout == Layout::Split) },
@@ -108,7 +118,7 @@ pub(super) fn fill(to: &mut [Line], layout: Layout, b: MatRef) {
     }
 }
 
-fn full_panels(to: &mut [Line], width: usize, b: MatRef) {
+fn full_panels(to: &mut [Line], kernel: Kernel, width: usize, b: MatRef) {
     let lines = Layout::Full { width }.lines(b.cols());
     if b.row_stride() == 1 && b.col_stride() != 1 {
         return full_panels_by_lanes(to, width, b);
@@ -116,10 +126,9 @@ fn full_panels(to: &mut [Line], width: usize, b: MatRef) {
     for (index, to) in to.chunks_exact_mut(lines).enumerate() {
         let to: &mut [f32] = bytemuck::cast_slice_mut(to);
         let lane = index * width;
-        #[cfg(target_arch = "x86_64")]
-        if width == avx512::WIDTH && b.col_stride() == 1 {
-            // SAFETY: this width belongs to the AVX-512 kernel, which was found available.
-            unsafe { avx512::panel(to, b, lane) };
+        if let (Some(panel), 1) = (panel_by_steps(kernel), b.col_stride()) {
+            // SAFETY: the kernel was found available, and the width is its own.
+            unsafe { panel(to, b, lane) };
             continue;
         }
         to.fill(0.0);
@@ -130,6 +139,17 @@ fn full_panels(to: &mut [Line], width: usize, b: MatRef) {
                 }
             }
         }
+    }
+}
+
+/// How a kernel has a panel written where the steps of a lane are neighbours, if it has a way of its own.
+fn panel_by_steps(kernel: Kernel) -> Option<unsafe fn(&mut [f32], MatRef, usize)> {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 => Some(avx2::panel),
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512 => Some(avx512::panel),
+        _ => None,
     }
 }
 
@@ -178,7 +198,7 @@ impl PackedMatrix {
             let panels = packed.lines.par_chunks_exact_mut(layout.lines(weight.cols()));
             panels.enumerate().for_each(|(index, to)| {
                 let first = index * width;
-                fill(to, layout, weight.row_range(first..(first + width).min(weight.rows())));
+                fill(to, kernel, layout, weight.row_range(first..(first + width).min(weight.rows())));
             });
         }
         packed
@@ -235,9 +255,10 @@ impl PackedMatrix {
         let panels = packed.lines.par_chunks_exact_mut(layout.lines(in_features));
         panels.zip(rows).for_each(|(to, bits)| match layout {
             Layout::Half { .. } => half_panel(to, width, bits, in_features),
+            Layout::Woven => woven_panel(to, bits, in_features),
             _ => {
                 let wide: Vec<f32> = bits.iter().map(|b| widen(*b)).collect();
-                fill(to, layout, MatRef::new(&wide, bits.len() / in_features, in_features));
+                fill(to, kernel, layout, MatRef::new(&wide, bits.len() / in_features, in_features));
             }
         });
         packed
@@ -323,6 +344,17 @@ fn half_panel(to: &mut [Line], width: usize, bits: &[u16], steps: usize) {
     let to: &mut [u16] = bytemuck::cast_slice_mut(to);
     for (i, lane) in bits.chunks_exact(steps).enumerate() {
         for (to, bits) in to[i..].iter_mut().step_by(width).zip(lane) {
+            *to = *bits;
+        }
+    }
+}
+
+/// Column `j < 8` is the lower half of word `j` of a step, column `j + 8` the upper half.
+fn woven_panel(to: &mut [Line], bits: &[u16], steps: usize) {
+    let to: &mut [u16] = bytemuck::cast_slice_mut(to);
+    for (i, lane) in bits.chunks_exact(steps).enumerate() {
+        let at = i % 8 * 2 + i / 8;
+        for (to, bits) in to[at..].iter_mut().step_by(portable::WIDTH).zip(lane) {
             *to = *bits;
         }
     }

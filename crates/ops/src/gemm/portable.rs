@@ -18,6 +18,8 @@ pub(super) struct Work {
     pub(super) c_row: usize,
     pub(super) rows: usize,
     pub(super) cols: usize,
+    /// Where the next call will write: its lines may be brought nearer. Need not be valid.
+    pub(super) next: *const f32,
     /// Start from what C holds instead of from 0.
     pub(super) load: bool,
 }
@@ -36,15 +38,6 @@ const TARGET_HAS_FMA: bool = cfg!(any(target_feature = "fma", not(target_arch = 
 pub(super) unsafe fn plain(work: &Work) {
     // SAFETY: passed on from the caller.
     unsafe { by_rows::<TARGET_HAS_FMA>(work) }
-}
-
-/// # Safety
-/// As for [`plain`]; the processor must have AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn avx2(work: &Work) {
-    // SAFETY: passed on from the caller.
-    unsafe { by_rows::<true>(work) }
 }
 
 #[inline(always)]

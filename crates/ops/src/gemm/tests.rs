@@ -188,13 +188,46 @@ fn columns_outside_a_strided_result_are_left_alone() {
     }
 }
 
+/// What every f32 kernel promises: one chain of fused multiply-adds over `k` in rising order.
+fn chain(a: MatRef, b: MatRef) -> Vec<f32> {
+    let element = |i, j| (0..a.cols()).fold(0.0f32, |sum, p| a.at(i, p).mul_add(b.at(p, j), sum));
+    (0..a.rows()).flat_map(|i| (0..b.cols()).map(move |j| element(i, j))).collect()
+}
+
+/// The kernels that are to give the bits of [`chain`].
+fn fused() -> impl Iterator<Item = Kernel> {
+    let plain = cfg!(target_arch = "x86_64").then_some(Kernel::Portable);
+    available().filter(move |kernel| *kernel != Kernel::Amx && Some(*kernel) != plain)
+}
+
 #[test]
-fn the_f32_kernels_agree_bit_for_bit() {
-    let (m, n, k) = (37, 75, 300);
-    let (a, b) = (values(m * k, 3), values(k * n, 4));
-    let (a, b) = (MatRef::new(&a, m, k), MatRef::new(&b, k, n));
-    if Kernel::Avx2.is_available() && Kernel::Avx512.is_available() {
-        assert_eq!(bits(&product(Kernel::Avx2, a, b)), bits(&product(Kernel::Avx512, a, b)));
+fn the_f32_kernels_give_the_bits_of_one_chain_of_fused_products() {
+    for (m, n, k) in [(37, 75, 900), (1, 16, 33), (5, 17, 4), (6, 40, 2500), (13, 8, 385), (84, 33, 40)] {
+        let (a, b) = (values(m * k, 3), values(k * n, 4));
+        let (along, across) = (MatRef::new(&a, m, k), MatRef::new(&a, k, m).t());
+        let (by_steps, by_lanes) = (MatRef::new(&b, k, n), MatRef::new(&b, n, k).t());
+        for (a, b) in [(along, by_steps), (along, by_lanes), (across, by_steps), (across, by_lanes)] {
+            let expected = bits(&chain(a, b));
+            for kernel in fused() {
+                assert_eq!(bits(&product(kernel, a, b)), expected, "{kernel} {m}x{n}x{k}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_weights_give_the_bits_of_the_chain_for_few_rows_and_for_many() {
+    let (n, k) = (53, 401);
+    let half: Vec<u16> = values(n * k, 7).iter().map(|v| (v.to_bits() >> 16) as u16).collect();
+    let wide: Vec<f32> = half.iter().map(|h| pack::widen(*h)).collect();
+    for m in [1, 2, 3, 4, 5, 6, 7, 12, 13, 40] {
+        let x = values(m * k, 8);
+        let expected = bits(&chain(MatRef::new(&x, m, k), MatRef::new(&wide, n, k).t()));
+        for kernel in fused() {
+            let mut c = vec![f32::NAN; m * n];
+            gemm_packed(&mut c, &x, &PackedMatrix::from_bf16_with(kernel, &half, n, k));
+            assert_eq!(bits(&c), expected, "{kernel}, {m} rows");
+        }
     }
 }
 
