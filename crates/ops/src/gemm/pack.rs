@@ -221,17 +221,9 @@ impl PackedMatrix {
         panels.enumerate().for_each(|(index, to)| {
             let first = index * width;
             let rows = weight.row_range(first..(first + width).min(weight.rows()));
-            let value = |i: usize| half::bf16::from_f32(rows.at(i / steps, i % steps));
-            match layout {
-                Layout::Half { .. } => {
-                    let bits: Vec<u16> = (0..rows.rows() * steps).map(|i| value(i).to_bits()).collect();
-                    half_panel(to, width, &bits, steps);
-                }
-                _ => {
-                    let wide: Vec<f32> = (0..rows.rows() * steps).map(|i| value(i).to_f32()).collect();
-                    fill(to, layout, MatRef::new(&wide, rows.rows(), steps));
-                }
-            }
+            let bits = |i: usize| half::bf16::from_f32(rows.at(i / steps, i % steps)).to_bits();
+            let bits: Vec<u16> = (0..rows.rows() * steps).map(bits).collect();
+            fill_from_bits(to, kernel, layout, &bits, steps);
         });
         packed
     }
@@ -253,14 +245,7 @@ impl PackedMatrix {
         let (layout, width) = (packed.layout, packed.layout.width());
         let rows = bits.par_chunks(width * in_features);
         let panels = packed.lines.par_chunks_exact_mut(layout.lines(in_features));
-        panels.zip(rows).for_each(|(to, bits)| match layout {
-            Layout::Half { .. } => half_panel(to, width, bits, in_features),
-            Layout::Woven => woven_panel(to, bits, in_features),
-            _ => {
-                let wide: Vec<f32> = bits.iter().map(|b| widen(*b)).collect();
-                fill(to, kernel, layout, MatRef::new(&wide, bits.len() / in_features, in_features));
-            }
-        });
+        panels.zip(rows).for_each(|(to, bits)| fill_from_bits(to, kernel, layout, bits, in_features));
         packed
     }
 
@@ -302,18 +287,8 @@ impl PackedMatrix {
         match self.layout {
             Layout::Full { .. } => gather(to, bytemuck::cast_slice(panel), lane, width, |value: f32| value),
             Layout::Half { .. } => gather(to, bytemuck::cast_slice(panel), lane, width, widen),
-            Layout::Split | Layout::High => {
-                let tiles = self.layout.lines(AMX_STEP);
-                let first = lane / TILE_WORDS * TILE_LINES;
-                let words = |line: &Line| bytemuck::cast_ref::<Line, [[u16; 2]; TILE_WORDS]>(line)[lane % TILE_WORDS];
-                for (to, block) in to.chunks_mut(AMX_STEP).zip(panel.chunks_exact(tiles)) {
-                    for (i, to) in to.chunks_mut(2).enumerate() {
-                        let high = words(&block[first + i]).map(widen);
-                        let low = block.get(2 * TILE_LINES + first + i).map_or([0.0; 2], |line| words(line).map(widen));
-                        to.iter_mut().zip(high.iter().zip(low)).for_each(|(to, (high, low))| *to = high + low);
-                    }
-                }
-            }
+            Layout::Woven => gather(to, bytemuck::cast_slice(panel), woven_place(lane), width, widen),
+            Layout::Split | Layout::High => gather_from_tiles(to, panel, lane, self.layout.lines(AMX_STEP)),
         }
     }
 
@@ -349,12 +324,41 @@ fn half_panel(to: &mut [Line], width: usize, bits: &[u16], steps: usize) {
     }
 }
 
+/// One lane of AMX tiles, `tiles` lines for each 32 steps.
+fn gather_from_tiles(to: &mut [f32], panel: &[Line], lane: usize, tiles: usize) {
+    let first = lane / TILE_WORDS * TILE_LINES;
+    let words = |line: &Line| bytemuck::cast_ref::<Line, [[u16; 2]; TILE_WORDS]>(line)[lane % TILE_WORDS].map(widen);
+    for (to, block) in to.chunks_mut(AMX_STEP).zip(panel.chunks_exact(tiles)) {
+        for (i, to) in to.chunks_mut(2).enumerate() {
+            let high = words(&block[first + i]);
+            let low = block.get(2 * TILE_LINES + first + i).map_or([0.0; 2], words);
+            to.iter_mut().zip(high.iter().zip(low)).for_each(|(to, (high, low))| *to = high + low);
+        }
+    }
+}
+
+/// A panel of bf16 values, `[lanes, steps]` as their bits.
+fn fill_from_bits(to: &mut [Line], kernel: Kernel, layout: Layout, bits: &[u16], steps: usize) {
+    match layout {
+        Layout::Half { width } => half_panel(to, width, bits, steps),
+        Layout::Woven => woven_panel(to, bits, steps),
+        Layout::Full { .. } | Layout::Split | Layout::High => {
+            let wide: Vec<f32> = bits.iter().map(|b| widen(*b)).collect();
+            fill(to, kernel, layout, MatRef::new(&wide, bits.len() / steps, steps));
+        }
+    }
+}
+
+/// Where column `i` stands among the bf16 of a step.
+fn woven_place(i: usize) -> usize {
+    i % 8 * 2 + i / 8
+}
+
 /// Column `j < 8` is the lower half of word `j` of a step, column `j + 8` the upper half.
 fn woven_panel(to: &mut [Line], bits: &[u16], steps: usize) {
     let to: &mut [u16] = bytemuck::cast_slice_mut(to);
     for (i, lane) in bits.chunks_exact(steps).enumerate() {
-        let at = i % 8 * 2 + i / 8;
-        for (to, bits) in to[at..].iter_mut().step_by(portable::WIDTH).zip(lane) {
+        for (to, bits) in to[woven_place(i)..].iter_mut().step_by(portable::WIDTH).zip(lane) {
             *to = *bits;
         }
     }
