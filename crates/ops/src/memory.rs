@@ -18,8 +18,10 @@ impl Line {
     pub(crate) const ZERO: Self = Self([0; 16]);
 }
 
-/// From this many lines on (1 MiB) memory comes from the system.
-const MAPPED_LINES_MIN: usize = (1 << 20) / Line::BYTES;
+/// From this many lines on (1.5 MiB) memory comes from the system. Smaller pieces lie closer together in the allocator's,
+/// on large pages: with a bound of 1 MiB, that of the matrices of a small model, training at d=256 is 8 % slower, with one
+/// of 2 MiB a run of SmolLM2-135M takes 0.24 GB more.
+const MAPPED_LINES_MIN: usize = (3 << 19) / Line::BYTES;
 
 /// See the module.
 pub(crate) struct Memory(Held);
@@ -30,21 +32,18 @@ enum Held {
 }
 
 impl Memory {
-    /// `count` lines of zeros.
+    /// `count` lines of zeros. Large memory takes room where it is written to.
     pub(crate) fn zeroed(count: usize) -> Self {
-        let memory = Self::sparse(count);
-        if let Held::Mapped(bytes) = &memory.0 {
-            // Fewer and larger pages are a wish; without them everything works as well.
-            let _ = bytes.advise(Advice::HugePage);
-        }
-        memory
-    }
-
-    /// The same for memory of which perhaps only some is used: it takes room where it is written to.
-    pub(crate) fn sparse(count: usize) -> Self {
         // Where the system refuses, the allocator has the last word.
         let mapped = (count >= MAPPED_LINES_MIN).then(|| MmapMut::map_anon(count * Line::BYTES).ok()).flatten();
-        Self(mapped.map_or_else(|| Held::Allocated(bytemuck::zeroed_vec(count)), Held::Mapped))
+        Self(match mapped {
+            None => Held::Allocated(bytemuck::zeroed_vec(count)),
+            Some(bytes) => {
+                // Fewer and larger pages are a wish; without them everything works as well.
+                let _ = bytes.advise(Advice::HugePage);
+                Held::Mapped(bytes)
+            }
+        })
     }
 }
 
@@ -68,7 +67,7 @@ impl DerefMut for Memory {
     }
 }
 
-/// Zeros of which perhaps only some are used; see [`Memory::sparse`].
+/// Zeros of which perhaps only some are used; they take room where they are written to.
 pub(crate) struct SparseFloats {
     memory: Memory,
     len: usize,
@@ -76,7 +75,7 @@ pub(crate) struct SparseFloats {
 
 impl SparseFloats {
     pub(crate) fn zeroed(len: usize) -> Self {
-        Self { memory: Memory::sparse((len * size_of::<f32>()).div_ceil(Line::BYTES)), len }
+        Self { memory: Memory::zeroed((len * size_of::<f32>()).div_ceil(Line::BYTES)), len }
     }
 }
 

@@ -29,6 +29,9 @@ pub fn retain_at_most(bytes: usize) {
 
 /// Buffers of fewer (16 KiB) or more (128 MiB) cache lines are left to the allocator.
 const LINES_RECYCLED: RangeInclusive<usize> = 256..=2 << 20;
+/// Shorter buffers (2 MiB) are handed on however long they last: a fresh page costs more than they weigh. A training step
+/// of 4 layers of d=256 is 3 % slower without.
+const LASTING_FLOATS_MIN: usize = 1 << 19;
 const LINE_FLOATS: usize = Line::BYTES / size_of::<f32>();
 
 /// Buffers that wait, and the lines they have together; the newest, warmest one is last.
@@ -82,6 +85,9 @@ impl Buffer {
     /// `len` zeros for what is kept long, as a weight, or its gradient until the optimiser comes: it would wait on the
     /// shelf for most of a step, and goes back where it came from.
     pub(crate) fn lasting(len: usize) -> Self {
+        if len < LASTING_FLOATS_MIN {
+            return Self::zeroed(len);
+        }
         Self { lines: Memory::zeroed(len.div_ceil(LINE_FLOATS)), len, lasting: true }
     }
 

@@ -20,6 +20,22 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn a_dry_run_tells_the_memory_and_refuses_a_run_that_does_not_fit() {
+    let dir = here();
+    let fits = essaim(&["run", "--dry-run", "--json", "--set", "run.memory_max=2GB"], dir.path());
+    assert!(fits.status.success(), "{}", text(&fits.stderr));
+    let plan: serde_json::Value = serde_json::from_slice(&fits.stdout).unwrap();
+    let (parts, peak) = (plan["memory"]["parts"].as_array().unwrap(), plan["memory"]["peak_bytes"].as_u64().unwrap());
+    assert!(parts.len() > 5 && (1..2_000_000_000).contains(&peak), "{plan}");
+    for arguments in [&["run", "--dry-run"][..], &["run"], &["sft", "--set", "sft.steps=1"]] {
+        let refused = essaim(&[arguments, &["--set", "run.memory_max=20 MB"]].concat(), dir.path());
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("the limit is 20 MB (run.memory_max)") && said.contains("master weights"), "{said}");
+    }
+}
+
+#[test]
 fn a_dry_run_prints_settings_that_resolve_to_the_same_settings_and_touches_nothing() {
     let dir = here();
     let first = essaim(&["run", "--dry-run", "--set", "stop.steps=3"], dir.path());
@@ -28,7 +44,9 @@ fn a_dry_run_prints_settings_that_resolve_to_the_same_settings_and_touches_nothi
     let file = dir.path().join("resolved.toml");
     std::fs::write(&file, &first.stdout).unwrap();
     let second = essaim(&["run", "resolved.toml", "--dry-run"], dir.path());
-    assert_eq!(text(&first.stdout), text(&second.stdout));
+    // The process itself is never of quite the same size.
+    let settings = |output: &Output| text(&output.stdout).split_once("# Memory:").unwrap().0.to_owned();
+    assert_eq!(settings(&first), settings(&second));
     let json = essaim(&["run", "resolved.toml", "--dry-run", "--json"], dir.path());
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["stop"]["steps"], 3);

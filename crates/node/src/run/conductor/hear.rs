@@ -8,11 +8,11 @@ use rounds::desk::PlantOrder;
 use rounds::{Event as Rule, Peer};
 use verify::{Answer, VerifyError};
 
-use super::{Conductor, Weights, since};
+use super::{Conductor, Weights, offer, since};
 use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
 use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::measure::TrainTime;
-use crate::run::messages::{News, Question, TaskScore, ValidatorOrder};
+use crate::run::messages::{News, Question, TaskScore, ValidatorOrder, WorkerOrder};
 use crate::store::Payload;
 
 /// Steps between two accounts of the curriculum's levels.
@@ -176,14 +176,32 @@ impl Conductor<'_> {
             self.journal.record(Event::WeightsPublished { version, seconds })?;
         }
         self.feed(Rule::WeightsPublished { version, weights: weights.hash, beacon })?;
-        self.versions.forget_before(self.oldest_needed());
-        Ok(())
+        self.forget_weights_before(self.oldest_needed())
     }
 
-    /// The oldest version that a lease which is not too old, or an evaluation, can name.
+    /// The oldest version that may still be asked for: by a lease that is out, a group under check, an evaluation, or,
+    /// where several validators are tried with plants, any group that is not too old.
     pub(super) fn oldest_needed(&self) -> WeightVersion {
-        let leased = self.rounds.version_published().saturating_sub(self.rounds.config().staleness_limit());
-        self.evals.values().copied().fold(leased, WeightVersion::min)
+        let published = self.rounds.version_published();
+        let planted = match self.orders.validators.len() {
+            0 | 1 => published,
+            _ => published.saturating_sub(self.rounds.config().staleness_limit()),
+        };
+        let needed = self.rounds.versions_needed().into_iter().chain(self.evals.values().copied());
+        needed.fold(planted, WeightVersion::min)
+    }
+
+    /// Lets go of older weights, here and wherever they were handed to.
+    pub(super) fn forget_weights_before(&mut self, oldest: WeightVersion) -> Result<()> {
+        self.versions.forget_before(oldest);
+        // One that does not hear of it holds them for longer.
+        for way in &self.orders.workers {
+            offer(way, WorkerOrder::ForgetBefore(oldest))?;
+        }
+        for way in &self.orders.validators {
+            offer(way, ValidatorOrder::ForgetBefore(oldest))?;
+        }
+        Ok(())
     }
 
     pub(super) fn note_step(

@@ -8,7 +8,7 @@ use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedG
 use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
-use super::{Conductor, Weights, offer, order, signal};
+use super::{Conductor, Weights, order, signal};
 use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
 use crate::run::journal;
@@ -126,14 +126,7 @@ impl Conductor<'_> {
         // A sequential step begins when all that was leased is back: nobody asks for the weights that it is about to
         // change, and without them it changes them in place.
         if self.rounds.config().mode == Mode::Sequential {
-            self.versions.forget_before(step);
-            // One that does not hear of it holds them for longer.
-            for way in &self.orders.workers {
-                offer(way, WorkerOrder::ForgetBefore(step))?;
-            }
-            for way in &self.orders.validators {
-                offer(way, ValidatorOrder::ForgetBefore(step))?;
-            }
+            self.forget_weights_before(step)?;
         }
         order(&self.orders.trainer, "trainer", TrainOrder::Batch { step, groups })
     }

@@ -42,6 +42,9 @@ pub struct Part {
     pub when: When,
 }
 
+/// What a run takes beside its tensors. Measured: the default run, whose tensors take 50 MB, takes 316 MB, 110 MB of them
+/// before it begins.
+const BOOKS_BYTES: u64 = 100_000_000;
 const FLOAT: u64 = size_of::<f32>() as u64;
 
 /// All parts of a run.
@@ -50,6 +53,7 @@ pub(super) fn of(config: &RunConfig, facts: Facts) -> Vec<Part> {
     let part = |name, bytes, when| Part { name, bytes, when };
     let mut parts = vec![
         part("program, tokenizer and tasks", facts.base_bytes, When::Always),
+        part("log, ledger and chain", BOOKS_BYTES, When::Always),
         part("master weights, f32", sizes.parameters * FLOAT, When::Always),
         part("moments of AdamW, f32", sizes.parameters * 2 * FLOAT, When::Always),
     ];
@@ -98,14 +102,16 @@ impl<'a> Sizes<'a> {
             WeightDtype::F32 => self.parameters * FLOAT,
             WeightDtype::Bf16 => self.parameters * FLOAT / 2,
         };
-        // A sequential run lets go of the old version before it trains; else a version stays as long as a group of it
-        // may be checked, and the newest is made meanwhile. Their numbers are the trainer's own until that moves on.
-        let (versions, older, when) = match config.run.mode {
-            Mode::Sequential => (1, 0, When::Generating),
-            Mode::Async => {
+        // A sequential run lets go of the old version before it trains; else a version stays as long as a lease of it is
+        // out or its group under check, or may be planted, and the newest is made meanwhile. Their numbers are the
+        // trainer's own until that moves on.
+        let (versions, older, when) = match (config.run.mode, config.verify.validators) {
+            (Mode::Sequential, _) => (1, 0, When::Generating),
+            (Mode::Async, validators) => {
                 let staleness = config.rollout.staleness_max;
                 let batches = config.in_flight_max().div_ceil(config.rollout.prompts_per_step.max(1)) as u64;
-                (staleness + 2, staleness.min(batches) + 1, When::Always)
+                let lag = if validators > 1 { staleness } else { staleness.min(batches) };
+                (lag + 2, lag + 1, When::Always)
             }
         };
         let groups = self.running.div_ceil(group_size.max(1));
