@@ -5,7 +5,7 @@
 //! A signature covers all lines before it. A credit rests on what its worker and validators signed and is not signed
 //! itself: nothing is paid before an epoch is closed, and that line is signed.
 //! Layout: JSON without spaces, `{"seq":…,"entry":{…},"signature":"…"}` with bytes as lower-case hex, or
-//! `{"seq":…,"accepted":"…"}` with what [`crate::accepted`] describes.
+//! `{"seq":…,"accepted":"…"}` with what `accepted.rs` describes.
 
 use protocol::{Hash, Keypair, PublicKey, RunId, RunTerms, Signature};
 use serde::{Deserialize, Serialize};

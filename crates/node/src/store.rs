@@ -7,7 +7,7 @@
 //! Why `rusqlite` and not `sqlx`: the log has one synchronous writer inside one process; an async
 //! pool would add an executor and a second copy of every type for nothing. Any tool opens the file.
 //!
-//! Size: old rows are packed ([`packed`]), records are packed one by one ([`payloads`]) and dropped when the caller says
+//! Size: old rows are packed (`packed`), records are packed one by one (`payloads`) and dropped when the caller says
 //! so; freed pages go back to the system at once.
 //!
 //! Durability: write-ahead log with `synchronous=NORMAL`. Every commit reaches the operating

@@ -89,8 +89,8 @@ pub(crate) fn widest() -> Vectors {
     Vectors::Target
 }
 
-/// Runs `body` compiled for [`widest`]. Mark the closure and what it calls `#[inline(always)]`, else nothing is gained. The
-/// choice changes speed only: without explicit reassociation the bits are the same.
+/// Runs `body` compiled for the widest vectors of this machine. Mark the closure and what it calls `#[inline(always)]`,
+/// else nothing is gained. The choice changes speed only: without explicit reassociation the bits are the same.
 #[inline]
 pub fn vectorized<R>(body: impl FnOnce() -> R) -> R {
     match widest() {
