@@ -29,6 +29,9 @@ pub enum Event {
     RunResumed {
         /// Steps that the checkpoint has behind it.
         step: u64,
+        /// Memory that the run was expected to take at most from then on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        predicted_memory_bytes: Option<u64>,
     },
     /// One step of the supervised warm-up.
     SftStep(SftStep),

@@ -83,7 +83,7 @@ pub fn events(log: &EventLog) -> Result<Vec<Recorded>, StoreError> {
     log.replay(1, |recorded| {
         match &recorded.event {
             // Warm-up comes before every checkpoint.
-            Event::RunResumed { step } => kept.retain(|earlier| training_step(&earlier.event) <= *step),
+            Event::RunResumed { step, .. } => kept.retain(|earlier| training_step(&earlier.event) <= *step),
             Event::StepTrained(_) | Event::SftStep(_) | Event::EvalFinished(_) => kept.push(recorded),
             _ => {}
         }

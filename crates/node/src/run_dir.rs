@@ -185,6 +185,18 @@ fn io_error(path: &Path, source: io::Error) -> RunDirError {
     RunDirError::Io { path: path.to_owned(), source }
 }
 
+/// Removes what [`RunDir::create`] and the settings have put into a folder in which no run began; leaves what else is there.
+pub fn discard_unused(folder: &Path) {
+    if events_path(folder).exists() {
+        return;
+    }
+    for file in [config_path(folder), folder.join("lock")] {
+        // What cannot be removed stays; the error that is told is why the run did not begin.
+        let _ = fs::remove_file(file);
+    }
+    let _ = fs::remove_dir(folder);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

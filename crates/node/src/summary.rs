@@ -216,7 +216,7 @@ impl Summary {
             phase_seconds,
             wait_seconds: waits(view),
             peak_memory_bytes: peak_memory_bytes(view),
-            predicted_memory_bytes: started.and_then(|s| s.predicted_memory_bytes),
+            predicted_memory_bytes: view.predicted_memory_bytes.or(started.and_then(|s| s.predicted_memory_bytes)),
             parameter_count: started.map_or(0, |s| s.parameter_count),
             resumed_count: view.resumed_count,
             warnings_count: view.warnings_count,

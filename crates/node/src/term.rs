@@ -195,7 +195,7 @@ fn seconds_left(view: &RunView) -> Option<f64> {
 fn notice(view: &RunView, event: &Event) -> Option<String> {
     match event {
         Event::RunStarted(started) => Some(start_line(started)),
-        Event::RunResumed { step } => Some(format!("resumed after step {step}")),
+        Event::RunResumed { step, .. } => Some(format!("resumed after step {step}")),
         Event::EvalFinished(eval) => Some(eval_line(eval)),
         Event::Warning { message } => Some(format!("warning: {message}")),
         Event::Fined(_) => view.trust.fined.last().map(fine_line),

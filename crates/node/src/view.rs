@@ -74,6 +74,8 @@ pub struct RunView {
     pub warnings_count: u64,
     /// Times that the run was resumed.
     pub resumed_count: u64,
+    /// Memory that the run was expected to take when it was last resumed.
+    pub predicted_memory_bytes: Option<u64>,
     /// How it ended, if it has.
     pub finished: Option<RunFinished>,
     /// Time of the first event, milliseconds since 1970.
@@ -90,7 +92,10 @@ impl RunView {
     /// Takes in one event.
     pub fn on_event(&mut self, recorded: &Recorded) {
         match &recorded.event {
-            Event::RunResumed { step } => self.resume(*step, recorded.at_ms),
+            Event::RunResumed { step, predicted_memory_bytes } => {
+                self.predicted_memory_bytes = *predicted_memory_bytes;
+                self.resume(*step, recorded.at_ms);
+            }
             _ => self.now_ms = recorded.at_ms,
         }
         self.trust.on_event(&recorded.event, self.step());
@@ -244,7 +249,7 @@ mod tests {
         let late = |recorded: &Recorded| Recorded { at_ms: recorded.at_ms + 3_600_000, ..recorded.clone() };
         let (before, after) = (&events[..=step(9)], &events[step(7) + 1..]);
         let at_ms = after[0].at_ms + 3_600_000;
-        let resumed = Recorded { seq: 0, at_ms, event: Event::RunResumed { step: 7 } };
+        let resumed = Recorded { seq: 0, at_ms, event: Event::RunResumed { step: 7, predicted_memory_bytes: None } };
         let mut all = before.to_vec();
         all.push(resumed.clone());
         assert_eq!(fold(&all).step(), 7);

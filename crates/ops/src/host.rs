@@ -126,6 +126,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_were_filled_in_are_copied_when_one_of_two_holders_changes() {
+        let filled = |count: usize| {
+            Floats::filled(count, |values| {
+                values.iter_mut().enumerate().for_each(|(at, value)| *value = at as f32);
+                Ok::<(), ()>(())
+            })
+        };
+        // Small memory is the allocator's, large the system's.
+        for count in [3, 1 << 19] {
+            let floats = filled(count).unwrap();
+            let mut values = floats.tensor(&Device::flex());
+            let step =
+                AdamWStep { lr: 0.5, beta1: 0.0, beta2: 0.0, eps: 1e-8, weight_decay: 0.0, step: 1, grad_scale: 1.0 };
+            let of = |value: f32| from_vec(vec![value; count], [count], &Device::flex());
+            adamw_step(&mut values, &of(1.0), &mut of(0.0), &mut of(0.0), step);
+            let changed = to_vec_f32(&values);
+            assert!(floats.iter().zip(&changed).enumerate().all(|(at, (a, b))| *a == at as f32 && *b == *a - 0.5));
+        }
+    }
+
+    #[test]
     fn numbers_come_back_in_row_major_order_even_from_a_transposed_view() {
         let tensor = from_vec(vec![1., 2., 3., 4., 5., 6.], [2, 3], &Device::flex());
         assert_eq!(to_vec_f32(&tensor), [1., 2., 3., 4., 5., 6.]);

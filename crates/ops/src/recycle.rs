@@ -156,6 +156,13 @@ impl std::ops::DerefMut for Buffer {
 }
 
 impl AllocationController for Buffer {
+    /// What is shared is copied when it is changed; Burn's own copy knows no alignment to cache lines.
+    fn duplicate(&self) -> Option<Box<dyn AllocationController>> {
+        let mut copy = if self.lasting { Self::lasting(self.len) } else { Self::new(self.len) };
+        copy.copy_from_slice(self);
+        Some(Box::new(copy))
+    }
+
     fn alloc_align(&self) -> usize {
         align_of::<Line>()
     }

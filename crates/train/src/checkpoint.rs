@@ -6,13 +6,12 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Tensor;
 use model::Param;
-use ops::host::{self, Floats};
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
+use ops::host::Floats;
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, View};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
@@ -24,6 +23,10 @@ const HEADER: &str = "trainer.json";
 const TENSOR_FILES: [&str; 3] = ["weights.safetensors", "moment1.safetensors", "moment2.safetensors"];
 /// Longest header that is read, in bytes; real ones have a few hundred.
 const HEADER_BYTES_MAX: u64 = 1 << 16;
+/// Longest header of a tensor file, in bytes: the limit of the format's own library.
+const TENSOR_HEADER_BYTES_MAX: u64 = 100_000_000;
+/// Numbers that are read at once.
+const BLOCK_VALUES: usize = 1 << 18;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +62,10 @@ impl Trainer {
 
     /// Takes over the state that [`Trainer::save`] wrote for the same model.
     ///
-    /// Errors: `Io`, `Damaged`, `WrongModel`; then this trainer is as it was.
+    /// One tensor at a time takes the place of the present one, so that no second state is held.
+    ///
+    /// Errors: `Io`, `Damaged`, `WrongModel`; all but files that change or vanish while they are read are found before
+    /// anything of this trainer is touched.
     pub fn load(&mut self, folder: &Path) -> Result<()> {
         let path = folder.join(HEADER);
         let size = fs::metadata(&path).map_err(at(&path))?.len();
@@ -71,12 +77,15 @@ impl Trainer {
         if header.format != FORMAT {
             return Err(damaged(&path, format!("format {}, this program reads {FORMAT}", header.format)));
         }
-        let [weights, first, second] = [0, 1, 2].map(|index| self.read_file(folder, index, &header.blake3[index]));
-        let (weights, first, second) = (weights?, first?, second?);
-        for (param, value) in self.model.params_mut().list.iter_mut().zip(weights) {
-            param.value = value;
+        let open = |index: usize| self.open_file(folder, index, &header.blake3[index]);
+        let files = [open(0)?, open(1)?, open(2)?];
+        let device = self.model.device();
+        for (place, param) in self.model.params_mut().list.iter_mut().enumerate() {
+            let [weights, first, second] = [0, 1, 2].map(|index| files[index].read(place));
+            param.value = weights?.tensor(&device);
+            self.optimizer.first[place] = first?.tensor(&device);
+            self.optimizer.second[place] = second?.tensor(&device);
         }
-        (self.optimizer.first, self.optimizer.second) = (first, second);
         self.optimizer.updates = header.updates;
         (self.version, self.tokens_seen) = (header.version, header.tokens_seen);
         Ok(())
@@ -112,34 +121,71 @@ impl Trainer {
         File::open(&path).and_then(|file| file.sync_all()).map_err(at(&path))
     }
 
-    /// One tensor per parameter, in the model's order.
-    fn read_file(&self, folder: &Path, index: usize, expected: &str) -> Result<Vec<Tensor<1>>> {
+    /// Checks hash, names and shapes of a file, and finds the place of each parameter's numbers.
+    fn open_file(&self, folder: &Path, index: usize, expected: &str) -> Result<TensorFile> {
         let path = folder.join(TENSOR_FILES[index]);
         let given = hash(&path)?;
         if given != expected {
             return Err(damaged(&path, format!("its hash is {given}, written was {expected}")));
         }
-        let bytes = fs::read(&path).map_err(at(&path))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&path, error.to_string()))?;
+        let (data_start, metadata) = read_metadata(&path)?;
         let params = &self.model.params().list;
         let wrong = |reason| TrainError::WrongModel { path: path.clone(), reason };
-        if file.len() != params.len() {
-            return Err(wrong(format!("{} tensors, the model has {}", file.len(), params.len())));
+        let count = metadata.tensors().len();
+        if count != params.len() {
+            return Err(wrong(format!("{count} tensors, the model has {}", params.len())));
         }
-        params.iter().map(|param| self.read_tensor(&file, param).map_err(wrong)).collect()
+        let place = |param: &Param| {
+            let info = metadata.info(&param.name).ok_or_else(|| wrong(format!("no tensor {}", param.name)))?;
+            if info.dtype != Dtype::F32 || info.shape != param.shape {
+                let (dtype, shape) = (info.dtype, &info.shape);
+                let reason = format!("{} is {dtype:?} {shape:?}, expected F32 {:?}", param.name, param.shape);
+                return Err(wrong(reason));
+            }
+            Ok((data_start + info.data_offsets.0 as u64, info.shape.iter().product()))
+        };
+        let places = params.iter().map(place).collect::<Result<_>>()?;
+        Ok(TensorFile { path, places })
     }
+}
 
-    fn read_tensor(&self, file: &SafeTensors, param: &Param) -> Result<Tensor<1>, String> {
-        let view = file.tensor(&param.name).map_err(|_| format!("no tensor {}", param.name))?;
-        if view.dtype() != Dtype::F32 || view.shape() != param.shape {
-            let (dtype, shape) = (view.dtype(), view.shape());
-            return Err(format!("{} is {dtype:?} {shape:?}, expected F32 {:?}", param.name, param.shape));
-        }
-        let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("chunks of four"));
-        let values: Vec<f32> = view.data().chunks_exact(4).map(number).collect();
-        let count = values.len();
-        Ok(host::from_vec(values, [count], &self.model.device()))
+/// A file that was checked: where each parameter's numbers begin, and how many there are.
+struct TensorFile {
+    path: PathBuf,
+    places: Vec<(u64, usize)>,
+}
+
+impl TensorFile {
+    fn read(&self, place: usize) -> Result<Floats> {
+        let (start, count) = self.places[place];
+        let mut file = File::open(&self.path).map_err(at(&self.path))?;
+        file.seek(SeekFrom::Start(start)).map_err(at(&self.path))?;
+        let mut bytes = vec![0; 4 * BLOCK_VALUES.min(count)];
+        Floats::filled(count, |values| {
+            for values in values.chunks_mut(BLOCK_VALUES) {
+                let bytes = &mut bytes[..4 * values.len()];
+                file.read_exact(bytes).map_err(at(&self.path))?;
+                let numbers = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes);
+                values.iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
+            }
+            Ok(())
+        })
     }
+}
+
+/// The header of a safetensors file whose hash is right, and where its numbers begin.
+fn read_metadata(path: &Path) -> Result<(u64, Metadata)> {
+    let mut file = File::open(path).map_err(at(path))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(at(path))?;
+    let length = u64::from_le_bytes(length);
+    if length > TENSOR_HEADER_BYTES_MAX {
+        return Err(damaged(path, format!("a header of {length} bytes, limit {TENSOR_HEADER_BYTES_MAX}")));
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(at(path))?;
+    let metadata = serde_json::from_slice(&header).map_err(|error| damaged(path, error.to_string()))?;
+    Ok((8 + length, metadata))
 }
 
 /// The numbers of a tensor as they are written, little-endian as this machine has them.

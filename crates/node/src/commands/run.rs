@@ -4,6 +4,7 @@ use super::{WrongUsage, settings};
 use crate::cli::{Context, Ending, RunArgs};
 use crate::config::{self, ConfigError, RunConfig, Sources};
 use crate::run::chat;
+use crate::run::memory::Kind;
 use crate::run_dir::{self, RunDir};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
     };
     let mut config = resolve(sources, resumed.as_deref())?;
     if args.dry_run {
-        settings::print_planned(config, context)?;
+        settings::print_planned(config, Kind::Reinforced, context)?;
         return Ok(Ending::Done);
     }
     if config.stop.steps == 0 {

@@ -3,6 +3,7 @@
 use crate::cli::Context;
 use crate::config::RunConfig;
 use crate::output;
+use crate::run::memory::Kind;
 use crate::run::{self, Planned};
 
 /// Prints the settings to standard output: TOML that `essaim run` reads back, or JSON with `--json`. A password in
@@ -19,13 +20,15 @@ pub(crate) fn print(config: &RunConfig, context: &Context) -> anyhow::Result<()>
 /// As [`print`], with the memory plan behind it: a comment, or `memory` in JSON.
 ///
 /// Errors: `WrongUsage` where the plan is over the limit.
-pub(crate) fn print_planned(mut config: RunConfig, context: &Context) -> anyhow::Result<()> {
-    let planned = run::planned(&mut config);
+pub(crate) fn print_planned(mut config: RunConfig, kind: Kind, context: &Context) -> anyhow::Result<()> {
+    let planned = run::planned(&mut config, kind)?;
     let config = RunConfig { chain: config.chain.printed(), ..config };
-    let (plan, note) = match &planned {
-        Ok(Planned::Memory(plan)) => (serde_json::to_value(plan)?, plan.to_text()),
-        Ok(Planned::Unknown(why)) => (serde_json::Value::Null, format!("unknown: {why}\n")),
-        Err(_) => (serde_json::Value::Null, "more than there is\n".to_owned()),
+    let (plan, table, refusal) = match planned {
+        Planned::Memory(plan, refusal) => (serde_json::to_value(&plan)?, plan.to_text(), refusal),
+        Planned::Unknown(why) => {
+            output::note(&format!("note: the memory of the run is unknown: {why}"));
+            (serde_json::Value::Null, format!("unknown: {why}\n"), None)
+        }
     };
     let text = match context.global.json {
         true => {
@@ -34,12 +37,12 @@ pub(crate) fn print_planned(mut config: RunConfig, context: &Context) -> anyhow:
             serde_json::to_string_pretty(&settings)? + "\n"
         }
         false => {
-            let lines: String = note.lines().map(|line| format!("#   {line}\n")).collect();
+            let lines: String = table.lines().map(|line| format!("#   {line}\n")).collect();
             format!("{}{}\n# Memory:\n{lines}", config.to_toml()?, unset(&config)?)
         }
     };
     output::print(&text)?;
-    planned.map(drop)
+    refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 /// A comment that lists, section by section, what could be set as well.

@@ -3,6 +3,7 @@
 use super::settings;
 use crate::cli::{Context, Ending, SftArgs};
 use crate::config::{self, ConfigError, Fault, RunConfig};
+use crate::run::memory::Kind;
 use crate::run::{chat, supervised};
 use crate::run_dir::{self, RunDir};
 use anyhow::Result;
@@ -12,7 +13,7 @@ pub(crate) fn sft(args: &SftArgs, context: &Context) -> Result<Ending> {
     let mut config = config::resolve(&args.config.sources(&context.global))?;
     has_steps(&config)?;
     if args.dry_run {
-        settings::print_planned(config, context)?;
+        settings::print_planned(config, Kind::Supervised, context)?;
         return Ok(Ending::Done);
     }
     let dir = match &args.out {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use protocol::{BeaconPoint, Record, RunTerms, Submission, VerdictReveal};
 use rounds::Event as Rule;
 
@@ -142,11 +142,21 @@ pub fn take_out(run: &Path, lease: Option<u64>) -> Result<StoredGroup> {
         return Err(Dropped { lease, weight_version: heard.weight_version }.into());
     };
     let terms = heard.terms.with_context(|| format!("{}: the log has no terms", run.display()))?;
-    let verdict = |seq: &u64| Ok(VerdictReveal::decode(&payload(&log, *seq)?)?.verdict);
+    let same = |seq: u64, given: u64| {
+        ensure!(given == lease, "event {seq} of the log is of lease {lease}, the record beside it of lease {given}");
+        Ok(())
+    };
+    let verdict = |seq: &u64| {
+        let verdict = VerdictReveal::decode(&payload(&log, *seq)?)?.verdict;
+        same(*seq, verdict.body.lease)?;
+        Ok(verdict)
+    };
+    let answer = Submission::decode(&record)?;
+    same(submission, answer.lease.body.lease)?;
     Ok(StoredGroup {
         config_toml: heard.config_toml,
         terms,
-        submission: Submission::decode(&record)?,
+        submission: answer,
         draw: heard.draw,
         verdicts: heard.verdicts.iter().map(verdict).collect::<Result<_>>()?,
         fined: heard.fined,

@@ -27,7 +27,7 @@ fn a_resumed_run_has_each_step_once() {
         .filter(|recorded| matches!(recorded.event, Event::SftStep(_)))
         .for_each(|r| append(&r.event));
     steps(1).for_each(|recorded| append(&recorded.event));
-    append(&Event::RunResumed { step: 20 });
+    append(&Event::RunResumed { step: 20, predicted_memory_bytes: None });
     steps(21).for_each(|recorded| append(&recorded.event));
     let kept = events(&log).unwrap();
     let mut points = Points::default();

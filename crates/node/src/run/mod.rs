@@ -45,11 +45,12 @@ use train::Trainer;
 
 use crate::beacon::{self, Beacon};
 use crate::cli::{Context, Ending};
+use crate::commands::WrongUsage;
 use crate::config::{EconomyPreset, RunConfig};
 use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted, TermsSet};
 use crate::machine::{self, Machine};
 use crate::output;
-use crate::run_dir::RunDir;
+use crate::run_dir::{self, RunDir};
 use crate::signal::Stop;
 use crate::store::EventLog;
 use actors::WorkCount;
@@ -59,7 +60,7 @@ use conductor::{Conductor, Limits, Logged, Progress, Tally, Weights};
 use evaluator::EvalSetup;
 use fitting::LeftOut;
 use journal::Journal;
-use memory::MemoryPlan;
+use memory::{Kind, MemoryPlan};
 use messages::{BANK_ORDERS_MAX, News, QueueSizes};
 use parties::Parties;
 use payout::{Bank, BankOrder, Book, Ground, Paymaster};
@@ -129,7 +130,7 @@ fn ending(outcome: Outcome) -> Result<Ending> {
 }
 
 fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
-    let (stage, model) = stage(config, dir, context.stop.clone())?;
+    let (stage, model) = new_stage(config, Kind::Reinforced, dir, context.stop.clone())?;
     let mut journal = begin_journal(&stage, &model, stage.config.stop.steps, context)?;
     let ended = match prepare(&stage, model, &mut journal) {
         Ok(Some(ready)) => perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config)),
@@ -139,14 +140,24 @@ fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
     conclude(&stage, &mut journal, ended)
 }
 
-fn stage(mut config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
+/// As [`stage`] for a new run, of whose folder nothing is left if it cannot begin.
+fn new_stage(config: RunConfig, kind: Kind, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
+    let path = dir.path().to_owned();
+    stage(config, kind, dir, stop).inspect_err(|_| run_dir::discard_unused(&path))
+}
+
+fn stage(mut config: RunConfig, kind: Kind, dir: RunDir, stop: Stop) -> Result<(Stage, Transformer)> {
     let start = Instant::now();
     setup::use_threads(config.run.threads);
     let device = setup::device(&config)?;
     let tasks = setup::run_tasks(&config, true)?;
     let (tokenizer, weights) = setup::start(&config, &tasks)?;
     let (prompting, fitted) = setup::prompting(&config, tokenizer, tasks, weights.config())?;
-    let memory = memory::settle(&mut config, memory::Facts::now(weights.config(), &fitted))?;
+    let facts = memory::Facts::now(kind, weights.config(), &fitted);
+    let memory = memory::settle(&mut config, facts)?;
+    if let Some(refusal) = memory::refusal(&config, facts, &memory) {
+        return Err(refusal.into());
+    }
     setup::bound_reuse(&config);
     let model = weights.transformer(&device.clone().autodiff())?;
     let (tokenizer, left_out) = (prompting.tokenizer().clone(), fitted.left_out);
@@ -156,16 +167,16 @@ fn stage(mut config: RunConfig, dir: RunDir, stop: Stop) -> Result<(Stage, Trans
 
 /// What is known of a run's memory before it begins.
 pub(crate) enum Planned {
-    /// The plan.
-    Memory(MemoryPlan),
+    /// The plan, and why the run would be refused, if it would.
+    Memory(MemoryPlan, Option<WrongUsage>),
     /// None can be made, and why.
     Unknown(String),
 }
 
 /// The memory plan of a run that is not begun; settles in `config` what [`memory::settle`] does. Nothing is fetched.
 ///
-/// Errors: `WrongUsage` where the plan is over the limit.
-pub(crate) fn planned(config: &mut RunConfig) -> Result<Planned> {
+/// Errors: `WrongUsage` where the limit is above what the machine has.
+pub(crate) fn planned(config: &mut RunConfig, kind: Kind) -> Result<Planned> {
     if let Some(name) = &config.model.hub {
         return Ok(Planned::Unknown(format!("the shape of {name} is known once a run has fetched it")));
     }
@@ -175,10 +186,14 @@ pub(crate) fn planned(config: &mut RunConfig) -> Result<Planned> {
         let (_, fitted) = setup::prompting(config, tokenizer, tasks, start.config())?;
         anyhow::Ok((start, fitted))
     };
-    match opened() {
-        Ok((start, fitted)) => memory::settle(config, memory::Facts::now(start.config(), &fitted)).map(Planned::Memory),
-        Err(error) => Ok(Planned::Unknown(output::message(&error))),
-    }
+    let (start, fitted) = match opened() {
+        Ok(opened) => opened,
+        Err(error) => return Ok(Planned::Unknown(output::message(&error))),
+    };
+    let facts = memory::Facts::now(kind, start.config(), &fitted);
+    let plan = memory::settle(config, facts)?;
+    let refusal = memory::refusal(config, facts, &plan);
+    Ok(Planned::Memory(plan, refusal))
 }
 
 /// The journal of a new run, its first event written.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use model::Transformer;
 use protocol::{BeaconRound, RunTerms};
 use rounds::{Event as Rule, Rounds, RoundsConfig};
@@ -13,6 +13,7 @@ use rounds::{Event as Rule, Rounds, RoundsConfig};
 use super::checkpoint::Checkpoint;
 use super::conductor::{Logged, Tally, Weights};
 use super::journal::Journal;
+use super::memory::Kind;
 use super::messages::QueueSizes;
 use super::shelf::Shelf;
 use super::versions::Versions;
@@ -24,18 +25,44 @@ use crate::run_dir::{self, RunDir};
 use crate::store::EventLog;
 
 pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
-    let checkpoint = Checkpoint::all(&dir.checkpoints())?.pop();
-    let checkpoint = checkpoint.with_context(|| {
-        format!("{} has no checkpoint: it ended before RL began, so start it anew", dir.path().display())
-    })?;
-    let (stage, model) = stage(config, dir, context.stop.clone())?;
+    let checkpoints = Checkpoint::all(&dir.checkpoints())?;
+    ensure!(
+        !checkpoints.is_empty(),
+        "{} has no checkpoint: it ended before RL began, so start it anew",
+        dir.path().display()
+    );
+    let (stage, model) = stage(config, Kind::Reinforced, dir, context.stop.clone())?;
     let log = EventLog::open(&stage.dir.events())?;
+    let (checkpoint, passed_over) = newest_logged(checkpoints, &log)?;
     let ready = recall(&stage, model, &checkpoint, &log)?;
     run_dir::write_whole(&stage.dir.config(), stage.config.to_toml()?.as_bytes())?;
     let mut journal = Journal::open(log, &stage.dir, &context.global);
-    journal.record(Event::RunResumed { step: checkpoint.step })?;
+    let predicted_memory_bytes = Some(stage.memory.peak_bytes);
+    journal.record(Event::RunResumed { step: checkpoint.step, predicted_memory_bytes })?;
+    passed_over.into_iter().try_for_each(|message| journal.record(Event::Warning { message }))?;
     let ended = perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config));
     conclude(&stage, &mut journal, ended)
+}
+
+/// The newest checkpoint whose whole past is in the log, and what to say of newer ones. A power cut may take the log's
+/// end and leave the checkpoint that was written after it.
+fn newest_logged(checkpoints: Vec<Checkpoint>, log: &EventLog) -> Result<(Checkpoint, Vec<String>)> {
+    let mut logged = 0;
+    log.replay(1, |recorded| {
+        logged += u64::from(matches!(recorded.event, Event::Rules { .. }));
+        anyhow::Ok(())
+    })?;
+    let mut passed_over = Vec::new();
+    for checkpoint in checkpoints.into_iter().rev() {
+        let (taken, step) = (checkpoint.rules()?.events_taken(), checkpoint.step);
+        if taken <= logged {
+            return Ok((checkpoint, passed_over));
+        }
+        passed_over.push(format!(
+            "the checkpoint of step {step} is passed over: it follows {taken} events of the rules, the log has {logged}"
+        ));
+    }
+    bail!("the log has lost its end: {}", passed_over.join("; "))
 }
 
 /// What the log says of the time before.

@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 
-use super::{Ended, Stage, begin_journal, conclude, ending, evaluate_now, learning, stage};
+use super::{Ended, Stage, begin_journal, conclude, ending, evaluate_now, learning, memory::Kind, new_stage};
 use crate::cli::{Context, Ending};
 use crate::config::RunConfig;
 use crate::events::{EvalStage, Outcome};
@@ -16,7 +16,7 @@ use super::journal::Journal;
 
 /// Measures, trains `[sft] steps` steps, measures again.
 pub(crate) fn supervise(config: RunConfig, dir: RunDir, context: &Context) -> Result<Ending> {
-    let (stage, model) = stage(config, dir, context.stop.clone())?;
+    let (stage, model) = new_stage(config, Kind::Supervised, dir, context.stop.clone())?;
     let mut journal = begin_journal(&stage, &model, 0, context)?;
     let ended = train(&stage, model, &mut journal);
     ending(conclude(&stage, &mut journal, ended)?)

@@ -48,12 +48,15 @@ impl EventLog {
         let sqlite = |source| E::from(fault(&self.path, source));
         let mut select = self
             .connection
-            .prepare_cached("SELECT first_seq, rows FROM packed WHERE first_seq + row_count > ?1 ORDER BY first_seq")
+            .prepare_cached(
+                "SELECT first_seq, row_count, rows FROM packed WHERE first_seq + row_count > ?1 ORDER BY first_seq",
+            )
             .map_err(sqlite)?;
         let mut packs = select.query([from]).map_err(sqlite)?;
         while let Some(pack) = packs.next().map_err(sqlite)? {
             let first: u64 = pack.get(0).map_err(sqlite)?;
-            let packed = pack.get_ref(1).map_err(sqlite)?.as_blob().map_err(|error| self.bad_event(first, error))?;
+            let count: u64 = pack.get(1).map_err(sqlite)?;
+            let packed = pack.get_ref(2).map_err(sqlite)?.as_blob().map_err(|error| self.bad_event(first, error))?;
             let lines = self.unpack(first, packed, PACK_BYTES_MAX)?;
             for (seq, line) in (first..).zip(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())) {
                 if seq < from {
@@ -63,6 +66,10 @@ impl EventLog {
                 let (at_ms, event): (u64, Event) =
                     serde_json::from_slice(line).map_err(|error| self.bad_event(seq, error))?;
                 visit(Recorded { seq, at_ms, event })?;
+            }
+            let (after, found) = (first.saturating_add(count), *expected);
+            if after != found {
+                return Err(self.bad_event(found, format!("its pack ends before event {after}")).into());
             }
         }
         Ok(())

@@ -31,7 +31,8 @@ fn a_dry_run_tells_the_memory_and_refuses_a_run_that_does_not_fit() {
         let refused = essaim(&[arguments, &["--set", "run.memory_max=20 MB"]].concat(), dir.path());
         let said = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{said}");
-        assert!(said.contains("the limit is 20 MB (run.memory_max)") && said.contains("master weights"), "{said}");
+        assert!(said.contains("the limit is 20 MB (run.memory_max)") && said.contains("would make it"), "{said}");
+        assert_eq!(std::fs::read_dir(dir.path().join("runs")).map_or(0, Iterator::count), 0, "no folder is left");
     }
 }
 

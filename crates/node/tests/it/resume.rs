@@ -78,6 +78,35 @@ fn resume(folder: &Path) {
     assert!(status.success(), "resuming {} ended with {status}", folder.display());
 }
 
+#[test]
+fn a_log_that_has_lost_its_end_goes_on_from_the_checkpoint_that_it_covers() {
+    let place = tempfile::tempdir().unwrap();
+    let sets: Vec<&str> = SMALL.iter().chain(&["run.mode=sequential", "stop.steps=14"]).copied().collect();
+    let folder = place.path().join("run");
+    assert!(essaim(&["--out", folder.to_str().unwrap()], &sets).status().unwrap().success());
+    let (whole, all) = (weights(&folder), events(&folder));
+    let step_7 = all.iter().position(|event| matches!(event, Event::CheckpointSaved { step: 7, .. })).unwrap();
+    // Numbers count from 1; the rules hear of a checkpoint right behind its event.
+    let kept = step_7 as u64 + 2;
+    let log = rusqlite::Connection::open(run_dir::events_path(&folder)).unwrap();
+    for table in ["events", "payloads"] {
+        log.execute(&format!("DELETE FROM {table} WHERE seq > ?1"), [kept]).unwrap();
+    }
+    drop(log);
+    resume(&folder);
+    assert!(weights(&folder) == whole, "the weights differ");
+    let all = events(&folder);
+    let resumed = all.iter().find_map(|event| match event {
+        Event::RunResumed { step, .. } => Some(*step),
+        _ => None,
+    });
+    assert_eq!(resumed, Some(7), "the checkpoint of step 14 is newer than the log");
+    let told =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("step 14 is passed over"));
+    assert!(all.iter().any(told));
+    is_sound(&folder, 14);
+}
+
 /// Leases whose group came back, and leases whose fate the log tells: trained or dropped.
 fn leases(events: &[Event]) -> (BTreeSet<u64>, BTreeSet<u64>) {
     let (mut back, mut ended) = (BTreeSet::new(), BTreeSet::new());

@@ -176,7 +176,8 @@ impl Conductor<'_> {
             self.journal.record(Event::WeightsPublished { version, seconds })?;
         }
         self.feed(Rule::WeightsPublished { version, weights: weights.hash, beacon })?;
-        self.forget_weights_before(self.oldest_needed())
+        self.versions.forget_before(self.oldest_needed());
+        Ok(())
     }
 
     /// The oldest version that may still be asked for: by a lease that is out, a group under check, an evaluation, or,

@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::megabytes;
+use super::amount;
 use crate::commands::WrongUsage;
 use crate::config::RunConfig;
 use crate::machine;
@@ -27,7 +27,7 @@ impl Limit {
         let machine = machine::memory_limit_bytes();
         match (&config.run.memory_max, machine) {
             (Some(chosen), Some(machine)) if chosen.bytes() > machine => {
-                let message = format!("run.memory_max: given {chosen}, this machine has {}", megabytes(machine));
+                let message = format!("run.memory_max: given {chosen}, this machine has {}", amount(machine));
                 Err(WrongUsage::from(message).into())
             }
             (Some(chosen), _) => Ok(Self { bytes: chosen.bytes(), is_chosen: true }),
@@ -40,8 +40,8 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self { bytes: u64::MAX, .. } => write!(f, "a machine whose memory is unknown"),
-            Self { bytes, is_chosen: true } => write!(f, "{} (run.memory_max)", megabytes(*bytes)),
-            Self { bytes, is_chosen: false } => write!(f, "{} that this machine has", megabytes(*bytes)),
+            Self { bytes, is_chosen: true } => write!(f, "{} (run.memory_max)", amount(*bytes)),
+            Self { bytes, is_chosen: false } => write!(f, "{} that this machine has", amount(*bytes)),
         }
     }
 }

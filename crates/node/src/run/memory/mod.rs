@@ -26,9 +26,25 @@ use crate::machine;
 /// to one layer at a time.
 const ACTIVATION_MIB: [u64; 6] = [512, 256, 128, 64, 32, 0];
 
+/// A number is halved so many times at most to see what that would help.
+const HALVINGS_MAX: usize = 4;
+/// What saves less than this part of the whole is no help.
+const SAVED_MIN: u64 = 50;
+
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RL, perhaps after a supervised warm-up.
+    Reinforced,
+    /// Supervised training alone.
+    Supervised,
+}
+
 /// What a plan is made from, beside the settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
+    /// What the run does.
+    pub kind: Kind,
     /// The shape of the model.
     pub model: &'a ModelConfig,
     /// Tokens of the longest prompt.
@@ -39,9 +55,9 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// As things are before any weights are read.
-    pub fn now(model: &'a ModelConfig, fitted: &Fitted) -> Self {
+    pub fn now(kind: Kind, model: &'a ModelConfig, fitted: &Fitted) -> Self {
         let base_bytes = machine::memory_bytes().unwrap_or(0);
-        Self { model, prompt_tokens_max: fitted.prompt_tokens_max, base_bytes }
+        Self { kind, model, prompt_tokens_max: fitted.prompt_tokens_max, base_bytes }
     }
 }
 
@@ -77,16 +93,16 @@ impl MemoryPlan {
         let mut text = String::new();
         for part in &self.parts {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{:<52} {:>9}  {}", part.name, megabytes(part.bytes), part.when.words());
+            let _ = writeln!(text, "{:<52} {:>9}  {}", part.name, amount(part.bytes), part.when.words());
         }
-        let _ = writeln!(text, "{:<52} {:>9}  of {}", "at most at once", megabytes(self.peak_bytes), self.limit);
+        let _ = writeln!(text, "{:<52} {:>9}  of {}", "at most at once", amount(self.peak_bytes), self.limit);
         text
     }
 }
 
-/// Settles `train.activation_mib_max` where the settings leave it open, and makes the plan.
+/// Settles `train.activation_mib_max` where the settings leave it open, and makes the plan, which may be over its limit.
 ///
-/// Errors: `WrongUsage` where the plan is over the limit, with what would help.
+/// Errors: those of [`Limit::of`].
 pub fn settle(config: &mut RunConfig, facts: Facts) -> Result<MemoryPlan> {
     let limit = Limit::of(config)?;
     let plan = |config: &RunConfig| MemoryPlan::new(config, facts, limit);
@@ -95,8 +111,7 @@ pub fn settle(config: &mut RunConfig, facts: Facts) -> Result<MemoryPlan> {
         let fitting = ACTIVATION_MIB.into_iter().map(with).find(|config| plan(config).fits());
         *config = fitting.unwrap_or_else(|| with(0));
     }
-    let plan = plan(config);
-    if plan.fits() { Ok(plan) } else { Err(WrongUsage::from(refusal(config, facts, &plan)).into()) }
+    Ok(plan(config))
 }
 
 fn changed(config: &RunConfig, change: impl FnOnce(&mut RunConfig)) -> RunConfig {
@@ -105,56 +120,97 @@ fn changed(config: &RunConfig, change: impl FnOnce(&mut RunConfig)) -> RunConfig
     config
 }
 
-fn refusal(config: &RunConfig, facts: Facts, plan: &MemoryPlan) -> String {
-    let mut text = format!(
-        "the run needs about {} of memory, the limit is {}:\n{}",
-        megabytes(plan.peak_bytes),
-        plan.limit,
-        plan.to_text()
-    );
-    let mut helps: Vec<(u64, String)> = candidates(config)
-        .into_iter()
-        .map(|(setting, changed)| (MemoryPlan::new(&changed, facts, plan.limit).peak_bytes, setting))
-        .filter(|(bytes, _)| *bytes < plan.peak_bytes)
-        .collect();
-    helps.sort();
-    for (bytes, setting) in helps {
-        let enough = if bytes <= plan.limit.bytes { ", which is enough" } else { "" };
-        let _ = writeln!(text, "{setting} would make it {}{enough}", megabytes(bytes));
+/// Why a run with this plan is not begun, and what would help; none if it fits.
+pub(crate) fn refusal(config: &RunConfig, facts: Facts, plan: &MemoryPlan) -> Option<WrongUsage> {
+    if plan.fits() {
+        return None;
     }
-    text + "a smaller model helps in any case"
+    let mut text = format!("the run needs about {} of memory, the limit is {}", amount(plan.peak_bytes), plan.limit);
+    let mut helps = helps(config, facts, plan);
+    helps.sort();
+    let mut is_enough = false;
+    for (bytes, setting) in helps {
+        let fits = bytes <= plan.limit.bytes;
+        is_enough |= fits;
+        let _ =
+            write!(text, "\n{setting} would make it {}{}", amount(bytes), if fits { ", which is enough" } else { "" });
+    }
+    if !is_enough {
+        text += "\nno one setting is enough: several together may be, or a smaller model";
+    }
+    Some(text.into())
 }
 
-/// Changes of one setting that take less memory, and their names.
-fn candidates(config: &RunConfig) -> Vec<(String, RunConfig)> {
-    let (rollout, train) = (&config.rollout, &config.train);
-    let halved = |value: usize| (value / 2).max(1);
+/// Sizes that changes of one setting lead to, and their names; those that save little are left out.
+fn helps(config: &RunConfig, facts: Facts, plan: &MemoryPlan) -> Vec<(u64, String)> {
+    let size = |config: &RunConfig| MemoryPlan::new(config, facts, plan.limit).peak_bytes;
+    let saved_min = plan.peak_bytes / SAVED_MIN;
     let mut found = Vec::new();
-    let mut offer = |setting: String, change: &dyn Fn(&mut RunConfig)| found.push((setting, changed(config, change)));
-    if config.run.mode == Mode::Async {
-        offer("run.mode = \"sequential\"".to_owned(), &|c| c.run.mode = Mode::Sequential);
-        if rollout.staleness_max > 1 {
-            offer("rollout.staleness_max = 1".to_owned(), &|c| c.rollout.staleness_max = 1);
-        }
+    for (setting, config) in switches(config, facts.kind) {
+        found.push((size(&config), setting));
     }
-    if rollout.dtype == Dtype::F32 {
-        offer("rollout.dtype = \"bf16\"".to_owned(), &|c| c.rollout.dtype = Dtype::Bf16);
+    for (setting, value, set) in numbers(config, facts.kind) {
+        // Halved until it fits, or is too small to be wished for.
+        let halves = std::iter::successors(Some(value / 2), |value| Some(value / 2)).take(HALVINGS_MAX);
+        let tried = halves.filter(|value| *value > 0).map(|value| (size(&changed(config, |c| set(c, value))), value));
+        let tried: Vec<(u64, usize)> = tried.collect();
+        let best = tried.iter().find(|(bytes, _)| *bytes <= plan.limit.bytes).or(tried.last());
+        found.extend(best.map(|(bytes, value)| (*bytes, format!("{setting} = {value}"))));
     }
-    if train.activation_mib_max != Some(0) {
-        offer("train.activation_mib_max = 0".to_owned(), &|c| c.train.activation_mib_max = Some(0));
-    }
-    let (running, prompts) = (halved(config.engine.running_max), halved(rollout.prompts_per_step));
-    let (tokens, longest) = (halved(train.micro_batch_tokens), halved(rollout.max_new_tokens));
-    offer(format!("engine.running_max = {running}"), &|c| c.engine.running_max = running);
-    offer(format!("rollout.prompts_per_step = {prompts}"), &|c| c.rollout.prompts_per_step = prompts);
-    offer(format!("train.micro_batch_tokens = {tokens}"), &|c| c.train.micro_batch_tokens = tokens);
-    offer(format!("rollout.max_new_tokens = {longest}"), &|c| c.rollout.max_new_tokens = longest);
+    found.retain(|(bytes, _)| bytes + saved_min <= plan.peak_bytes);
     found
 }
 
-/// In megabytes, as a person reads it.
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
+/// Settings that are one thing or another.
+fn switches(config: &RunConfig, kind: Kind) -> Vec<(String, RunConfig)> {
+    let mut found = Vec::new();
+    let mut offer = |setting: &str, change: &dyn Fn(&mut RunConfig)| {
+        found.push((setting.to_owned(), changed(config, change)));
+    };
+    if kind == Kind::Reinforced && config.run.mode == Mode::Async {
+        offer("run.mode = \"sequential\"", &|c| c.run.mode = Mode::Sequential);
+        if config.rollout.staleness_max > 1 {
+            offer("rollout.staleness_max = 1", &|c| c.rollout.staleness_max = 1);
+        }
+    }
+    if config.rollout.dtype == Dtype::F32 {
+        offer("rollout.dtype = \"bf16\"", &|c| c.rollout.dtype = Dtype::Bf16);
+    }
+    if config.train.activation_mib_max != Some(0) {
+        offer("train.activation_mib_max = 0", &|c| c.train.activation_mib_max = Some(0));
+    }
+    found
+}
+
+/// Changes a number of the settings.
+type Set = fn(&mut RunConfig, usize);
+
+/// Settings that are numbers: name, value, and how to change it.
+fn numbers(config: &RunConfig, kind: Kind) -> Vec<(&'static str, usize, Set)> {
+    let mut found: Vec<(&'static str, usize, Set)> =
+        vec![("train.micro_batch_tokens", config.train.micro_batch_tokens, |c, value| {
+            c.train.micro_batch_tokens = value
+        })];
+    if config.sft.steps > 0 {
+        found.push(("sft.batch_size", config.sft.batch_size, |c, value| c.sft.batch_size = value));
+    }
+    if kind == Kind::Reinforced {
+        let rollout = &config.rollout;
+        found.push(("engine.running_max", config.engine.running_max, |c, value| c.engine.running_max = value));
+        found.push(("rollout.prompts_per_step", rollout.prompts_per_step, |c, value| {
+            c.rollout.prompts_per_step = value
+        }));
+        found.push(("rollout.max_new_tokens", rollout.max_new_tokens, |c, value| c.rollout.max_new_tokens = value));
+    }
+    found
+}
+
+/// As a person reads it: megabytes, from ten thousand on gigabytes.
+fn amount(bytes: u64) -> String {
+    match bytes.div_ceil(1_000_000) {
+        megabytes @ ..10_000 => format!("{megabytes} MB"),
+        megabytes => format!("{:.1} GB", megabytes as f64 / 1000.0),
+    }
 }
 
 #[cfg(test)]

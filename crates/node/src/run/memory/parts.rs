@@ -5,7 +5,7 @@
 use model::{ModelConfig, WeightDtype};
 use serde::Serialize;
 
-use super::Facts;
+use super::{Facts, Kind};
 use crate::config::{Mode, RunConfig};
 use crate::run::setup;
 
@@ -57,8 +57,11 @@ pub(super) fn of(config: &RunConfig, facts: Facts) -> Vec<Part> {
         part("master weights, f32", sizes.parameters * FLOAT, When::Always),
         part("moments of AdamW, f32", sizes.parameters * 2 * FLOAT, When::Always),
     ];
-    parts.extend(sizes.generating(config));
-    parts.extend(sizes.training(config));
+    match facts.kind {
+        Kind::Reinforced => parts.extend(sizes.generating(config)),
+        Kind::Supervised => parts.push(sizes.evaluating(config)),
+    }
+    parts.extend(sizes.training(config, facts.kind));
     parts.retain(|part| part.bytes > 0);
     parts
 }
@@ -94,14 +97,24 @@ impl<'a> Sizes<'a> {
         self.prompt + group_size * self.completion
     }
 
+    /// Before and after supervised training.
+    fn evaluating(&self, config: &RunConfig) -> Part {
+        let name = "weights packed for evaluations";
+        Part { name, bytes: self.packed(config), when: When::Generating }
+    }
+
+    /// One version in the format of rollouts.
+    fn packed(&self, config: &RunConfig) -> u64 {
+        match setup::dtype(config) {
+            WeightDtype::F32 => self.parameters * FLOAT,
+            WeightDtype::Bf16 => self.parameters * FLOAT / 2,
+        }
+    }
+
     fn generating(&self, config: &RunConfig) -> Vec<Part> {
         let model = self.model;
         let group_size = config.rollout.group_size as u64;
         let part = |name, bytes, when| Part { name, bytes, when };
-        let packed = match setup::dtype(config) {
-            WeightDtype::F32 => self.parameters * FLOAT,
-            WeightDtype::Bf16 => self.parameters * FLOAT / 2,
-        };
         // A sequential run lets go of the old version before it trains; else a version stays as long as a lease of it is
         // out or its group under check, or may be planted, and the newest is made meanwhile. Their numbers are the
         // trainer's own until that moves on.
@@ -121,7 +134,7 @@ impl<'a> Sizes<'a> {
         let cache = cached.min(blocks * config.engine.block_size as u64) * row;
         let hidden = self.running * self.completion * model.hidden_size as u64 * FLOAT;
         vec![
-            part("weights packed for generation and checks", versions * packed, when),
+            part("weights packed for generation and checks", versions * self.packed(config), when),
             part("older versions of the weights, f32", older * self.parameters * FLOAT, when),
             part("key/value cache", cache, When::Generating),
             part("hidden states for proofs", hidden, When::Generating),
@@ -133,16 +146,21 @@ impl<'a> Sizes<'a> {
         ]
     }
 
-    fn training(&self, config: &RunConfig) -> Vec<Part> {
+    fn training(&self, config: &RunConfig, kind: Kind) -> Vec<Part> {
         let model = self.model;
         let part = |name, bytes| Part { name, bytes, when: When::Training };
         let rollout = &config.rollout;
-        let batch = rollout.prompts_per_step as u64 * self.group_tokens(rollout.group_size as u64);
+        let batch = match kind {
+            Kind::Reinforced => rollout.prompts_per_step as u64 * self.group_tokens(rollout.group_size as u64),
+            Kind::Supervised => 0,
+        };
+        // A sequence is never cut, however few tokens a pass is to hold.
+        let sequence = self.prompt + self.completion;
         let supervised = match config.sft.steps {
             0 => 0,
-            _ => config.sft.batch_size as u64 * (self.prompt + self.completion),
+            _ => config.sft.batch_size as u64 * sequence,
         };
-        let tokens = batch.max(supervised).min(config.train.micro_batch_tokens as u64);
+        let tokens = batch.max(supervised).min(sequence.max(config.train.micro_batch_tokens as u64));
         let (layer, layers) = (tokens * model.layer_activation_bytes(), model.layers as u64);
         let budget = config.train.activation_mib() << 20;
         let graphs = (budget / layer.max(1)).min(layers);

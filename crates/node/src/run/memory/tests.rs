@@ -23,10 +23,12 @@ fn config(sets: &[&str]) -> RunConfig {
     crate::config::from_layers(&layers).unwrap()
 }
 
-fn settled(sets: &[&str]) -> (RunConfig, Result<MemoryPlan>) {
+fn settled(sets: &[&str]) -> (RunConfig, Result<MemoryPlan, String>) {
     let (model, mut config) = (model(), config(sets));
-    let plan = settle(&mut config, Facts { model: &model, prompt_tokens_max: 20, base_bytes: 1_000_000 });
-    (config, plan)
+    let facts = Facts { kind: Kind::Reinforced, model: &model, prompt_tokens_max: 20, base_bytes: 1_000_000 };
+    let plan = settle(&mut config, facts).unwrap();
+    let refusal = refusal(&config, facts, &plan).map(|refusal| refusal.to_string());
+    (config, refusal.map_or(Ok(plan), Err))
 }
 
 #[test]
@@ -58,18 +60,34 @@ fn a_limit_lowers_what_costs_time_alone_and_nothing_that_a_person_has_set() {
     assert!(plan.unwrap().peak_bytes < peak && config.train.activation_mib_max < Some(512));
     let (config, plan) = settled(&["run.mode=sequential", &tighter, "train.activation_mib_max=512"]);
     assert_eq!(config.train.activation_mib_max, Some(512));
-    let refusal = plan.unwrap_err();
-    assert!(refusal.is::<WrongUsage>());
-    let text = refusal.to_string();
+    let text = plan.unwrap_err();
     assert!(text.contains("train.activation_mib_max = 0 would make it") && text.contains("which is enough"), "{text}");
 }
 
 #[test]
 fn a_run_that_cannot_fit_is_refused_by_the_settings_that_would_help() {
-    let (_, plan) = settled(&["run.memory_max=\"3 MB\""]);
-    let text = plan.unwrap_err().to_string();
-    for part in ["the limit is 3 MB (run.memory_max)", "master weights", "run.mode = \"sequential\" would make it"] {
+    let (_, plan) = settled(&["run.memory_max=\"60 MB\""]);
+    let text = plan.unwrap_err();
+    for part in
+        ["the limit is 60 MB (run.memory_max)", "no one setting is enough", "run.mode = \"sequential\" would make it"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("which is enough"), "{text}");
+}
+
+#[test]
+fn supervised_training_alone_holds_no_rollouts_and_a_long_sequence_counts_whole() {
+    let (model, config) =
+        (model(), config(&["sft.steps=1", "train.micro_batch_tokens=1", "train.activation_mib_max=0"]));
+    let plan = |kind, prompt_tokens_max| {
+        let facts = Facts { kind, model: &model, prompt_tokens_max, base_bytes: 0 };
+        settle(&mut config.clone(), facts).unwrap()
+    };
+    let (supervised, reinforced) = (plan(Kind::Supervised, 20), plan(Kind::Reinforced, 20));
+    assert!(supervised.parts.iter().all(|part| !part.name.contains("cache") && !part.name.contains("older")));
+    assert!(supervised.peak_bytes < reinforced.peak_bytes);
+    let layer = |plan: MemoryPlan| plan.parts.iter().find(|part| part.name.starts_with("a layer")).unwrap().bytes;
+    let tokens = 120 + config.rollout.max_new_tokens as u64;
+    assert_eq!(layer(plan(Kind::Supervised, 120)), 2 * tokens * model.layer_activation_bytes());
 }
