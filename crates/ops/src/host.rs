@@ -33,6 +33,11 @@ impl Floats {
         Ok(Self(buffer.into_tensor([len])))
     }
 
+    /// `len` zeros; many of them take room once they are written to.
+    pub fn zeros(len: usize) -> Self {
+        Self(Buffer::lasting(len).into_tensor([len]))
+    }
+
     /// A tensor of these numbers.
     pub fn tensor(&self, device: &Device) -> Tensor<1> {
         if !is_cpu(device) {

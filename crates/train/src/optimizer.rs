@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 use model::{Param, Params};
-use ops::{AdamWStep, adamw_step, sum_of_squares};
+use ops::{AdamWStep, adamw_step, host::Floats, sum_of_squares};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
@@ -91,7 +91,7 @@ pub(crate) struct Optimizer {
 
 impl Optimizer {
     pub(crate) fn new(params: &Params, device: &Device) -> Self {
-        let zeros = || params.list.iter().map(|param| Tensor::zeros(param.value.dims(), device)).collect();
+        let zeros = || params.list.iter().map(|param| Floats::zeros(param.value.dims()[0]).tensor(device)).collect();
         Self { first: zeros(), second: zeros(), updates: 0 }
     }
 
