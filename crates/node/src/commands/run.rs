@@ -17,7 +17,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<Ending> {
     };
     let mut config = resolve(sources, resumed.as_deref())?;
     if args.dry_run {
-        settings::print_planned(config, Kind::Reinforced, context)?;
+        settings::print_planned(config, Kind::Rl, context)?;
         return Ok(Ending::Done);
     }
     if config.stop.steps == 0 {

@@ -13,7 +13,7 @@ pub(crate) fn sft(args: &SftArgs, context: &Context) -> Result<Ending> {
     let mut config = config::resolve(&args.config.sources(&context.global))?;
     has_steps(&config)?;
     if args.dry_run {
-        settings::print_planned(config, Kind::Supervised, context)?;
+        settings::print_planned(config, Kind::Sft, context)?;
         return Ok(Ending::Done);
     }
     let dir = match &args.out {

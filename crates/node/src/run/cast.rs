@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use burn::tensor::Device;
 use protocol::{RunTerms, ValidatorId, WorkerId};
 use sim::liars::{self, Cheat, Ring};
@@ -65,7 +65,9 @@ impl Cast<'_> {
             let (to, orders) = sync_channel(queues.orders);
             let actor = self.worker(id, cheats.get(&Party::Worker(id)), &ring)?;
             let (news, count) = (news.clone(), count.clone());
-            threads.push(spawn(format!("worker-{id}"), move || actors::work(id, actor, &orders, &news, &count))?);
+            let alarmed = news.clone();
+            let body = move || actors::work(id, actor, &orders, &news, &count);
+            threads.push(spawn(format!("worker-{id}"), &alarmed, body)?);
             workers.push(to);
         }
         let mut validators = Vec::new();
@@ -73,8 +75,9 @@ impl Cast<'_> {
             let (to, orders) = sync_channel(queues.orders);
             let actor = self.validator(id, cheats.get(&Party::Validator(id)), &ring)?;
             let (news, count) = (news.clone(), count.clone());
+            let alarmed = news.clone();
             let body = move || actors::validate(id, actor, &orders, &news, &count);
-            threads.push(spawn(format!("validator-{id}"), body)?);
+            threads.push(spawn(format!("validator-{id}"), &alarmed, body)?);
             validators.push(to);
         }
         let eval = EvalSetup::of_run(self.config, self.prompting.clone(), self.trainer.model().config(), &self.device);
@@ -84,11 +87,11 @@ impl Cast<'_> {
         let (evaluator, evaluator_orders) = sync_channel(queues.eval);
         let [to_beacon, to_trainer, to_evaluator] = [news.clone(), news.clone(), news.clone()];
         let (source, learner) = (self.beacon, self.trainer);
-        threads.push(spawn("beacon".to_owned(), move || actors::ask(source, &beacon_orders, &to_beacon))?);
+        threads.push(spawn("beacon".to_owned(), news, move || actors::ask(source, &beacon_orders, &to_beacon))?);
         let body = move || trainer::run(learner, &rule, &trainer_orders, &to_trainer);
-        threads.push(spawn("trainer".to_owned(), body)?);
+        threads.push(spawn("trainer".to_owned(), news, body)?);
         let body = move || evaluator::run(&eval, &evaluator_orders, &to_evaluator);
-        threads.push(spawn("evaluator".to_owned(), body)?);
+        threads.push(spawn("evaluator".to_owned(), news, body)?);
         Ok((Orders { workers, validators, trainer, evaluator, beacon }, threads))
     }
 
@@ -140,7 +143,52 @@ fn known(word: &str) -> Result<Cheat> {
     word.parse().map_err(|unknown: liars::UnknownCheat| anyhow::anyhow!("{unknown}"))
 }
 
-/// A thread with a name.
-pub(super) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+/// A thread with a name. If it panics, the conductor hears of it; it would wait for ever for what the thread owes.
+pub(super) fn spawn(
+    name: String,
+    news: &SyncSender<News>,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>> {
+    let alarm = Alarm { who: name.clone(), news: news.clone() };
+    let body = move || {
+        let _alarm = alarm;
+        body();
+    };
     Ok(thread::Builder::new().name(name).spawn(body)?)
+}
+
+/// Tells of a panic while its thread is unwound.
+struct Alarm {
+    who: String,
+    news: SyncSender<News>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let (who, error) = (self.who.clone(), anyhow!("it panicked, which is a fault of this program"));
+            // A conductor that is gone waits for nobody.
+            let _ = self.news.send(News::Failed { who, error });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_heard_of_and_one_that_ends_is_not() {
+        let (to, news) = sync_channel(1);
+        spawn("quiet".to_owned(), &to, || ()).unwrap().join().unwrap();
+        assert!(news.try_recv().is_err());
+        assert!(spawn("trainer".to_owned(), &to, || panic!("as a test of panics")).unwrap().join().is_err());
+        match news.recv_timeout(Duration::from_secs(10)) {
+            Ok(News::Failed { who, error }) => assert!(who == "trainer" && error.to_string().contains("panicked")),
+            _ => panic!("nothing was heard"),
+        }
+    }
 }

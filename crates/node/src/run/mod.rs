@@ -130,7 +130,7 @@ fn ending(outcome: Outcome) -> Result<Ending> {
 }
 
 fn begin(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
-    let (stage, model) = new_stage(config, Kind::Reinforced, dir, context.stop.clone())?;
+    let (stage, model) = new_stage(config, Kind::Rl, dir, context.stop.clone())?;
     let mut journal = begin_journal(&stage, &model, stage.config.stop.steps, context)?;
     let ended = match prepare(&stage, model, &mut journal) {
         Ok(Some(ready)) => perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config)),
@@ -339,8 +339,8 @@ fn paymaster(
 ) -> Result<Paymaster> {
     let (to, orders) = sync_channel::<BankOrder>(BANK_ORDERS_MAX);
     let bank = Bank::of(ground, &stage.parties, book.ledger());
-    let news = news.clone();
-    threads.push(cast::spawn(payout::WHO.to_owned(), move || payout::keep(bank, &orders, &news))?);
+    let told = news.clone();
+    threads.push(cast::spawn(payout::WHO.to_owned(), news, move || payout::keep(bank, &orders, &told))?);
     let claims = payout::claims_path(stage.dir.path());
     let url = stage.config.chain.shown().url;
     Ok(Paymaster::new(book, to, claims, url, cast::cheats(&stage.config)))

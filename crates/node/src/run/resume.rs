@@ -31,7 +31,7 @@ pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Resul
         "{} has no checkpoint: it ended before RL began, so start it anew",
         dir.path().display()
     );
-    let (stage, model) = stage(config, Kind::Reinforced, dir, context.stop.clone())?;
+    let (stage, model) = stage(config, Kind::Rl, dir, context.stop.clone())?;
     let log = EventLog::open(&stage.dir.events())?;
     let (checkpoint, passed_over) = newest_logged(checkpoints, &log)?;
     let ready = recall(&stage, model, &checkpoint, &log)?;

@@ -16,7 +16,7 @@ use super::journal::Journal;
 
 /// Measures, trains `[sft] steps` steps, measures again.
 pub(crate) fn supervise(config: RunConfig, dir: RunDir, context: &Context) -> Result<Ending> {
-    let (stage, model) = new_stage(config, Kind::Supervised, dir, context.stop.clone())?;
+    let (stage, model) = new_stage(config, Kind::Sft, dir, context.stop.clone())?;
     let mut journal = begin_journal(&stage, &model, 0, context)?;
     let ended = train(&stage, model, &mut journal);
     ending(conclude(&stage, &mut journal, ended)?)

@@ -228,13 +228,8 @@ impl PackedMatrix {
         packed
     }
 
-    /// Packs bf16 values given as their bits, `[out, in]` row-major; about 2 bytes each.
-    pub fn from_bf16(bits: &[u16], out_features: usize, in_features: usize) -> Self {
-        Self::from_bf16_with(kernel::current(), bits, out_features, in_features)
-    }
-
-    /// [`PackedMatrix::from_bf16`] for a stated kernel. Panics if this machine cannot run it, or
-    /// unless `bits.len() == out · in`.
+    /// Packs bf16 values given as their bits, `[out, in]` row-major, for a stated kernel. Panics if this machine cannot run
+    /// it, or unless `bits.len() == out · in`.
     pub fn from_bf16_with(kernel: Kernel, bits: &[u16], out_features: usize, in_features: usize) -> Self {
         let given = bits.len();
         assert_eq!(given, out_features * in_features, "[{out_features}, {in_features}] got {given}");

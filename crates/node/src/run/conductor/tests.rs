@@ -35,7 +35,7 @@ const ROOM: usize = 256;
 fn begun(folder: &Path) -> (Stage, Journal, Ready) {
     let dir = RunDir::create_at(folder).unwrap();
     let context = Context { global: Global { quiet: true, ..Global::default() }, stop: Stop::new() };
-    let (stage, model) = stage(config(), Kind::Reinforced, dir, context.stop.clone()).unwrap();
+    let (stage, model) = stage(config(), Kind::Rl, dir, context.stop.clone()).unwrap();
     let mut journal = begin_journal(&stage, &model, 2, &context).unwrap();
     let ready = prepare(&stage, model, &mut journal).unwrap().unwrap();
     (stage, journal, ready)

@@ -35,9 +35,9 @@ const SAVED_MIN: u64 = 50;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// RL, perhaps after a supervised warm-up.
-    Reinforced,
+    Rl,
     /// Supervised training alone.
-    Supervised,
+    Sft,
 }
 
 /// What a plan is made from, beside the settings.
@@ -167,7 +167,7 @@ fn switches(config: &RunConfig, kind: Kind) -> Vec<(String, RunConfig)> {
     let mut offer = |setting: &str, change: &dyn Fn(&mut RunConfig)| {
         found.push((setting.to_owned(), changed(config, change)));
     };
-    if kind == Kind::Reinforced && config.run.mode == Mode::Async {
+    if kind == Kind::Rl && config.run.mode == Mode::Async {
         offer("run.mode = \"sequential\"", &|c| c.run.mode = Mode::Sequential);
         if config.rollout.staleness_max > 1 {
             offer("rollout.staleness_max = 1", &|c| c.rollout.staleness_max = 1);
@@ -194,7 +194,7 @@ fn numbers(config: &RunConfig, kind: Kind) -> Vec<(&'static str, usize, Set)> {
     if config.sft.steps > 0 {
         found.push(("sft.batch_size", config.sft.batch_size, |c, value| c.sft.batch_size = value));
     }
-    if kind == Kind::Reinforced {
+    if kind == Kind::Rl {
         let rollout = &config.rollout;
         found.push(("engine.running_max", config.engine.running_max, |c, value| c.engine.running_max = value));
         found.push(("rollout.prompts_per_step", rollout.prompts_per_step, |c, value| {

@@ -58,8 +58,8 @@ pub(super) fn of(config: &RunConfig, facts: Facts) -> Vec<Part> {
         part("moments of AdamW, f32", sizes.parameters * 2 * FLOAT, When::Always),
     ];
     match facts.kind {
-        Kind::Reinforced => parts.extend(sizes.generating(config)),
-        Kind::Supervised => parts.push(sizes.evaluating(config)),
+        Kind::Rl => parts.extend(sizes.generating(config)),
+        Kind::Sft => parts.push(sizes.evaluating(config)),
     }
     parts.extend(sizes.training(config, facts.kind));
     parts.retain(|part| part.bytes > 0);
@@ -151,8 +151,8 @@ impl<'a> Sizes<'a> {
         let part = |name, bytes| Part { name, bytes, when: When::Training };
         let rollout = &config.rollout;
         let batch = match kind {
-            Kind::Reinforced => rollout.prompts_per_step as u64 * self.group_tokens(rollout.group_size as u64),
-            Kind::Supervised => 0,
+            Kind::Rl => rollout.prompts_per_step as u64 * self.group_tokens(rollout.group_size as u64),
+            Kind::Sft => 0,
         };
         // A sequence is never cut, however few tokens a pass is to hold.
         let sequence = self.prompt + self.completion;

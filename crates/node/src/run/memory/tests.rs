@@ -25,7 +25,7 @@ fn config(sets: &[&str]) -> RunConfig {
 
 fn settled(sets: &[&str]) -> (RunConfig, Result<MemoryPlan, String>) {
     let (model, mut config) = (model(), config(sets));
-    let facts = Facts { kind: Kind::Reinforced, model: &model, prompt_tokens_max: 20, base_bytes: 1_000_000 };
+    let facts = Facts { kind: Kind::Rl, model: &model, prompt_tokens_max: 20, base_bytes: 1_000_000 };
     let plan = settle(&mut config, facts).unwrap();
     let refusal = refusal(&config, facts, &plan).map(|refusal| refusal.to_string());
     (config, refusal.map_or(Ok(plan), Err))
@@ -84,10 +84,10 @@ fn supervised_training_alone_holds_no_rollouts_and_a_long_sequence_counts_whole(
         let facts = Facts { kind, model: &model, prompt_tokens_max, base_bytes: 0 };
         settle(&mut config.clone(), facts).unwrap()
     };
-    let (supervised, reinforced) = (plan(Kind::Supervised, 20), plan(Kind::Reinforced, 20));
+    let (supervised, reinforced) = (plan(Kind::Sft, 20), plan(Kind::Rl, 20));
     assert!(supervised.parts.iter().all(|part| !part.name.contains("cache") && !part.name.contains("older")));
     assert!(supervised.peak_bytes < reinforced.peak_bytes);
     let layer = |plan: MemoryPlan| plan.parts.iter().find(|part| part.name.starts_with("a layer")).unwrap().bytes;
     let tokens = 120 + config.rollout.max_new_tokens as u64;
-    assert_eq!(layer(plan(Kind::Supervised, 120)), 2 * tokens * model.layer_activation_bytes());
+    assert_eq!(layer(plan(Kind::Sft, 120)), 2 * tokens * model.layer_activation_bytes());
 }
