@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{DType, Device, Distribution, Tensor};
+use ops::host::RawNumbers;
 use ops::{AdamWStep, Heads, Matrix, RotaryTable, Segments};
 
 const LAYERS: usize = 4;
@@ -15,6 +16,7 @@ const SEQUENCES: usize = 64;
 const LENGTH: usize = 64;
 const TOKENS: usize = SEQUENCES * LENGTH;
 const VOCABULARY: usize = 64;
+const UPDATED: usize = 1 << 24;
 
 /// Median milliseconds of `rounds` runs, after two that are not counted.
 fn time(name: &str, rounds: usize, mut run: impl FnMut()) {
@@ -128,13 +130,11 @@ impl Model {
         let forward = start.elapsed();
         let mut gradients = loss.backward();
         let backward = start.elapsed() - forward;
-        let step =
-            AdamWStep { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step, grad_scale: 1.0 };
         let leaves = self.layers.iter_mut().flatten();
         for leaf in leaves.chain([&mut self.embedding, &mut self.norm]) {
             let grad = leaf.value.grad_remove(&mut gradients);
             let grad = grad.expect("every leaf takes part");
-            ops::adamw_step(&mut leaf.value, &grad, &mut leaf.m, &mut leaf.v, step);
+            ops::adamw_step(&mut leaf.value, &grad, &mut leaf.m, &mut leaf.v, numbers(step));
         }
         let update = start.elapsed() - forward - backward;
         [forward, backward, update].map(|part| part.as_secs_f64() * 1e3)
@@ -195,6 +195,25 @@ fn time_operations(width: usize, rounds: usize) {
         let scores = ops::token_logprobs(x[0].clone(), &Matrix::new(x[1].clone()), &ids, &temperature);
         scores.logprob.reshape([1, TOKENS])
     });
+    time_update(rounds);
+}
+
+/// An update of more numbers than any cache holds.
+fn time_update(rounds: usize) {
+    let device = Device::flex();
+    let (mut param, grad) = (random::<1>([UPDATED], &device), random::<1>([UPDATED], &device));
+    for dtype in [DType::F32, DType::BF16] {
+        let [mut m, mut v] = [0; 2].map(|_| RawNumbers::zeros(dtype, UPDATED).into_tensor(&device));
+        let mut step = 0;
+        time(&format!("AdamW, 2²⁴ numbers, moments of {}", dtype.name()), rounds, || {
+            step += 1;
+            ops::adamw_step(&mut param, &grad, &mut m, &mut v, numbers(step));
+        });
+    }
+}
+
+fn numbers(step: u64) -> AdamWStep {
+    AdamWStep { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step, grad_scale: 1.0 }
 }
 
 fn time_step(width: usize, rounds: usize) {

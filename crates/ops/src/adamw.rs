@@ -1,16 +1,18 @@
 //! Updates parameters with AdamW.
 //!
 //! Promise: one pass over flat f32 tensors, in place where nobody else holds them; elements
-//! do not depend on each other, so threads do not change the result.
+//! do not depend on each other, so threads do not change the result. Moments may be bf16; a copy in f32 is never made.
 
 use burn::backend::Flex;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
+use half::bf16;
 use rayon::prelude::*;
 
 use crate::device::is_cpu;
 use crate::flex::{dense, floats, primitive, tensor};
 use crate::reference;
+use crate::rounding::{Draws, Stored};
 use crate::vmath::vectorized;
 
 /// Elements per piece of work, and per partial sum.
@@ -48,16 +50,18 @@ impl AdamWStep {
 /// Source: AdamW, arXiv:1711.05101, algorithm 2; the bias corrections
 /// go where PyTorch puts them.
 ///
-/// All `[n]`. `param` keeps whether it requires gradients, as a new leaf.
+/// All `[n]`. `param` keeps whether it requires gradients, as a new leaf. `m` and `v` are both f32, or on the CPU both
+/// bf16: then both are rounded at random before `p` is computed of them, so that they tell what the update did.
 ///
 /// # Panics
-/// If the lengths differ or `step` is 0.
+/// If the lengths differ, `step` is 0, or the moments have another format.
 pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>, step: AdamWStep) {
     assert!(step.step > 0, "adamw_step: steps count from 1");
     let [n] = param.dims();
     for (name, dims) in [("grad", grad.dims()), ("m", m.dims()), ("v", v.dims())] {
         assert_eq!(dims, [n], "adamw_step: length of {name}");
     }
+    assert_eq!(m.dtype(), v.dtype(), "adamw_step: format of v");
     if !is_cpu(&param.device()) {
         return reference::adamw_step(param, grad, m, v, step);
     }
@@ -65,15 +69,10 @@ pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v:
     let grad = primitive(grad.clone());
     let mut state = [&mut *param, m, v].map(take);
     let update = Update::new(&step);
-    {
-        let [p, m, v] = &mut state;
-        let pieces = p
-            .storage_mut::<f32>()
-            .par_chunks_mut(PIECE)
-            .zip(m.storage_mut::<f32>().par_chunks_mut(PIECE))
-            .zip(v.storage_mut::<f32>().par_chunks_mut(PIECE))
-            .zip(floats(&grad).par_chunks(PIECE));
-        pieces.for_each(|(((p, m), v), g)| update.apply(p, m, v, g));
+    match state[1].dtype() {
+        DType::F32 => update.apply_all::<f32>(&mut state, floats(&grad)),
+        DType::BF16 => update.apply_all::<bf16>(&mut state, floats(&grad)),
+        other => panic!("adamw_step: moments of {other:?}"),
     }
     let [new, new_m, new_v] = state;
     (*m, *v) = (tensor(new_m), tensor(new_v));
@@ -100,6 +99,7 @@ struct Update {
     keep: f32,
     rate: f32,
     root_correction: f32,
+    draws: Draws,
 }
 
 impl Update {
@@ -110,20 +110,33 @@ impl Update {
             keep: 1.0 - step.lr * step.weight_decay,
             rate: step.lr / correction1,
             root_correction: correction2.sqrt(),
+            draws: Draws::of(step.step),
         }
     }
 
-    fn apply(&self, p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
+    fn apply_all<M: Stored>(&self, [p, m, v]: &mut [FlexTensor; 3], g: &[f32]) {
+        let pieces = p
+            .storage_mut::<f32>()
+            .par_chunks_mut(PIECE)
+            .zip(m.storage_mut::<M>().par_chunks_mut(PIECE))
+            .zip(v.storage_mut::<M>().par_chunks_mut(PIECE))
+            .zip(g.par_chunks(PIECE));
+        pieces.enumerate().for_each(|(piece, (((p, m), v), g))| self.apply(piece * PIECE, p, m, v, g));
+    }
+
+    /// The piece that begins at place `start` of its tensor.
+    fn apply<M: Stored>(&self, start: usize, p: &mut [f32], m: &mut [M], v: &mut [M], g: &[f32]) {
         let AdamWStep { beta1, beta2, eps, grad_scale, .. } = self.step;
         vectorized(
             #[inline(always)]
             || {
-                for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                for (place, (((p, m), v), g)) in p.iter_mut().zip(m).zip(v).zip(g).enumerate() {
                     let g = g * grad_scale;
-                    *m = beta1 * *m + (1.0 - beta1) * g;
-                    *v = beta2 * *v + (1.0 - beta2) * g * g;
-                    let root = v.sqrt() / self.root_correction + eps;
-                    *p = *p * self.keep - self.rate * *m / root;
+                    let random = self.draws.bits(start + place);
+                    *m = M::rounded(beta1 * m.widened() + (1.0 - beta1) * g, random as u16);
+                    *v = M::rounded(beta2 * v.widened() + (1.0 - beta2) * g * g, (random >> 16) as u16);
+                    let root = v.widened().sqrt() / self.root_correction + eps;
+                    *p = *p * self.keep - self.rate * m.widened() / root;
                 }
             },
         );

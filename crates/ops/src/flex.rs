@@ -9,7 +9,7 @@ use burn_flex::FlexTensor;
 
 /// The tensor without gaps, as the kernels want it.
 pub(crate) fn dense(tensor: FlexTensor) -> FlexTensor {
-    let whole = tensor.layout().num_elements() * size_of::<f32>();
+    let whole = tensor.layout().num_elements() * tensor.dtype().size();
     let ready = tensor.is_contiguous() && tensor.layout().start_offset() == 0 && tensor.bytes().len() == whole;
     if ready { tensor } else { tensor.to_contiguous() }
 }

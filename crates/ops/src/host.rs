@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use crate::device::is_cpu;
@@ -33,11 +33,6 @@ impl Floats {
         Ok(Self(buffer.into_tensor([len])))
     }
 
-    /// `len` zeros; many of them take room once they are written to.
-    pub fn zeros(len: usize) -> Self {
-        Self(Buffer::lasting(len).into_tensor([len]))
-    }
-
     /// A tensor of these numbers.
     pub fn tensor(&self, device: &Device) -> Tensor<1> {
         if !is_cpu(device) {
@@ -45,6 +40,53 @@ impl Floats {
         }
         let values = tensor(self.0.clone());
         if device.is_autodiff() { Tensor::from_inner(values) } else { values }
+    }
+}
+
+/// Numbers of f32 or bf16 in host memory as bytes, in this machine's order. Shared with the tensor as [`Floats`] are.
+pub struct RawNumbers(FlexTensor);
+
+impl RawNumbers {
+    /// The numbers of a tensor, in its format.
+    pub fn of(values: &Tensor<1>) -> Self {
+        match is_cpu(&values.device()) {
+            true => Self(primitive(values.clone())),
+            false => Self(Floats::of(values).0),
+        }
+    }
+
+    /// `len` numbers as `fill` writes them; it is handed zeros.
+    pub fn filled<E>(dtype: DType, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let bytes = len * dtype.size();
+        let mut buffer = Buffer::lasting(bytes.div_ceil(size_of::<f32>()));
+        fill(&mut bytemuck::cast_slice_mut(&mut buffer)[..bytes])?;
+        Ok(Self(buffer.into_tensor_of(dtype, [len])))
+    }
+
+    /// `len` zeros; many of them take room once they are written to.
+    pub fn zeros(dtype: DType, len: usize) -> Self {
+        Self(Buffer::lasting((len * dtype.size()).div_ceil(size_of::<f32>())).into_tensor_of(dtype, [len]))
+    }
+
+    /// Their format.
+    pub fn dtype(&self) -> DType {
+        self.0.dtype()
+    }
+
+    /// A tensor of these numbers; only those of f32 go to other devices than the CPU.
+    pub fn into_tensor(self, device: &Device) -> Tensor<1> {
+        match self.dtype() {
+            DType::F32 => Floats(self.0).tensor(device),
+            _ => tensor(self.0),
+        }
+    }
+}
+
+impl Deref for RawNumbers {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.bytes()
     }
 }
 

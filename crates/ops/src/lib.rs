@@ -24,6 +24,7 @@ pub mod recycle;
 pub mod reference;
 pub mod rms_norm;
 pub mod rotary;
+mod rounding;
 mod rows;
 pub mod shapes;
 pub mod swiglu;

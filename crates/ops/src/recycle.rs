@@ -107,12 +107,17 @@ impl Buffer {
     /// # Panics
     /// If the shape does not have `len` elements.
     pub(crate) fn into_tensor(self, shape: impl Into<Shape>) -> FlexTensor {
+        self.into_tensor_of(DType::F32, shape)
+    }
+
+    /// The same in another format of numbers, for which any bits will do; the buffer is as many floats long as they take.
+    pub(crate) fn into_tensor_of(self, dtype: DType, shape: impl Into<Shape>) -> FlexTensor {
         let shape = shape.into();
-        assert_eq!(shape.num_elements(), self.len, "buffer of another length");
-        let bytes = self.len * size_of::<f32>();
-        // SAFETY: the first `bytes` bytes of the buffer are initialised floats.
+        let bytes = shape.num_elements() * dtype.size();
+        assert_eq!(bytes.div_ceil(size_of::<f32>()), self.len, "buffer of another length");
+        // SAFETY: the first `bytes` bytes of the buffer are initialised.
         let bytes = unsafe { Bytes::from_controller(Box::new(self), bytes) };
-        FlexTensor::new(bytes, Layout::contiguous(shape), DType::F32)
+        FlexTensor::new(bytes, Layout::contiguous(shape), dtype)
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, DType, Tensor};
 
 use crate::adamw::AdamWStep;
 use crate::attention_cached::KvPool;
@@ -175,8 +175,9 @@ pub fn token_logprobs(
     TokenLogprobs { logprob: Tensor::cat(logprobs, 0), entropy: Tensor::cat(entropies, 0) }
 }
 
-/// See [`crate::adamw_step()`].
+/// See [`crate::adamw_step()`]; moments are f32.
 pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>, step: AdamWStep) {
+    assert_eq!(m.dtype(), DType::F32, "adamw_step: format of moments");
     let tracked = param.is_require_grad();
     let autodiff = param.is_autodiff();
     let grad = grad.clone().inner() * step.grad_scale;

@@ -2,19 +2,22 @@
 //!
 //! Promise: what is read is bit for bit what was written, or a named error; a folder that exists is whole, because
 //! it gets its name last. A load that fails changes nothing.
-//! The folder: `weights`, `moment1`, `moment2` (`.safetensors`, f32) and `trainer.json` with counters and hashes.
+//! The folder: `weights` (f32), `moment1`, `moment2` (f32 or bf16; all `.safetensors`) and `trainer.json` with counters
+//! and hashes.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::DType;
 use model::Param;
-use ops::host::Floats;
+use ops::host::RawNumbers;
 use safetensors::tensor::{Dtype, Metadata, SafeTensorError, View};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
+use crate::optimizer::MomentsDtype;
 use crate::trainer::Trainer;
 
 /// Version of the folder's layout.
@@ -25,8 +28,6 @@ const TENSOR_FILES: [&str; 3] = ["weights.safetensors", "moment1.safetensors", "
 const HEADER_BYTES_MAX: u64 = 1 << 16;
 /// Longest header of a tensor file, in bytes: the limit of the format's own library.
 const TENSOR_HEADER_BYTES_MAX: u64 = 100_000_000;
-/// Numbers that are read at once.
-const BLOCK_VALUES: usize = 1 << 18;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +65,8 @@ impl Trainer {
     ///
     /// One tensor at a time takes the place of the present one, so that no second state is held.
     ///
-    /// Errors: `Io`, `Damaged`, `WrongModel`; all but files that change or vanish while they are read are found before
-    /// anything of this trainer is touched.
+    /// Errors: `Io`, `Damaged`, `WrongModel`, `WrongMoments`; all but files that change or vanish while they are read are
+    /// found before anything of this trainer is touched.
     pub fn load(&mut self, folder: &Path) -> Result<()> {
         let path = folder.join(HEADER);
         let size = fs::metadata(&path).map_err(at(&path))?.len();
@@ -82,9 +83,9 @@ impl Trainer {
         let device = self.model.device();
         for (place, param) in self.model.params_mut().list.iter_mut().enumerate() {
             let [weights, first, second] = [0, 1, 2].map(|index| files[index].read(place));
-            param.value = weights?.tensor(&device);
-            self.optimizer.first[place] = first?.tensor(&device);
-            self.optimizer.second[place] = second?.tensor(&device);
+            param.value = weights?.into_tensor(&device);
+            self.optimizer.first[place] = first?.into_tensor(&device);
+            self.optimizer.second[place] = second?.into_tensor(&device);
         }
         self.optimizer.updates = header.updates;
         (self.version, self.tokens_seen) = (header.version, header.tokens_seen);
@@ -102,7 +103,7 @@ impl Trainer {
                     1 => &self.optimizer.first[place],
                     _ => &self.optimizer.second[place],
                 };
-                (&param.name, Stored { shape: &param.shape, values: Floats::of(tensor) })
+                (&param.name, Stored { shape: &param.shape, values: RawNumbers::of(tensor) })
             });
             safetensors::serialize_to_file(tensors, None, &path).map_err(|error| unwritten(&path, error))?;
             hashes.push(hash(&path)?);
@@ -129,6 +130,7 @@ impl Trainer {
             return Err(damaged(&path, format!("its hash is {given}, written was {expected}")));
         }
         let (data_start, metadata) = read_metadata(&path)?;
+        let format = if index == 0 { MomentsDtype::F32 } else { self.config().optimizer.moments_dtype };
         let params = &self.model.params().list;
         let wrong = |reason| TrainError::WrongModel { path: path.clone(), reason };
         let count = metadata.tensors().len();
@@ -137,39 +139,36 @@ impl Trainer {
         }
         let place = |param: &Param| {
             let info = metadata.info(&param.name).ok_or_else(|| wrong(format!("no tensor {}", param.name)))?;
-            if info.dtype != Dtype::F32 || info.shape != param.shape {
-                let (dtype, shape) = (info.dtype, &info.shape);
-                let reason = format!("{} is {dtype:?} {shape:?}, expected F32 {:?}", param.name, param.shape);
-                return Err(wrong(reason));
+            if info.shape != param.shape {
+                return Err(wrong(format!("{} is {:?}, expected {:?}", param.name, info.shape, param.shape)));
+            }
+            if info.dtype != written(format.dtype()) {
+                let given = format!("{:?}", info.dtype);
+                return Err(match index {
+                    0 => wrong(format!("{} is {given}, expected F32", param.name)),
+                    _ => TrainError::WrongMoments { path: path.clone(), expected: format, given },
+                });
             }
             Ok((data_start + info.data_offsets.0 as u64, info.shape.iter().product()))
         };
         let places = params.iter().map(place).collect::<Result<_>>()?;
-        Ok(TensorFile { path, places })
+        Ok(TensorFile { path: path.clone(), dtype: format.dtype(), places })
     }
 }
 
 /// A file that was checked: where each parameter's numbers begin, and how many there are.
 struct TensorFile {
     path: PathBuf,
+    dtype: DType,
     places: Vec<(u64, usize)>,
 }
 
 impl TensorFile {
-    fn read(&self, place: usize) -> Result<Floats> {
+    fn read(&self, place: usize) -> Result<RawNumbers> {
         let (start, count) = self.places[place];
         let mut file = File::open(&self.path).map_err(at(&self.path))?;
         file.seek(SeekFrom::Start(start)).map_err(at(&self.path))?;
-        let mut bytes = vec![0; 4 * BLOCK_VALUES.min(count)];
-        Floats::filled(count, |values| {
-            for values in values.chunks_mut(BLOCK_VALUES) {
-                let bytes = &mut bytes[..4 * values.len()];
-                file.read_exact(bytes).map_err(at(&self.path))?;
-                let numbers = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes);
-                values.iter_mut().zip(numbers).for_each(|(value, number)| *value = number);
-            }
-            Ok(())
-        })
+        RawNumbers::filled(self.dtype, count, |bytes| file.read_exact(bytes).map_err(at(&self.path)))
     }
 }
 
@@ -191,15 +190,12 @@ fn read_metadata(path: &Path) -> Result<(u64, Metadata)> {
 /// The numbers of a tensor as they are written, little-endian as this machine has them.
 struct Stored<'a> {
     shape: &'a [usize],
-    values: Floats,
+    values: RawNumbers,
 }
-
-#[cfg(not(target_endian = "little"))]
-compile_error!("checkpoints are little-endian, and written as the numbers lie in memory");
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        written(self.values.dtype())
     }
 
     fn shape(&self) -> &[usize] {
@@ -207,11 +203,20 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(bytemuck::cast_slice(&self.values))
+        Cow::Borrowed(&self.values)
     }
 
     fn data_len(&self) -> usize {
-        self.values.len() * size_of::<f32>()
+        self.values.len()
+    }
+}
+
+/// The file's name of a format that a trainer's state has.
+fn written(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F32 => Dtype::F32,
+        DType::BF16 => Dtype::BF16,
+        other => unreachable!("no weight and no moment is {other:?}"),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::loss::Preset;
+use crate::optimizer::MomentsDtype;
 
 /// Result of this crate.
 pub type Result<T, E = TrainError> = std::result::Result<T, E>;
@@ -37,6 +38,14 @@ pub enum TrainError {
         expected: &'static str,
         /// The number given.
         given: f64,
+    },
+    /// Moments in few bits are rounded by a kernel of the CPU.
+    #[error("`moments_dtype` must be {} on {device}, given {given}", MomentsDtype::F32)]
+    MomentsNeedCpu {
+        /// The format asked for.
+        given: MomentsDtype,
+        /// The device.
+        device: String,
     },
     /// Two lists that belong together have different lengths.
     #[error("{what}: expected {expected} entries, given {given}")]
@@ -118,6 +127,16 @@ pub enum TrainError {
         path: PathBuf,
         /// What does not fit.
         reason: String,
+    },
+    /// A checkpoint's moments have another format than the trainer's. They are not converted: a run keeps its format.
+    #[error("{path}: moments are {given}, `moments_dtype` of this trainer is {expected}")]
+    WrongMoments {
+        /// The file.
+        path: PathBuf,
+        /// The trainer's format.
+        expected: MomentsDtype,
+        /// The file's.
+        given: String,
     },
     /// A checkpoint belongs to another model.
     #[error("{path} does not fit this model: {reason}")]

@@ -27,7 +27,7 @@ pub use loss::{
     LossOutput, LossSums, Objective, OldPolicy, Preset, Totals,
 };
 pub use metrics::{BatchSize, SftMetrics, StepMetrics};
-pub use optimizer::OptimizerConfig;
+pub use optimizer::{MomentsDtype, OptimizerConfig};
 pub use packing::pack;
 pub use rollout::{BehaviourLogprobs, TrainRollout};
 pub use schedule::{Schedule, Shape};

@@ -76,11 +76,11 @@ pub struct Trainer {
 impl Trainer {
     /// A trainer at version 0 for a model; the weights stay f32.
     ///
-    /// Errors: `OutOfRange`, `UnusedSetting`, `MissingSetting`.
+    /// Errors: `OutOfRange`, `UnusedSetting`, `MissingSetting`, `MomentsNeedCpu`.
     pub fn new(model: Transformer, config: TrainConfig) -> Result<Self> {
         let loss = config.validate()?;
         let model = model.without_grad();
-        let optimizer = Optimizer::new(model.params(), &model.device());
+        let optimizer = Optimizer::new(model.params(), config.optimizer.moments_dtype, &model.device())?;
         Ok(Self { model, optimizer, version: 0, tokens_seen: 0, config, loss })
     }
 

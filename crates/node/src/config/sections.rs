@@ -7,7 +7,7 @@
 use super::Bytes;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use train::{Correction, OldPolicy, Preset, Scale};
+use train::{Correction, MomentsDtype, OldPolicy, Preset, Scale};
 
 /// `[run]`: what the run is called, where it writes, and how it is driven.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -247,6 +247,8 @@ pub struct TrainSection {
     pub eps: f32,
     /// Gradients are scaled down to this norm; 0 turns clipping off.
     pub clip_norm: f32,
+    /// Number format of AdamW's two moments, in memory and in checkpoints: f32, or bf16 for half of both, rounded at random so that a slow average does not stand still. A run keeps the one that it began with.
+    pub moments_dtype: MomentsDtype,
     /// Tokens that one forward and backward pass holds at once, a prompt that several samples share counted once.
     pub micro_batch_tokens: usize,
     /// Mebibytes of intermediate values kept from the forward to the backward pass; layers beyond are computed twice, which costs time and changes no bit. As much memory at most waits for reuse. Absent: 512, or as much less as the run's memory allows.
@@ -268,6 +270,7 @@ impl Default for TrainSection {
             betas: [0.9, 0.999],
             eps: 1e-8,
             clip_norm: 1.0,
+            moments_dtype: MomentsDtype::F32,
             micro_batch_tokens: 4096,
             activation_mib_max: None,
             loss: LossSection::default(),

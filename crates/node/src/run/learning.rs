@@ -62,6 +62,7 @@ pub fn rl_config(config: &RunConfig) -> TrainConfig {
             eps: f64::from(section.eps),
             weight_decay: f64::from(section.weight_decay),
             max_grad_norm: f64::from(section.clip_norm),
+            moments_dtype: section.moments_dtype,
             ..OptimizerConfig::new(f64::from(section.lr))
         },
         schedule: schedule(section.schedule, section.warmup_steps, config.stop.steps),
@@ -74,7 +75,11 @@ pub fn rl_config(config: &RunConfig) -> TrainConfig {
 fn sft_config(config: &RunConfig) -> TrainConfig {
     let section = &config.sft;
     TrainConfig {
-        optimizer: OptimizerConfig { weight_decay: 0.0, ..OptimizerConfig::new(f64::from(section.lr)) },
+        optimizer: OptimizerConfig {
+            weight_decay: 0.0,
+            moments_dtype: config.train.moments_dtype,
+            ..OptimizerConfig::new(f64::from(section.lr))
+        },
         schedule: schedule(section.schedule, section.warmup_steps, section.steps),
         ..rl_config(config)
     }

@@ -254,9 +254,11 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use model::ModelConfig;
+    use model::{ModelConfig, Transformer};
+    use train::{MomentsDtype, SftExample, Trainer};
 
     use super::*;
+    use crate::config;
     use crate::recorded::network;
     use crate::run::checkpoint::Checkpoint;
     use crate::run_dir;
@@ -328,6 +330,30 @@ mod tests {
         let length = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
         long[length..length + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(refused(&long, 8).contains("limit"));
+    }
+
+    #[test]
+    fn the_version_before_is_guessed_as_well_from_moments_in_bf16() {
+        for moments_dtype in [MomentsDtype::F32, MomentsDtype::Bf16] {
+            let folder = tempfile::tempdir().unwrap();
+            let model = Transformer::random(tiny(), 1, &ops::DeviceSpec::Cpu.open().unwrap()).unwrap();
+            let mut config = crate::run::learning::rl_config(&config::resolve(&config::Sources::default()).unwrap());
+            config.optimizer.moments_dtype = moments_dtype;
+            let mut trainer = Trainer::new(model, config).unwrap();
+            let batch = [SftExample { tokens: vec![1, 2, 3, 4], prompt_len: 1 }];
+            trainer.sft_step(&batch).unwrap();
+            let before = trainer.snapshot();
+            trainer.sft_step(&batch).unwrap();
+            let (at, path) = (folder.path().join("trainer"), folder.path().join("1"));
+            trainer.save(&at).unwrap();
+            let step = LastStep::of(trainer.config(), trainer.updates()).unwrap();
+            let newer = trainer.snapshot();
+            let guess = Guess { newer: &newer, version: 2, trainer: Some((&at, step)) };
+            let bytes = write(&path, 1, &before, guess, u64::MAX).unwrap().unwrap();
+            let raw = 4 * bits(&before).len() as u64;
+            assert!(bytes * 10 < raw, "{moments_dtype}: {bytes} bytes of {raw}");
+            read(&[(1, path)], (&at, 2, &newer), |_, weights| assert!(bits(weights) == bits(&before))).unwrap();
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use protocol::{
     RunTerms, SamplingTerms, Signed, Submission, Verdict, VerifiedGroup,
 };
 use std::sync::Arc;
-use train::{BehaviourLogprobs, LossConfig, OptimizerConfig, Preset, Schedule, TrainConfig, TrainRollout, Trainer};
+use train::{
+    BehaviourLogprobs, LossConfig, MomentsDtype, OptimizerConfig, Preset, Schedule, TrainConfig, TrainRollout, Trainer,
+};
 
 pub(crate) const VOCABULARY: usize = 13;
 
@@ -42,6 +44,11 @@ pub(crate) fn config(preset: Preset) -> TrainConfig {
         activation_bytes_max: 1 << 30,
         updates_per_batch: 1,
     }
+}
+
+/// The same with moments in this format.
+pub(crate) fn with_moments(moments_dtype: MomentsDtype, config: TrainConfig) -> TrainConfig {
+    TrainConfig { optimizer: OptimizerConfig { moments_dtype, ..config.optimizer }, ..config }
 }
 
 pub(crate) fn trainer(config: TrainConfig) -> Trainer {

@@ -1,7 +1,9 @@
 //! What a step promises, on a real (tiny) model.
 
-use crate::common::{batch, bits, config, largest_difference, model, on_policy_batch, trainer};
-use train::{CorrectionMode, LossConfig, OldPolicy, Preset, SftExample, TrainConfig, TrainError, Trainer};
+use crate::common::{batch, bits, config, largest_difference, model, on_policy_batch, trainer, with_moments};
+use train::{
+    CorrectionMode, LossConfig, MomentsDtype, OldPolicy, Preset, SftExample, TrainConfig, TrainError, Trainer,
+};
 
 /// The loss adds the same f32 slopes in another order. Seen: 6e-8 relative on losses of about 0.3.
 const LOSS_TOLERANCE: f64 = 1e-6;
@@ -42,6 +44,22 @@ fn many_small_micro_batches_give_the_loss_and_weights_of_one_large_one() {
         let difference = largest_difference(&whole, &parts);
         assert!(difference < WEIGHT_TOLERANCE, "{preset}: {difference}");
     }
+}
+
+#[test]
+fn moments_in_bf16_learn_examples_as_well() {
+    let examples: Vec<SftExample> = batch()
+        .iter()
+        .map(|rollout| SftExample { tokens: rollout.tokens().to_vec(), prompt_len: rollout.prompt_len() })
+        .collect();
+    let [f32s, halves] = [MomentsDtype::F32, MomentsDtype::Bf16].map(|format| {
+        let mut trainer = trainer(with_moments(format, config(Preset::Grpo)));
+        (0..60).for_each(|_| drop(trainer.sft_step(&examples).expect("trained")));
+        trainer.sft_loss(&examples).expect("scored")
+    });
+    println!("{f32s} {halves}");
+    assert!(f32s < 0.5 && (halves / f32s - 1.0).abs() < 0.05, "{f32s} and {halves}");
+    assert_ne!(f32s, halves, "nothing was rounded");
 }
 
 #[test]

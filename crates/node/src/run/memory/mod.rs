@@ -13,6 +13,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use model::ModelConfig;
 use serde::Serialize;
+use train::MomentsDtype;
 
 pub use limit::Limit;
 pub use parts::{Part, When};
@@ -175,6 +176,9 @@ fn switches(config: &RunConfig, kind: Kind) -> Vec<(String, RunConfig)> {
     }
     if config.rollout.dtype == Dtype::F32 {
         offer("rollout.dtype = \"bf16\"", &|c| c.rollout.dtype = Dtype::Bf16);
+    }
+    if config.train.moments_dtype == MomentsDtype::F32 {
+        offer("train.moments_dtype = \"bf16\"", &|c| c.train.moments_dtype = MomentsDtype::Bf16);
     }
     if config.train.activation_mib_max != Some(0) {
         offer("train.activation_mib_max = 0", &|c| c.train.activation_mib_max = Some(0));

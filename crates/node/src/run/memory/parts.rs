@@ -4,6 +4,7 @@
 
 use model::{ModelConfig, WeightDtype};
 use serde::Serialize;
+use train::MomentsDtype;
 
 use super::{Facts, Kind};
 use crate::config::{Mode, RunConfig};
@@ -55,7 +56,7 @@ pub(super) fn of(config: &RunConfig, facts: Facts) -> Vec<Part> {
         part("program, tokenizer and tasks", facts.base_bytes, When::Always),
         part("log, ledger and chain", BOOKS_BYTES, When::Always),
         part("master weights, f32", sizes.parameters * FLOAT, When::Always),
-        part("moments of AdamW, f32", sizes.parameters * 2 * FLOAT, When::Always),
+        sizes.moments(config),
     ];
     match facts.kind {
         Kind::Rl => parts.extend(sizes.generating(config)),
@@ -95,6 +96,14 @@ impl<'a> Sizes<'a> {
     /// Samples of a group share their prompt.
     fn group_tokens(&self, group_size: u64) -> u64 {
         self.prompt + group_size * self.completion
+    }
+
+    fn moments(&self, config: &RunConfig) -> Part {
+        let (name, each) = match config.train.moments_dtype {
+            MomentsDtype::F32 => ("moments of AdamW, f32", FLOAT),
+            MomentsDtype::Bf16 => ("moments of AdamW, bf16", FLOAT / 2),
+        };
+        Part { name, bytes: self.parameters * 2 * each, when: When::Always }
     }
 
     /// Before and after supervised training.

@@ -1,9 +1,9 @@
 use super::*;
 use model::{Family, Sizes};
 
-fn model() -> ModelConfig {
+fn model(vocab_size: usize) -> ModelConfig {
     let sizes = Sizes {
-        vocab_size: 1000,
+        vocab_size,
         hidden_size: 64,
         intermediate_size: 128,
         layers: 4,
@@ -24,8 +24,12 @@ fn config(sets: &[&str]) -> RunConfig {
 }
 
 fn settled(sets: &[&str]) -> (RunConfig, Result<MemoryPlan, String>) {
-    let (model, mut config) = (model(), config(sets));
-    let facts = Facts { kind: Kind::Rl, model: &model, prompt_tokens_max: 20, base_bytes: 1_000_000 };
+    settled_for(&model(1000), sets)
+}
+
+fn settled_for(model: &ModelConfig, sets: &[&str]) -> (RunConfig, Result<MemoryPlan, String>) {
+    let mut config = config(sets);
+    let facts = Facts { kind: Kind::Rl, model, prompt_tokens_max: 20, base_bytes: 1_000_000 };
     let plan = settle(&mut config, facts).unwrap();
     let refusal = refusal(&config, facts, &plan).map(|refusal| refusal.to_string());
     (config, refusal.map_or(Ok(plan), Err))
@@ -77,9 +81,22 @@ fn a_run_that_cannot_fit_is_refused_by_the_settings_that_would_help() {
 }
 
 #[test]
+fn moments_in_bf16_take_half_the_room_and_are_named_where_they_would_help() {
+    let model = model(100_000);
+    let parameters: u64 = model.layout().iter().map(|spec| spec.numel() as u64).sum();
+    let plan = |sets: &[&str]| settled_for(&model, sets).1;
+    let (f32s, halves) = (plan(&[]).unwrap(), plan(&["train.moments_dtype=bf16"]).unwrap());
+    assert!(halves.parts.iter().any(|part| part.name == "moments of AdamW, bf16" && part.bytes == 4 * parameters));
+    assert_eq!(f32s.peak_bytes - halves.peak_bytes, 4 * parameters);
+    let text = plan(&["run.memory_max=\"60 MB\""]).unwrap_err();
+    assert!(text.contains("\ntrain.moments_dtype = \"bf16\" would make it "), "{text}");
+    assert!(!plan(&["run.memory_max=\"60 MB\"", "train.moments_dtype=bf16"]).unwrap_err().contains("moments_dtype"));
+}
+
+#[test]
 fn supervised_training_alone_holds_no_rollouts_and_a_long_sequence_counts_whole() {
     let (model, config) =
-        (model(), config(&["sft.steps=1", "train.micro_batch_tokens=1", "train.activation_mib_max=0"]));
+        (model(1000), config(&["sft.steps=1", "train.micro_batch_tokens=1", "train.activation_mib_max=0"]));
     let plan = |kind, prompt_tokens_max| {
         let facts = Facts { kind, model: &model, prompt_tokens_max, base_bytes: 0 };
         settle(&mut config.clone(), facts).unwrap()

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 const FILES: [&str; 2] = ["moment1.safetensors", "moment2.safetensors"];
@@ -35,7 +35,7 @@ struct Entry {
     data_offsets: [u64; 2],
 }
 
-/// A safetensors file of f32 tensors.
+/// A safetensors file of f32 or bf16 tensors.
 struct Tensors {
     path: PathBuf,
     file: File,
@@ -69,15 +69,29 @@ impl Tensors {
     fn read(&mut self, name: &str, start: usize, count: usize) -> Result<&[f32]> {
         let named = || format!("{}, tensor {name}", self.path.display());
         let entry = self.entries.get(name).with_context(named)?;
-        let ([begin, end], (start, length)) = (entry.data_offsets, (4 * start as u64, 4 * count as u64));
-        let fits = begin.checked_add(start + length).is_some_and(|last| last <= end);
-        ensure!(entry.dtype == "F32" && fits, "{}: {} numbers of F32 are not there", named(), count);
-        self.bytes.resize(4 * count, 0);
+        let width = match entry.dtype.as_str() {
+            "F32" => 4,
+            "BF16" => 2,
+            other => bail!("{}: moments of {other}, expected F32 or BF16", named()),
+        };
+        let ([begin, end], (start, length)) = (entry.data_offsets, ((width * start) as u64, width * count));
+        let fits = begin.checked_add(start + length as u64).is_some_and(|last| last <= end);
+        ensure!(fits, "{}: {count} numbers of {} are not there", named(), entry.dtype);
+        self.bytes.resize(length, 0);
         self.file.seek(SeekFrom::Start(self.data + begin + start)).with_context(named)?;
         self.file.read_exact(&mut self.bytes).with_context(named)?;
-        let (chunks, _) = self.bytes.as_chunks::<4>();
         self.values.clear();
-        self.values.extend(chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        match width {
+            4 => self.values.extend(self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))),
+            // bf16 is the upper half of f32.
+            _ => self.values.extend(
+                self.bytes
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|bytes| f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16)),
+            ),
+        }
         Ok(&self.values)
     }
 }
