@@ -87,6 +87,6 @@ fn a_checkpoint_is_never_written_over_another() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let error = trainer(config(Preset::Dapo)).load(std::path::Path::new("/no/such/place")).unwrap_err();
+    let error = trainer(config(Preset::Dapo)).load(Path::new("/no/such/place")).unwrap_err();
     assert!(error.to_string().starts_with("/no/such/place/trainer.json"), "{error}");
 }
