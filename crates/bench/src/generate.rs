@@ -31,6 +31,9 @@ pub(crate) struct GenerateArguments {
     /// Number format of the matrices; norms and activations stay f32.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: Dtype,
+    /// Sequences side by side, each with a prompt of its own, in place of the shape's number.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
+    batch: Option<u64>,
     /// Timed rounds, each with prompts of its own; the median counts.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -46,6 +49,7 @@ pub(crate) struct GenerateArguments {
 fn work(shape: Shape) -> (u64, usize, usize, usize) {
     match shape {
         Shape::Half => (2, 8, 64, 32),
+        Shape::SmolLm2 => (16, 1, 64, 64),
         _ => (64, 1, 32, 64),
     }
 }
@@ -64,7 +68,10 @@ pub(crate) fn measure(arguments: &GenerateArguments) -> Result<Value> {
     let config =
         EngineConfig { kv_blocks: 1024, block_size: 16, max_running: 64, prefill_chunk_tokens: 2048, max_context: 256 };
     let mut engine = Engine::new(model, 0, config, None)?;
-    let (prompts, samples, prompt_tokens, new_tokens) = work(arguments.shape);
+    let (prompts, samples, prompt_tokens, new_tokens) = match (work(arguments.shape), arguments.batch) {
+        (usual, None) => usual,
+        ((_, _, prompt_tokens, new_tokens), Some(batch)) => (batch, 1, prompt_tokens, new_tokens),
+    };
     generate(&mut engine, 0, 1, 2, prompt_tokens, 4)?;
     let mut seconds = Vec::new();
     for round in 1..=arguments.rounds as u64 {

@@ -9,6 +9,7 @@ mod head_memory;
 mod learn;
 mod pairs;
 mod shapes;
+mod shared_prompt;
 mod step;
 mod table;
 mod verify;
@@ -30,6 +31,8 @@ struct Cli {
 enum What {
     /// One training step (forward, backward, AdamW), tokens per second.
     Step(step::StepArguments),
+    /// One training step over completions of one prompt, beside the same with a prompt for each.
+    SharedPrompt(shared_prompt::SharedPromptArguments),
     /// Generation from random weights, tokens per second.
     Generate(generate::GenerateArguments),
     /// Peak extra memory of the language-model head and loss.
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
     keep_freed_pages();
     let line = match Cli::parse().what {
         What::Step(arguments) => step::measure(&arguments)?,
+        What::SharedPrompt(arguments) => shared_prompt::measure(&arguments)?,
         What::Generate(arguments) => generate::measure(&arguments)?,
         What::HeadMemory(arguments) => head_memory::measure(&arguments)?,
         What::Learn(arguments) => learn::measure(&arguments)?,

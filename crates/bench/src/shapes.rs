@@ -16,6 +16,9 @@ pub(crate) enum Shape {
     /// Qwen2.5-0.5B: 24 layers, width 896, 14 heads over 2, ff 4864, vocabulary 151,936.
     #[value(name = "0.5b")]
     Half,
+    /// SmolLM2-135M: 30 layers, width 576, 9 heads over 3, ff 1536, vocabulary 49,152.
+    #[value(name = "smollm2")]
+    SmolLm2,
 }
 
 impl Shape {
@@ -25,6 +28,7 @@ impl Shape {
             Self::D128 => small(Family::Llama, 128, 512, 4, 64),
             Self::D256 => small(Family::Llama, 256, 1024, 4, 64),
             Self::Half => half(),
+            Self::SmolLm2 => smollm2(),
         }
     }
 
@@ -34,6 +38,7 @@ impl Shape {
             Self::D128 => small(Family::Qwen2, 128, 512, 4, 512),
             Self::D256 => small(Family::Qwen2, 256, 1024, 2, 512),
             Self::Half => half(),
+            Self::SmolLm2 => smollm2(),
         }
     }
 }
@@ -72,4 +77,19 @@ fn half() -> Result<Arc<ModelConfig>> {
         tied: true,
     };
     Ok(Arc::new(ModelConfig::new(Family::Qwen2, &sizes)?))
+}
+
+fn smollm2() -> Result<Arc<ModelConfig>> {
+    let sizes = Sizes {
+        vocab_size: 49_152,
+        hidden_size: 576,
+        intermediate_size: 1536,
+        layers: 30,
+        heads: 9,
+        key_value_heads: 3,
+        head_dim: None,
+        max_positions: 2048,
+        tied: true,
+    };
+    Ok(Arc::new(ModelConfig::new(Family::Llama, &sizes)?))
 }

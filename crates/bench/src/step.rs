@@ -67,7 +67,7 @@ pub(crate) fn measure(arguments: &StepArguments) -> Result<Value> {
     }))
 }
 
-fn config_for(micro_batch_tokens: usize) -> TrainConfig {
+pub(crate) fn config_for(micro_batch_tokens: usize) -> TrainConfig {
     TrainConfig {
         loss: LossConfig::new(Preset::Grpo),
         optimizer: OptimizerConfig::new(1e-4),
