@@ -20,6 +20,10 @@ impl Projection {
     fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         ops::linear(x, &self.weight, self.bias.as_ref())
     }
+
+    fn parts(&self) -> ops::Projection<'_> {
+        (&self.weight, self.bias.as_ref())
+    }
 }
 
 /// The weights of one decoder layer, ready to compute with.
@@ -82,19 +86,19 @@ pub(crate) fn layer(
     let Pass { config, rotary, positions } = pass;
     let heads = Heads { query: config.heads, key_value: config.key_value_heads, head_dim: config.head_dim };
     let eps = config.rms_norm_eps;
-    let y = ops::rms_norm(x.clone(), &weights.input_norm, eps);
-    let query = normed_heads(weights.query.apply(y.clone()), weights.query_norm.as_ref(), eps);
-    let key = normed_heads(weights.key.apply(y.clone()), weights.key_norm.as_ref(), eps);
-    let value = weights.value.apply(y);
+    let (y, x) = ops::residual_norm(x, &weights.input_norm, eps);
+    let [query, key, value] = ops::linears(&y, [&weights.query, &weights.key, &weights.value].map(Projection::parts));
+    let query = normed_heads(query, weights.query_norm.as_ref(), eps);
+    let key = normed_heads(key, weights.key_norm.as_ref(), eps);
     let query = ops::rotary(query, positions, rotary, config.head_dim);
     let key = ops::rotary(key, positions, rotary, config.head_dim);
     let mixed = match context {
         AttentionContext::Packed(segments) => ops::attention(query, key, value, segments, heads),
         AttentionContext::Cached { pool, view } => ops::attention_cached(query, key, value, pool, index, view, heads),
     };
-    let x = x + weights.output.apply(mixed);
-    let y = ops::rms_norm(x.clone(), &weights.feed_forward_norm, eps);
-    x + weights.down.apply(ops::swiglu(weights.gate.apply(y.clone()), weights.up.apply(y)))
+    let x = ops::add(x, weights.output.apply(mixed));
+    let (y, x) = ops::residual_norm(x, &weights.feed_forward_norm, eps);
+    ops::add(x, ops::feed_forward(y, weights.gate.parts(), weights.up.parts(), weights.down.parts()))
 }
 
 /// RMS norm of each head on its own: `[T, heads · D]` seen as `[T · heads, D]`.

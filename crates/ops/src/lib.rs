@@ -6,6 +6,7 @@
 //! Shapes that do not fit are our own bugs and panic with a message.
 
 pub mod adamw;
+pub mod add;
 mod attend;
 pub mod attention;
 mod attention_backward;
@@ -13,11 +14,13 @@ pub mod attention_cached;
 mod block_product;
 pub mod device;
 pub mod embedding;
+pub mod feed_forward;
 mod flex;
 pub mod gemm;
 pub mod given_gradient;
 mod head_tiles;
 pub mod host;
+mod joint;
 pub mod linear;
 mod memory;
 pub mod recycle;
@@ -32,13 +35,15 @@ pub mod token_logprobs;
 pub mod vmath;
 
 pub use adamw::{AdamWStep, adamw_step, sum_of_squares};
+pub use add::add;
 pub use attention::attention;
 pub use attention_cached::{KvPool, attention_cached};
 pub use device::{DeviceError, DeviceSpec};
 pub use embedding::embedding;
+pub use feed_forward::feed_forward;
 pub use given_gradient::backward_from;
-pub use linear::{Matrix, linear};
-pub use rms_norm::rms_norm;
+pub use linear::{Matrix, Projection, linear, linears};
+pub use rms_norm::{residual_norm, rms_norm};
 pub use rotary::{RotaryTable, rotary};
 pub use shapes::{CacheView, CachedSegment, Heads, Segments};
 pub use swiglu::swiglu;

@@ -15,6 +15,7 @@ use burn_flex::FlexTensor;
 use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, primitive, register, tensor};
 use crate::gemm::{MatRef, PackedMatrix, gemm, gemm_packed};
+use crate::joint::Joint;
 use crate::recycle::Buffer;
 use crate::vmath::vectorized;
 use crate::{host, reference, rows};
@@ -101,11 +102,28 @@ impl Matrix {
     }
 }
 
+/// A weight and its bias.
+pub type Projection<'a> = (&'a Matrix, Option<&'a Tensor<1>>);
+
 /// `y = x · Wᵀ + b`, x `[T, in]`, W `[out, in]`, b `[out]`, y `[T, out]`.
 ///
 /// # Panics
 /// If the shapes do not fit, or gradients are wanted through a packed weight.
 pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
+    joined(x, w, bias, Joint::of(1))
+}
+
+/// [`linear()`] with several weights of one input, in the backward pass of which the terms of `dx` are one chain of sums.
+/// All results must matter to what is derived.
+///
+/// # Panics
+/// As [`linear()`].
+pub fn linears<const N: usize>(x: &Tensor<2>, weights: [Projection; N]) -> [Tensor<2>; N] {
+    let joint = Joint::of(N);
+    weights.map(|(w, bias)| joined(x.clone(), w, bias, joint.clone()))
+}
+
+fn joined(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>, joint: Joint) -> Tensor<2> {
     let [_, width] = x.dims();
     assert_eq!(width, w.in_features, "linear: input is {width} wide, the weight takes {}", w.in_features);
     if let Some(bias) = bias {
@@ -117,8 +135,8 @@ pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
         Form::Tensor(weight) => {
             let (x, weight) = (x.into_dispatch(), Tensor::clone(weight).into_dispatch());
             let y = match bias {
-                None => <Dispatch as LinearOps>::matmul_t(x, weight),
-                Some(b) => <Dispatch as LinearOps>::matmul_t_bias(x, weight, b.clone().into_dispatch()),
+                None => <Dispatch as LinearOps>::matmul_t(x, weight, joint),
+                Some(b) => <Dispatch as LinearOps>::matmul_t_bias(x, weight, b.clone().into_dispatch(), joint),
             };
             Tensor::from_dispatch(y)
         }
@@ -153,17 +171,26 @@ fn add_bias(y: &mut [f32], bias: &[f32]) {
 /// The operation as a Burn extension.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LinearOps: Backend {
-    /// `y = x · Wᵀ`.
-    fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `y = x · Wᵀ`; the gradient of `x` goes through `joint`.
+    fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>, joint: Joint) -> FloatTensor<Self>;
 
-    /// `y = x · Wᵀ + b`.
-    fn matmul_t_bias(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `y = x · Wᵀ + b`, likewise.
+    fn matmul_t_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        joint: Joint,
+    ) -> FloatTensor<Self>;
 }
 
 /// Its gradients.
 pub(crate) trait LinearGradient: Backend {
-    /// `dx = dy · W`, `dy` `[T, out]`.
-    fn linear_input_gradient(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `dx = dy · W`, `dy` `[T, out]`, added to the sum that is given.
+    fn linear_input_gradient(
+        grad: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        sum: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self>;
 
     /// `dW = dyᵀ · x`, `[out, in]`.
     fn linear_weight_gradient(grad: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -173,7 +200,7 @@ pub(crate) trait LinearGradient: Backend {
 }
 
 /// A row-major tensor as the matrix product takes it.
-fn view(tensor: &FlexTensor) -> MatRef<'_> {
+pub(crate) fn view(tensor: &FlexTensor) -> MatRef<'_> {
     let [rows, columns] = dims2(tensor);
     MatRef::new(floats(tensor), rows, columns)
 }
@@ -188,11 +215,11 @@ fn product_in(mut c: Buffer, a: MatRef, b: MatRef) -> FlexTensor {
 }
 
 impl LinearOps for Flex {
-    fn matmul_t(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    fn matmul_t(x: FlexTensor, weight: FlexTensor, _: Joint) -> FlexTensor {
         product(view(&dense(x)), view(&dense(weight)).t())
     }
 
-    fn matmul_t_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+    fn matmul_t_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, _: Joint) -> FlexTensor {
         let (x, weight, bias) = (dense(x), dense(weight), dense(bias));
         let shape = [dims2(&x)[0], dims2(&weight)[0]];
         let mut y = Buffer::new(shape[0] * shape[1]);
@@ -203,8 +230,11 @@ impl LinearOps for Flex {
 }
 
 impl LinearGradient for Flex {
-    fn linear_input_gradient(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        product(view(&dense(grad)), view(&dense(weight)))
+    fn linear_input_gradient(grad: FlexTensor, weight: FlexTensor, sum: Option<FlexTensor>) -> FlexTensor {
+        let (grad, weight) = (dense(grad), dense(weight));
+        let Some(mut sum) = sum.map(dense) else { return product(view(&grad), view(&weight)) };
+        gemm(sum.storage_mut(), view(&grad), view(&weight), true);
+        sum
     }
 
     fn linear_weight_gradient(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
@@ -226,19 +256,20 @@ impl LinearGradient for Flex {
     }
 }
 
+/// Which gradient of `x` its own is a share of.
 #[derive(Debug)]
-struct LinearBackward;
+struct LinearBackward(Joint);
 
 impl LinearBackward {
     fn gradients<B: LinearGradient>(
+        &self,
         [x_wanted, weight_wanted]: [bool; 2],
         (x, weight): (FloatTensor<B>, FloatTensor<B>),
         grad: &FloatTensor<B>,
     ) -> [Option<FloatTensor<B>>; 2] {
-        [
-            x_wanted.then(|| B::linear_input_gradient(grad.clone(), weight)),
-            weight_wanted.then(|| B::linear_weight_gradient(grad.clone(), x)),
-        ]
+        let share = |sum| B::linear_input_gradient(grad.clone(), weight, sum);
+        let dx = if x_wanted { self.0.add(share) } else { None };
+        [dx, weight_wanted.then(|| B::linear_weight_gradient(grad.clone(), x))]
     }
 }
 
@@ -248,7 +279,7 @@ impl<B: LinearGradient> Backward<B, 2> for LinearBackward {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
         let wanted = parents.each_ref().map(Option::is_some);
-        let gradients = Self::gradients::<B>(wanted, ops.state, &grad);
+        let gradients = self.gradients::<B>(wanted, ops.state, &grad);
         register::<B, 2>(grads, parents, gradients);
     }
 }
@@ -259,28 +290,33 @@ impl<B: LinearGradient> Backward<B, 3> for LinearBackward {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
         let [x, weight, bias] = parents.each_ref().map(Option::is_some);
-        let [dx, dweight] = Self::gradients::<B>([x, weight], ops.state, &grad);
+        let [dx, dweight] = self.gradients::<B>([x, weight], ops.state, &grad);
         let dbias = bias.then(|| B::linear_bias_gradient(grad));
         register::<B, 3>(grads, parents, [dx, dweight, dbias]);
     }
 }
 
 impl<B: LinearOps + LinearGradient, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
-    fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn matmul_t(x: FloatTensor<Self>, weight: FloatTensor<Self>, joint: Joint) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let y = B::matmul_t(x.clone(), weight.clone());
-        match Backward::<B, 2>::prepare::<C>(LinearBackward, nodes).compute_bound().stateful() {
+        let y = B::matmul_t(x.clone(), weight.clone(), joint.clone());
+        match Backward::<B, 2>::prepare::<C>(LinearBackward(joint), nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, weight), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
 
-    fn matmul_t_bias(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn matmul_t_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        joint: Joint,
+    ) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let y = B::matmul_t_bias(x.clone(), weight.clone(), bias.into_primitive());
-        match Backward::<B, 3>::prepare::<C>(LinearBackward, nodes).compute_bound().stateful() {
+        let y = B::matmul_t_bias(x.clone(), weight.clone(), bias.into_primitive(), joint.clone());
+        match Backward::<B, 3>::prepare::<C>(LinearBackward(joint), nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, weight), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }

@@ -9,8 +9,10 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use crate::add::AddOps;
 use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, register};
+use crate::joint::Joint;
 use crate::recycle::Buffer;
 use crate::vmath::vectorized;
 use crate::{reference, rows};
@@ -21,32 +23,57 @@ use crate::{reference, rows};
 /// # Panics
 /// If the gain does not have one entry per column.
 pub fn rms_norm(x: Tensor<2>, gain: &Tensor<1>, eps: f64) -> Tensor<2> {
+    joined(x, gain, eps, Joint::of(1))
+}
+
+/// [`rms_norm()`] of `x`, and `x` for the residual connection beside it: in the backward pass the gradient that comes back
+/// through that one is added in the same pass over memory. Both must matter to what is derived.
+///
+/// # Panics
+/// As [`rms_norm()`].
+pub fn residual_norm(x: Tensor<2>, gain: &Tensor<1>, eps: f64) -> (Tensor<2>, Tensor<2>) {
+    let joint = Joint::of(2);
+    let y = joined(x.clone(), gain, eps, joint.clone());
+    let x = if is_cpu(&x.device()) {
+        Tensor::from_dispatch(<Dispatch as RmsNormOps>::residual(x.into_dispatch(), joint))
+    } else {
+        x
+    };
+    (y, x)
+}
+
+fn joined(x: Tensor<2>, gain: &Tensor<1>, eps: f64, joint: Joint) -> Tensor<2> {
     let ([_, width], [gains]) = (x.dims(), gain.dims());
     assert_eq!(width, gains, "rms_norm: rows of {width}, gain of {gains}");
     if !is_cpu(&x.device()) {
         return reference::rms_norm(x, gain, eps);
     }
     let gain = gain.clone().into_dispatch();
-    let y = <Dispatch as RmsNormOps>::rms_norm(x.into_dispatch(), gain, eps);
+    let y = <Dispatch as RmsNormOps>::rms_norm(x.into_dispatch(), gain, eps, joint);
     Tensor::from_dispatch(y)
 }
 
 /// The operation as a Burn extension.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait RmsNormOps: Backend {
-    /// See [`rms_norm()`].
-    fn rms_norm(x: FloatTensor<Self>, gain: FloatTensor<Self>, eps: f64) -> FloatTensor<Self>;
+    /// See [`rms_norm()`]; the gradient of `x` goes through `joint`.
+    fn rms_norm(x: FloatTensor<Self>, gain: FloatTensor<Self>, eps: f64, joint: Joint) -> FloatTensor<Self>;
+
+    /// `x` itself, likewise.
+    fn residual(x: FloatTensor<Self>, joint: Joint) -> FloatTensor<Self>;
 }
 
 /// Its gradients.
 pub(crate) trait RmsNormGradient: Backend {
     /// With `r = 1 / sqrt(mean(x²) + eps)` of the row:
-    /// `dx_i = r·(g_i·dy_i - x_i·r²/d · Σ_j g_j·dy_j·x_j)`, `dg_i = Σ_t dy_ti·x_ti·r_t`.
+    /// `dx_i = r·(g_i·dy_i - x_i·r²/d · Σ_j g_j·dy_j·x_j)`, added to the sum that is given,
+    /// `dg_i = Σ_t dy_ti·x_ti·r_t`.
     fn rms_norm_backward(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         eps: f64,
+        sum: Option<FloatTensor<Self>>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -57,7 +84,11 @@ fn inverse_root(x: &[f32], eps: f32) -> f32 {
 }
 
 impl RmsNormOps for Flex {
-    fn rms_norm(x: FlexTensor, gain: FlexTensor, eps: f64) -> FlexTensor {
+    fn residual(x: FlexTensor, _: Joint) -> FlexTensor {
+        x
+    }
+
+    fn rms_norm(x: FlexTensor, gain: FlexTensor, eps: f64, _: Joint) -> FlexTensor {
         let (x, gain) = (dense(x), dense(gain));
         let shape @ [tokens, width] = dims2(&x);
         let (xs, g) = (floats(&x), floats(&gain));
@@ -81,14 +112,22 @@ impl RmsNormOps for Flex {
 }
 
 impl RmsNormGradient for Flex {
-    fn rms_norm_backward(x: FlexTensor, gain: FlexTensor, grad: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {
+    fn rms_norm_backward(
+        x: FlexTensor,
+        gain: FlexTensor,
+        grad: FlexTensor,
+        eps: f64,
+        sum: Option<FlexTensor>,
+    ) -> (FlexTensor, FlexTensor) {
         let (x, gain, grad) = (dense(x), dense(gain), dense(grad));
         let shape @ [tokens, width] = dims2(&x);
         let (xs, g, dys) = (floats(&x), floats(&gain), floats(&grad));
-        let (mut dx, mut roots) = (Buffer::new(tokens * width), Buffer::new(tokens));
-        rows::for_each2((&mut dx, width), (&mut roots, 1), |range, dx, roots| {
+        let adds = sum.is_some();
+        let mut dx = sum.map_or_else(|| Buffer::new(tokens * width).into_tensor(shape), dense);
+        let mut roots = Buffer::new(tokens);
+        rows::for_each2((dx.storage_mut(), width), (&mut roots, 1), |range, dx, roots| {
             let span = range.start * width..range.end * width;
-            input_gradient(&xs[span.clone()], g, &dys[span], dx, roots, eps as f32);
+            input_gradient([&xs[span.clone()], &dys[span]], g, eps as f32, adds, (dx, roots));
         });
         let mut dg = Buffer::new(width);
         rows::column_sums(tokens, &mut dg, |range, sums| {
@@ -105,13 +144,14 @@ impl RmsNormGradient for Flex {
                 },
             );
         });
-        (dx.into_tensor(shape), dg.into_tensor([width]))
+        (dx, dg.into_tensor([width]))
     }
 }
 
-/// `dx` of some rows, and the inverse root of each.
-fn input_gradient(x: &[f32], g: &[f32], dy: &[f32], dx: &mut [f32], roots: &mut [f32], eps: f32) {
+/// `dx` of some rows, added to what stands there if `adds`, and the inverse root of each.
+fn input_gradient([x, dy]: [&[f32]; 2], g: &[f32], eps: f32, adds: bool, (dx, roots): (&mut [f32], &mut [f32])) {
     let width = g.len();
+    let mut scaled = vec![0.0; width];
     vectorized(
         #[inline(always)]
         || {
@@ -119,12 +159,13 @@ fn input_gradient(x: &[f32], g: &[f32], dy: &[f32], dx: &mut [f32], roots: &mut 
             let outputs = dx.chunks_exact_mut(width).zip(roots);
             for ((x, dy), (dx, root)) in inputs.zip(outputs) {
                 let r = inverse_root(x, eps);
-                for ((dx, &g), &dy) in dx.iter_mut().zip(g).zip(dy) {
-                    *dx = g * dy;
+                for ((scaled, &g), &dy) in scaled.iter_mut().zip(g).zip(dy) {
+                    *scaled = g * dy;
                 }
-                let pull = rows::dot(dx, x) * r * r / width as f32;
-                for (dx, &x) in dx.iter_mut().zip(x) {
-                    *dx = r * x.mul_add(-pull, *dx);
+                let pull = rows::dot(&scaled, x) * r * r / width as f32;
+                for ((dx, &scaled), &x) in dx.iter_mut().zip(&scaled).zip(x) {
+                    let term = r * x.mul_add(-pull, scaled);
+                    *dx = if adds { *dx + term } else { term };
                 }
                 *root = r;
             }
@@ -132,8 +173,9 @@ fn input_gradient(x: &[f32], g: &[f32], dy: &[f32], dx: &mut [f32], roots: &mut 
     );
 }
 
+/// Which gradient of `x` its own is a share of.
 #[derive(Debug)]
-struct RmsNormBackward;
+struct RmsNormBackward(Joint);
 
 impl<B: RmsNormGradient> Backward<B, 2> for RmsNormBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, f64);
@@ -141,21 +183,49 @@ impl<B: RmsNormGradient> Backward<B, 2> for RmsNormBackward {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
         let (x, gain, eps) = ops.state;
-        let (dx, dg) = B::rms_norm_backward(x, gain, grad, eps);
-        register::<B, 2>(grads, parents, [Some(dx), Some(dg)]);
+        let mut dg = None;
+        let dx = self.0.add(|sum| {
+            let (dx, found) = B::rms_norm_backward(x, gain, grad, eps, sum);
+            dg = Some(found);
+            dx
+        });
+        register::<B, 2>(grads, parents, [dx, dg]);
     }
 }
 
-impl<B: RmsNormOps + RmsNormGradient, C: CheckpointStrategy> RmsNormOps for Autodiff<B, C> {
-    fn rms_norm(x: FloatTensor<Self>, gain: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
+/// Which gradient of `x` its own is a share of.
+#[derive(Debug)]
+struct ResidualBackward(Joint);
+
+impl<B: AddOps> Backward<B, 1> for ResidualBackward {
+    type State = ();
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
+        let dx = self.0.add(|sum| match sum {
+            Some(sum) => B::sum(grad, sum),
+            None => grad,
+        });
+        register::<B, 1>(grads, parents, [dx]);
+    }
+}
+
+impl<B: RmsNormOps + RmsNormGradient + AddOps, C: CheckpointStrategy> RmsNormOps for Autodiff<B, C> {
+    fn rms_norm(x: FloatTensor<Self>, gain: FloatTensor<Self>, eps: f64, joint: Joint) -> FloatTensor<Self> {
         let nodes = [x.node(), gain.node()];
         let (x, gain) = (x.into_primitive(), gain.into_primitive());
-        match RmsNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let y = B::rms_norm(x.clone(), gain.clone(), eps);
-                prep.finish((x, gain, eps), y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::rms_norm(x, gain, eps)),
+        let y = B::rms_norm(x.clone(), gain.clone(), eps, joint.clone());
+        match RmsNormBackward(joint).prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, gain, eps), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn residual(x: FloatTensor<Self>, joint: Joint) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match Backward::<B, 1>::prepare::<C>(ResidualBackward(joint), [node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((), x),
+            OpsKind::UnTracked(prep) => prep.finish(x),
         }
     }
 }

@@ -51,23 +51,45 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp_f32(-x))
 }
 
+/// The gradients of gate and up, and `y`, of one element.
+#[inline(always)]
+fn derivatives(gate: f32, up: f32, dy: f32) -> [f32; 3] {
+    let s = sigmoid(gate);
+    [dy * up * s * (1.0 + gate * (1.0 - s)), dy * gate * s, gate * s * up]
+}
+
+/// `y` of some elements.
+pub(crate) fn activate(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
+                *y = gate * sigmoid(gate) * up;
+            }
+        },
+    );
+}
+
+/// The gradients of gate and up of some elements, and `y` in place of its gradient.
+pub(crate) fn derive([gate, up]: [&[f32]; 2], y: &mut [f32], [dgate, dup]: [&mut [f32]; 2]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            let outs = dgate.iter_mut().zip(dup).zip(y);
+            for (((dgate, dup), y), (&gate, &up)) in outs.zip(gate.iter().zip(up)) {
+                [*dgate, *dup, *y] = derivatives(gate, up, *y);
+            }
+        },
+    );
+}
+
 impl SwigluOps for Flex {
     fn swiglu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
         let (gate, up) = (dense(gate), dense(up));
         let [tokens, width] = dims2(&gate);
         let (g, u) = (floats(&gate), floats(&up));
         let mut out = Buffer::new(tokens * width);
-        rows::for_each(&mut out, 1, |range, y| {
-            let (g, u) = (&g[range.clone()], &u[range]);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((y, &g), &u) in y.iter_mut().zip(g).zip(u) {
-                        *y = g * sigmoid(g) * u;
-                    }
-                },
-            );
-        });
+        rows::for_each(&mut out, 1, |range, y| activate(&g[range.clone()], &u[range], y));
         out.into_tensor([tokens, width])
     }
 }
@@ -85,9 +107,7 @@ impl SwigluGradient for Flex {
                 || {
                     let outs = dg.iter_mut().zip(du);
                     for (((dg, du), (&g, &u)), &dy) in outs.zip(g.iter().zip(u)).zip(dy) {
-                        let s = sigmoid(g);
-                        *du = dy * g * s;
-                        *dg = dy * u * s * (1.0 + g * (1.0 - s));
+                        [*dg, *du, _] = derivatives(g, u, dy);
                     }
                 },
             );

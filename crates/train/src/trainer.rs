@@ -231,8 +231,13 @@ impl Trainer {
 
     /// Gradients of all micro-batches added up, then one step of the optimiser.
     fn update(&mut self, sequences: &[Sequence], members: Vec<usize>, evaluate: &Evaluate) -> Result<Update> {
+        // From outside the thread pool each of the many short parallel parts would cost two context switches.
+        rayon::scope(|_| self.update_in_pool(sequences, &members, evaluate))
+    }
+
+    fn update_in_pool(&mut self, sequences: &[Sequence], members: &[usize], evaluate: &Evaluate) -> Result<Update> {
         let update = self.optimizer.updates + 1;
-        let micro_batches = self.micro_batches(sequences, &members);
+        let micro_batches = self.micro_batches(sequences, members);
         let mut gradients = GradientSums::new(&self.model);
         let (mut loss, mut sums) = (0.0, LossSums::default());
         for micro in &micro_batches {
@@ -267,7 +272,7 @@ pub(crate) struct Update {
 }
 
 /// From scores to loss and slopes.
-type Evaluate<'a> = dyn Fn(&MicroBatch, &Scores) -> Result<LossOutput> + 'a;
+type Evaluate<'a> = dyn Fn(&MicroBatch, &Scores) -> Result<LossOutput> + Sync + 'a;
 
 fn evaluate_rollouts(
     loss: &Loss,

@@ -72,7 +72,10 @@ macro_rules! tiles {
         unsafe fn strip<const R: usize>(mut place: Place, n: usize, vectors: usize) {
             let mut column = 0;
             while column < n {
-                let width = (n - column).min(vectors * LANES);
+                // Parts of like width: four vectors are two and two, where three and one would leave sums too few to
+                // keep the processor busy.
+                let left = (n - column).div_ceil(LANES);
+                let width = (n - column).min(left.div_ceil(left.div_ceil(vectors)) * LANES);
                 let count = width.div_ceil(LANES);
                 let last = width - (count - 1) * LANES;
                 // SAFETY: the last vector is masked to the columns that exist.
@@ -172,9 +175,9 @@ pub(super) mod avx512 {
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2 {
     use std::arch::x86_64::{
-        __m256, __m256i, _mm256_cmpgt_epi32, _mm256_fmadd_ps as add_product, _mm256_maskload_ps as load_part,
-        _mm256_maskstore_ps as store_part, _mm256_set1_epi32, _mm256_set1_ps as splat, _mm256_setr_epi32,
-        _mm256_setzero_ps as zero, _mm256_storeu_ps as store,
+        __m256, __m256i, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_fmadd_ps as add_product, _mm256_lddqu_si256,
+        _mm256_maskload_ps as load_part, _mm256_maskstore_ps as store_part, _mm256_set1_epi32, _mm256_set1_ps as splat,
+        _mm256_setr_epi32, _mm256_setzero_ps as zero, _mm256_storeu_ps as store,
     };
 
     tiles!("avx2,fma", 8, rows: 4, vectors: 3);
@@ -186,7 +189,7 @@ pub(super) mod avx2 {
         _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), lane)
     }
 
-    /// Through a full mask, as with AVX-512.
+    /// In the dev profile a plain load of floats is checked, in the innermost loop.
     ///
     /// # Safety
     /// 8 floats from `from` on are valid.
@@ -194,7 +197,7 @@ pub(super) mod avx2 {
     #[target_feature(enable = "avx2")]
     unsafe fn load(from: *const f32) -> __m256 {
         // SAFETY: passed on from the caller.
-        unsafe { load_part(from, _mm256_set1_epi32(-1)) }
+        _mm256_castsi256_ps(unsafe { _mm256_lddqu_si256(from.cast()) })
     }
 }
 

@@ -10,13 +10,17 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::portable::{ROWS, WIDTH, Work};
+use super::portable::{ROWS, WIDTH, Work, by_rows};
 use super::view::MatRef;
 
 /// Columns of a register.
 const LANES: usize = 8;
 /// Bytes between the part of a panel that is read and the part that is fetched.
 const AHEAD: usize = 1024;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Steps between two jumps.
+const UNROLLED: usize = 4;
 
 /// # Safety
 /// The pointers of `work` must be valid for what [`Work`] says, `1 ≤ rows ≤ ROWS`,
@@ -24,7 +28,7 @@ const AHEAD: usize = 1024;
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn full(work: &Work) {
     // SAFETY: passed on from the caller.
-    unsafe { by_rows::<false>(work) }
+    unsafe { by_step::<false>(work) }
 }
 
 /// The same with `work.b` pointing to a woven panel of bf16.
@@ -34,21 +38,19 @@ pub(super) unsafe fn full(work: &Work) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn half(work: &Work) {
     // SAFETY: passed on from the caller.
-    unsafe { by_rows::<true>(work) }
+    unsafe { by_step::<true>(work) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn by_rows<const HALF: bool>(work: &Work) {
-    // SAFETY: passed on from the caller; each arm computes exactly `rows` rows.
+unsafe fn by_step<const HALF: bool>(work: &Work) {
+    // SAFETY: passed on from the caller; as many rows are computed as there are, and each arm goes by the distance that
+    // `work` names.
     unsafe {
-        match work.rows {
-            1 => tile::<1, HALF>(work),
-            2 => tile::<2, HALF>(work),
-            3 => tile::<3, HALF>(work),
-            4 => tile::<4, HALF>(work),
-            5 => tile::<5, HALF>(work),
-            _ => tile::<ROWS, HALF>(work),
+        match work.a_step {
+            1 => by_rows!(work, tile, HALF, 1),
+            ROWS => by_rows!(work, tile, HALF, ROWS),
+            other => unreachable!("rows of A with steps {other} apart"),
         }
     }
 }
@@ -56,7 +58,7 @@ unsafe fn by_rows<const HALF: bool>(work: &Work) {
 /// 6×2 sums, 2 vectors of B and one of A take 15 of the 16 registers.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile<const M: usize, const HALF: bool>(work: &Work) {
+unsafe fn tile<const M: usize, const HALF: bool, const STEP: usize>(work: &Work) {
     let mut sum = [[_mm256_setzero_ps(); 2]; M];
     // SAFETY: `M` rows of A, the panel and `cols` columns of C are valid (caller).
     unsafe {
@@ -71,11 +73,23 @@ unsafe fn tile<const M: usize, const HALF: bool>(work: &Work) {
         let bytes = if HALF { 2 * WIDTH } else { 4 * WIDTH };
         let (mut a, mut b) = (work.a, work.b.cast::<u8>());
         let mut far = apart(a.wrapping_add(3 * work.a_row));
-        for _ in 0..work.k {
-            _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(AHEAD).cast());
+        let mut fetch = work.fetch;
+        // Several steps in one go leave the units that multiply less of the counting.
+        for _ in 0..work.k / UNROLLED {
+            _mm_prefetch::<_MM_HINT_T1>(fetch.cast());
+            fetch = fetch.wrapping_add(LINE);
+            for p in 0..UNROLLED {
+                let (a, far) = (a.wrapping_add(p * STEP), far.wrapping_add(p * STEP));
+                sum = step::<M, HALF>(sum, [a, far], work.a_row, b.wrapping_add(p * bytes));
+            }
+            a = a.wrapping_add(UNROLLED * STEP);
+            far = far.wrapping_add(UNROLLED * STEP);
+            b = b.wrapping_add(UNROLLED * bytes);
+        }
+        for _ in 0..work.k % UNROLLED {
             sum = step::<M, HALF>(sum, [a, far], work.a_row, b);
-            a = a.wrapping_add(work.a_step);
-            far = far.wrapping_add(work.a_step);
+            a = a.wrapping_add(STEP);
+            far = far.wrapping_add(STEP);
             b = b.wrapping_add(bytes);
         }
         for (i, s) in sum.iter().enumerate() {
@@ -108,6 +122,7 @@ unsafe fn step<const M: usize, const HALF: bool>(
 ) -> [[__m256; 2]; M] {
     // SAFETY: passed on from the caller.
     unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(AHEAD).cast());
         let b = if HALF { widened(b.cast()) } else { [_mm256_load_ps(b.cast()), _mm256_load_ps(b.add(32).cast())] };
         for (i, s) in sum.iter_mut().enumerate() {
             let at = a[i / 3].wrapping_add(i % 3 * row);

@@ -22,10 +22,12 @@ use super::{amx, avx2, avx512, split};
 /// Below this many multiply-adds a product runs on the caller's thread: waking another costs
 /// about as much as it would save.
 const SERIAL_BELOW: usize = 1 << 19;
+/// Rows of A per call of the AVX-512 kernel; here because every target can name it.
+const AVX512_ROWS: usize = 14;
 /// How much of each operand is worked on at a time.
-struct Blocking {
+pub(super) struct Blocking {
     /// Rows of A: packed, a block of them stays in L2.
-    rows: usize,
+    pub(super) rows: usize,
     /// Steps of `k`, a multiple of 32.
     depth: usize,
 }
@@ -33,7 +35,7 @@ struct Blocking {
 /// Measured best on a Xeon with 48 KiB of L1 and 2 MiB of L2 (2 cores, AMX at 1024³: 955 GFLOP/s
 /// at 256 rows and depth 512, 845 at depth 256). Deeper blocks touch C less often; a panel of the
 /// f32 kernels must about fit L1, tiles may come from L2.
-fn blocking(kernel: Kernel) -> Blocking {
+pub(super) fn blocking(kernel: Kernel) -> Blocking {
     match kernel {
         Kernel::Portable | Kernel::Avx2 | Kernel::Neon => Blocking { rows: 120, depth: 448 },
         Kernel::Avx512 => Blocking { rows: 126, depth: 384 },
@@ -127,8 +129,11 @@ pub(super) unsafe fn multiply_packed(out: Out, a: MatRef, b: &Panels) {
     });
 }
 
-/// Rows of A times some panels, one block of rows after the other.
-unsafe fn multiply_blocks(out: Out, a: MatRef, b: &Panels, panels: Range<usize>, load: bool) {
+/// Rows of A times some panels on this thread, one block of rows after the other.
+///
+/// # Safety
+/// `out` must be valid for the rows of A and the columns of the panels, and nobody else may touch it meanwhile.
+pub(super) unsafe fn multiply_blocks(out: Out, a: MatRef, b: &Panels, panels: Range<usize>, load: bool) {
     let strips = a.rows().div_ceil(strip_rows(b.kernel));
     let blocks = a.rows().div_ceil(blocking(b.kernel).rows);
     let height = strips.div_ceil(blocks) * strip_rows(b.kernel);
@@ -149,7 +154,7 @@ fn threads_for(work: usize) -> usize {
 fn strip_rows(kernel: Kernel) -> usize {
     match kernel {
         Kernel::Portable | Kernel::Avx2 | Kernel::Neon => portable::ROWS,
-        Kernel::Avx512 => 14,
+        Kernel::Avx512 => AVX512_ROWS,
         Kernel::Amx => 32,
     }
 }
@@ -264,24 +269,33 @@ impl Block<'_> {
     unsafe fn floats(self, kernel: unsafe fn(&Work)) {
         let rows = self.a.rows();
         let strips = rows.div_ceil(strip_rows(self.b.kernel));
-        // Strips of like height: 16 rows are 8 + 8, not 14 + 2.
-        let (height, width) = (rows.div_ceil(strips), self.b.layout.width());
+        // Strips of like height: 16 rows are 8 + 8, not 14 + 2. Those that are copied step by step are whole, so that
+        // kernels know how far apart their steps are.
+        let whole = self.a.col_stride() != 1;
+        let height = if whole { strip_rows(self.b.kernel) } else { rows.div_ceil(strips) };
+        let width = self.b.layout.width();
         for step in (0..self.b.k).step_by(self.depth(strips)) {
             let k = (self.b.k - step).min(self.depth(strips));
             let a = self.a.col_range(step..step + k);
             let load = self.load || step > 0;
             with_rows(a, height, |at| {
                 for index in self.panels.clone() {
+                    let panel = self.b.panel(index, step).as_ptr();
+                    let behind = panel.wrapping_add(self.b.layout.lines(k));
                     self.with_panel(index, step, k, |b| {
-                        for first in (0..rows).step_by(height) {
-                            let panel = index - self.panels.start;
-                            let out = self.out.offset(first, panel * width);
+                        for (strip, first) in (0..rows).step_by(height).enumerate() {
+                            let place = index - self.panels.start;
+                            let out = self.out.offset(first, place * width);
                             let next = match first + height < rows {
-                                true => self.out.offset(first + height, panel * width),
-                                false => self.out.offset(0, (panel + 1) * width),
+                                true => self.out.offset(first + height, place * width),
+                                false => self.out.offset(0, (place + 1) * width),
                             };
+                            // A quarter of the panel that lies behind, if there are strips enough to hide that: weights
+                            // that fit no cache would else be waited for by the first strip of each panel.
+                            let is_early = strips > 1 && strip < 4;
+                            let fetch = if is_early { behind.wrapping_add(strip * k / 4) } else { panel };
                             let work = Work {
-                                a: at.start.wrapping_add(first / height * at.strip),
+                                a: at.start.wrapping_add(strip * at.strip),
                                 a_row: at.row,
                                 a_step: at.step,
                                 b,
@@ -289,6 +303,7 @@ impl Block<'_> {
                                 c: out.start,
                                 c_row: out.stride,
                                 next: next.start,
+                                fetch: fetch.cast(),
                                 rows: (rows - first).min(height),
                                 cols: self.cols(index),
                                 load,
@@ -412,15 +427,8 @@ fn with_rows(a: MatRef, height: usize, body: impl FnOnce(Rows)) {
 /// Copies `a`, whose rows are neighbours, into strips `[steps][height]`.
 fn strips_by_steps(to: &mut [f32], a: MatRef, height: usize) {
     match height {
-        6 => strips_of::<6>(to, a),
-        14 => strips_of::<14>(to, a),
-        _ => {
-            for (p, from) in steps_of(a).enumerate() {
-                for (s, from) in from.chunks(height).enumerate() {
-                    to[(s * a.cols() + p) * height..][..from.len()].copy_from_slice(from);
-                }
-            }
-        }
+        portable::ROWS => strips_of::<{ portable::ROWS }>(to, a),
+        _ => strips_of::<AVX512_ROWS>(to, a),
     }
 }
 

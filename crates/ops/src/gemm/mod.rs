@@ -33,7 +33,7 @@ use drive::Out;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use kernel::is_chosen;
 pub use kernel::{Kernel, KernelMissing, UnknownKernel, current, set_kernel};
-pub use pack::PackedMatrix;
+pub use pack::{PackedMatrix, RightSide};
 pub use view::{MatMut, MatRef};
 
 /// Largest error of an element under [`Kernel::Amx`] beyond the rounding of the f32 sum, relative
@@ -98,4 +98,23 @@ pub fn gemm_packed(c: &mut [f32], x: &[f32], w: &PackedMatrix) {
     let out = Out { start: c.as_mut_ptr(), stride: n };
     // SAFETY: `c` is borrowed for writing and holds `m` rows of `n`.
     unsafe { drive::multiply_packed(out, a, &w.panels()) };
+}
+
+/// `C = A·B`, or `C += A·B` if `accumulate`, on the caller's thread. `c` is `[m, n]`, without gaps.
+/// Panics if the lengths do not fit together.
+pub fn gemm_alone(c: &mut [f32], a: MatRef, b: &RightSide, accumulate: bool) {
+    let (m, n) = (a.rows(), b.0.n);
+    assert_eq!((c.len(), a.cols()), (m * n, b.0.k), "gemm_alone: [{m}, {}] times [{}, {n}]", a.cols(), b.0.k);
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(b.0.k > 0, "a product over nothing");
+    let out = Out { start: c.as_mut_ptr(), stride: n };
+    // SAFETY: `c` is borrowed for writing and is `[m, n]`.
+    unsafe { drive::multiply_blocks(out, a, &b.0, 0..b.0.count(), accumulate) };
+}
+
+/// Rows that [`gemm_alone`] works on at a time; some of them more are as fast.
+pub fn rows_together() -> usize {
+    drive::blocking(current()).rows
 }

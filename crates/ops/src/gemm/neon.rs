@@ -6,7 +6,7 @@
 
 use std::arch::aarch64::*;
 
-use super::portable::{ROWS, WIDTH, Work};
+use super::portable::{WIDTH, Work, by_rows};
 
 /// Columns of a register.
 const LANES: usize = 4;
@@ -17,8 +17,8 @@ const VECTORS: usize = WIDTH / LANES;
 /// The pointers of `work` must be valid for what [`Work`] says, `1 ≤ rows ≤ ROWS`,
 /// `1 ≤ cols ≤ WIDTH`.
 pub(super) unsafe fn full(work: &Work) {
-    // SAFETY: passed on from the caller.
-    unsafe { by_rows::<false>(work) }
+    // SAFETY: passed on from the caller; as many rows are computed as there are.
+    unsafe { by_rows!(work, tile, false) }
 }
 
 /// The same with `work.b` pointing to a panel of bf16.
@@ -26,23 +26,8 @@ pub(super) unsafe fn full(work: &Work) {
 /// # Safety
 /// As for [`full`].
 pub(super) unsafe fn half(work: &Work) {
-    // SAFETY: passed on from the caller.
-    unsafe { by_rows::<true>(work) }
-}
-
-#[inline]
-unsafe fn by_rows<const HALF: bool>(work: &Work) {
-    // SAFETY: passed on from the caller; each arm computes exactly `rows` rows.
-    unsafe {
-        match work.rows {
-            1 => tile::<1, HALF>(work),
-            2 => tile::<2, HALF>(work),
-            3 => tile::<3, HALF>(work),
-            4 => tile::<4, HALF>(work),
-            5 => tile::<5, HALF>(work),
-            _ => tile::<ROWS, HALF>(work),
-        }
-    }
+    // SAFETY: as above.
+    unsafe { by_rows!(work, tile, true) }
 }
 
 /// 6×4 sums, 4 vectors of B and one of A take 29 of the 32 registers.

@@ -118,10 +118,25 @@ pub(super) fn fill(to: &mut [Line], kernel: Kernel, layout: Layout, b: MatRef) {
     }
 }
 
+/// [`fill`], panels side by side.
+fn fill_side_by_side(to: &mut [Line], kernel: Kernel, layout: Layout, b: MatRef) {
+    if to.is_empty() {
+        return;
+    }
+    let width = layout.width();
+    to.par_chunks_exact_mut(layout.lines(b.cols())).enumerate().for_each(|(index, to)| {
+        let first = index * width;
+        fill(to, kernel, layout, b.row_range(first..(first + width).min(b.rows())));
+    });
+}
+
 fn full_panels(to: &mut [Line], kernel: Kernel, width: usize, b: MatRef) {
     let lines = Layout::Full { width }.lines(b.cols());
     if b.row_stride() == 1 && b.col_stride() != 1 {
-        return full_panels_by_lanes(to, width, b);
+        return match width {
+            portable::WIDTH => panels_by_lanes::<{ portable::WIDTH }>(to, b),
+            _ => panels_by_lanes::<AMX_WIDTH>(to, b),
+        };
     }
     for (index, to) in to.chunks_exact_mut(lines).enumerate() {
         let to: &mut [f32] = bytemuck::cast_slice_mut(to);
@@ -154,18 +169,62 @@ fn panel_by_steps(kernel: Kernel) -> Option<unsafe fn(&mut [f32], MatRef, usize)
 }
 
 /// Where the lanes of a step are neighbours: sixteen steps of every panel, then the next sixteen.
-fn full_panels_by_lanes(to: &mut [Line], width: usize, b: MatRef) {
-    let to: &mut [f32] = bytemuck::cast_slice_mut(to);
+fn panels_by_lanes<const WIDTH: usize>(to: &mut [Line], b: MatRef) {
+    let (to, _) = bytemuck::cast_slice_mut::<Line, f32>(to).as_chunks_mut::<WIDTH>();
     for first in (0..b.cols()).step_by(16) {
-        for (index, to) in to.chunks_exact_mut(b.cols() * width).enumerate() {
-            let lane = index * width;
-            let lanes = (b.rows() - lane).min(width);
-            for (p, to) in to.chunks_exact_mut(width).enumerate().skip(first).take(16) {
+        for (index, to) in to.chunks_exact_mut(b.cols()).enumerate() {
+            let lane = index * WIDTH;
+            let lanes = (b.rows() - lane).min(WIDTH);
+            for (p, to) in to.iter_mut().enumerate().skip(first).take(16) {
                 let from = &b.data()[lane + p * b.col_stride()..][..lanes];
-                to[..lanes].copy_from_slice(from);
-                to[lanes..].fill(0.0);
+                match from.first_chunk() {
+                    Some(whole) => *to = *whole,
+                    None => {
+                        to[..lanes].copy_from_slice(from);
+                        to[lanes..].fill(0.0);
+                    }
+                }
             }
         }
+    }
+}
+
+/// A right-hand side `[k, n]` in panels, for products of one thread each: [`super::gemm_alone`].
+pub struct RightSide<'a>(pub(super) Panels<'a>);
+
+impl<'a> RightSide<'a> {
+    /// Floats of memory that [`RightSide::pack`] needs for a matrix of `k` rows and `n` columns.
+    pub fn floats(k: usize, n: usize) -> usize {
+        lines_needed(Layout::of(kernel::current(), false), n, k) * size_of::<Line>() / size_of::<f32>()
+    }
+
+    /// `k`.
+    pub fn rows(&self) -> usize {
+        self.0.k
+    }
+
+    /// Packs `b` for the current kernel. Panics unless `memory` has the length of [`RightSide::floats`] and is aligned to a
+    /// cache line.
+    pub fn pack(memory: &'a mut [f32], b: MatRef) -> Self {
+        let kernel = kernel::current();
+        let (layout, lanes) = (Layout::of(kernel, false), b.t());
+        let lines: &mut [Line] = bytemuck::cast_slice_mut(memory);
+        assert_eq!(
+            lines.len(),
+            lines_needed(layout, lanes.rows(), lanes.cols()),
+            "lines for [{}, {}]",
+            b.rows(),
+            b.cols()
+        );
+        fill_side_by_side(lines, kernel, layout, lanes);
+        Self(Panels { kernel, layout, n: lanes.rows(), k: lanes.cols(), lines })
+    }
+}
+
+impl<'a> From<&'a PackedMatrix> for RightSide<'a> {
+    /// The transpose of the weight.
+    fn from(weight: &'a PackedMatrix) -> Self {
+        Self(weight.panels())
     }
 }
 
@@ -193,14 +252,7 @@ impl PackedMatrix {
     /// [`PackedMatrix::from_view`] for a stated kernel. Panics if this machine cannot run it.
     pub fn from_view_with(kernel: Kernel, weight: MatRef) -> Self {
         let mut packed = Self::empty(kernel, false, weight.rows(), weight.cols());
-        if !packed.lines.is_empty() {
-            let (layout, width) = (packed.layout, packed.layout.width());
-            let panels = packed.lines.par_chunks_exact_mut(layout.lines(weight.cols()));
-            panels.enumerate().for_each(|(index, to)| {
-                let first = index * width;
-                fill(to, kernel, layout, weight.row_range(first..(first + width).min(weight.rows())));
-            });
-        }
+        fill_side_by_side(&mut packed.lines, kernel, packed.layout, weight);
         packed
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Work {
     pub(super) cols: usize,
     /// Where the next call will write: its lines may be brought nearer. Need not be valid.
     pub(super) next: *const f32,
+    /// Lines that a later call will read, one for each four steps: they may be brought nearer. Need not be valid.
+    pub(super) fetch: *const u8,
     /// Start from what C holds instead of from 0.
     pub(super) load: bool,
 }
@@ -29,6 +31,21 @@ pub(super) const ROWS: usize = 6;
 /// Columns of a panel.
 pub(super) const WIDTH: usize = 16;
 
+/// `$tile::<rows, ..>(work)` with a number of rows that the compiler knows.
+macro_rules! by_rows {
+    ($work:expr, $tile:ident, $($argument:tt),+) => {
+        match $work.rows {
+            1 => $tile::<1, $($argument),+>($work),
+            2 => $tile::<2, $($argument),+>($work),
+            3 => $tile::<3, $($argument),+>($work),
+            4 => $tile::<4, $($argument),+>($work),
+            5 => $tile::<5, $($argument),+>($work),
+            _ => $tile::<{ $crate::gemm::portable::ROWS }, $($argument),+>($work),
+        }
+    };
+}
+pub(super) use by_rows;
+
 /// Whether the build target itself has fused multiply-add.
 const TARGET_HAS_FMA: bool = cfg!(any(target_feature = "fma", not(target_arch = "x86_64")));
 
@@ -36,23 +53,8 @@ const TARGET_HAS_FMA: bool = cfg!(any(target_feature = "fma", not(target_arch = 
 /// The pointers of `work` must be valid for what [`Work`] says, and `1 ≤ rows ≤ ROWS`,
 /// `1 ≤ cols ≤ WIDTH`.
 pub(super) unsafe fn plain(work: &Work) {
-    // SAFETY: passed on from the caller.
-    unsafe { by_rows::<TARGET_HAS_FMA>(work) }
-}
-
-#[inline(always)]
-unsafe fn by_rows<const FUSED: bool>(work: &Work) {
-    // SAFETY: passed on from the caller; each arm computes exactly `rows` rows.
-    unsafe {
-        match work.rows {
-            1 => tile::<1, FUSED>(work),
-            2 => tile::<2, FUSED>(work),
-            3 => tile::<3, FUSED>(work),
-            4 => tile::<4, FUSED>(work),
-            5 => tile::<5, FUSED>(work),
-            _ => tile::<ROWS, FUSED>(work),
-        }
-    }
+    // SAFETY: passed on from the caller; as many rows are computed as there are.
+    unsafe { by_rows!(work, tile, TARGET_HAS_FMA) }
 }
 
 /// Eight floats that the compiler keeps in one register (or two).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use ops::{Heads, Matrix, RotaryTable, Segments, reference};
 
-use crate::support::{assert_close, assert_twins, matrix, numbers, with_gradients};
+use crate::support::{assert_close, assert_same_bits, assert_twins, matrix, numbers, with_gradients};
 
 /// Both sides sum f32 in different orders. Measured worst: 2e-6 of the largest value.
 const TOLERANCE: f32 = 1e-5;
@@ -24,6 +24,22 @@ fn linear_equals_its_plain_twin() {
         let [x, w, _] = inputs;
         assert_twins("linear", &[x, w], TOLERANCE, run(ops::linear), run(reference::linear));
     }
+}
+
+#[test]
+fn linears_of_one_input_equal_plain_twins_whose_gradients_meet() {
+    let (tokens, inner) = (300, 70);
+    let inputs = [matrix(tokens, inner, 1), matrix(33, inner, 2), matrix(33, inner, 3), matrix(1, 33, 4)];
+    let joined = |[x, v, w, b]: [Tensor<2>; 4]| {
+        let (v, w) = (Matrix::new(v), Matrix::new(w));
+        let [y, z] = ops::linears(&x, [(&v, None), (&w, Some(&b.reshape([33])))]);
+        y * z
+    };
+    let plain = |[x, v, w, b]: [Tensor<2>; 4]| {
+        let (v, w) = (Matrix::new(v), Matrix::new(w));
+        reference::linear(x.clone(), &v, None) * reference::linear(x, &w, Some(&b.reshape([33])))
+    };
+    assert_twins("linears", &inputs, TOLERANCE, joined, plain);
 }
 
 #[test]
@@ -55,6 +71,30 @@ fn rms_norm_equals_its_plain_twin() {
         };
         assert_twins("rms_norm", &inputs, TOLERANCE, run(ops::rms_norm), run(reference::rms_norm));
     }
+}
+
+#[test]
+fn a_residual_connection_beside_a_norm_equals_its_plain_twin() {
+    for (tokens, width) in [(1, 4), (700, 200)] {
+        let inputs = [matrix(tokens, width, 1), matrix(1, width, 2), matrix(tokens, width, 3)];
+        let joined = |[x, g, z]: [Tensor<2>; 3]| {
+            let (y, x) = ops::residual_norm(x, &g.reshape([width]), 1e-3);
+            ops::add(x, y * z)
+        };
+        let plain = |[x, g, z]: [Tensor<2>; 3]| x.clone() + reference::rms_norm(x, &g.reshape([width]), 1e-3) * z;
+        assert_twins("residual_norm", &inputs, TOLERANCE, joined, plain);
+    }
+}
+
+#[test]
+fn adding_leaves_a_tensor_alone_that_someone_else_holds() {
+    let (x, y) = (matrix(300, 70, 1), matrix(300, 70, 2));
+    let before = ops::host::to_vec_f32(&y);
+    let sum = ops::add(x.clone(), y.clone());
+    assert_eq!(ops::host::to_vec_f32(&y), before);
+    let plain = ops::host::to_vec_f32(&(x.clone() + y.clone()));
+    assert_eq!(ops::host::to_vec_f32(&sum), plain);
+    assert_eq!(ops::host::to_vec_f32(&ops::add(x, y)), plain, "in place");
 }
 
 #[test]
@@ -95,6 +135,29 @@ fn swiglu_equals_its_plain_twin() {
         let run = |f: fn(Tensor<2>, Tensor<2>) -> Tensor<2>| move |[g, u]: [Tensor<2>; 2]| f(g, u);
         assert_twins("swiglu", &inputs, TOLERANCE, run(ops::swiglu), run(reference::swiglu));
     }
+}
+
+#[test]
+fn a_feed_forward_of_many_rows_has_the_bits_of_its_parts() {
+    let tokens = ops::gemm::rows_together() * rayon::current_num_threads() + 37;
+    let inputs = [matrix(tokens, 40, 1), matrix(70, 40, 2), matrix(70, 40, 3), matrix(40, 70, 4)];
+    let whole = |[y, gate, up, down]: [Tensor<2>; 4]| {
+        let [gate, up, down] = [gate, up, down].map(Matrix::new);
+        ops::feed_forward(y, (&gate, None), (&up, None), (&down, None))
+    };
+    let parts = |[y, gate, up, down]: [Tensor<2>; 4]| {
+        let [gate, up, down] = [gate, up, down].map(Matrix::new);
+        let [gate, up] = ops::linears(&y, [(&gate, None), (&up, None)]);
+        ops::linear(ops::swiglu(gate, up), &down, None)
+    };
+    let (given, expected) = (with_gradients(&inputs, whole), with_gradients(&inputs, parts));
+    for (at, (given, expected)) in given.iter().zip(&expected).enumerate() {
+        assert_same_bits(&format!("feed_forward {at}"), given, expected);
+    }
+    let [y, gate, up, down] = inputs;
+    let [gate, up, down] = [gate, up, down].map(|weight| Matrix::new(weight).freeze());
+    let packed = ops::feed_forward(y, (&gate, None), (&up, None), (&down, None));
+    assert_same_bits("packed", &ops::host::to_vec_f32(&packed), &expected[0]);
 }
 
 fn attention_case(heads: Heads, segments: Segments) {

@@ -1,0 +1,83 @@
+//! Adds two tensors of one shape, as a residual connection does.
+//!
+//! Promise: elements do not depend on each other. Burn's own addition keeps to one thread.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use crate::device::is_cpu;
+use crate::flex::{dense, dims2, floats, parents, register};
+use crate::recycle::Buffer;
+use crate::rows;
+use crate::vmath::vectorized;
+
+/// `x + y`, both `[T, d]`; written over `y` where nobody else holds it.
+///
+/// # Panics
+/// If the shapes differ.
+pub fn add(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    assert_eq!(x.dims(), y.dims(), "add: shapes differ");
+    if !is_cpu(&x.device()) {
+        return x + y;
+    }
+    Tensor::from_dispatch(<Dispatch as AddOps>::sum(x.into_dispatch(), y.into_dispatch()))
+}
+
+/// The operation as a Burn extension.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait AddOps: Backend {
+    /// See [`add()`].
+    fn sum(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl AddOps for Flex {
+    fn sum(x: FlexTensor, y: FlexTensor) -> FlexTensor {
+        let (x, mut y) = (dense(x), dense(y));
+        let xs = floats(&x);
+        if let Some(values) = y.try_storage_mut::<f32>() {
+            rows::for_each(values, 1, |range, y| add_to(y, &xs[range]));
+            return y;
+        }
+        let mut out = Buffer::new(xs.len());
+        let ys = floats(&y);
+        rows::for_each(&mut out, 1, |range, out| {
+            out.copy_from_slice(&ys[range.clone()]);
+            add_to(out, &xs[range]);
+        });
+        out.into_tensor(dims2(&x))
+    }
+}
+
+fn add_to(y: &mut [f32], x: &[f32]) {
+    vectorized(
+        #[inline(always)]
+        || y.iter_mut().zip(x).for_each(|(y, x)| *y += x),
+    );
+}
+
+#[derive(Debug)]
+struct AddBackward;
+
+impl<B: Backend> Backward<B, 2> for AddBackward {
+    type State = ();
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, parents) = (grads.consume::<B>(&ops.node), parents(&ops));
+        register::<B, 2>(grads, parents, [Some(grad.clone()), Some(grad)]);
+    }
+}
+
+impl<B: AddOps, C: CheckpointStrategy> AddOps for Autodiff<B, C> {
+    fn sum(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [x.node(), y.node()];
+        let sum = B::sum(x.into_primitive(), y.into_primitive());
+        match Backward::<B, 2>::prepare::<C>(AddBackward, nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((), sum),
+            OpsKind::UnTracked(prep) => prep.finish(sum),
+        }
+    }
+}
