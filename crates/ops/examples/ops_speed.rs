@@ -16,7 +16,7 @@ const SEQUENCES: usize = 64;
 const LENGTH: usize = 64;
 const TOKENS: usize = SEQUENCES * LENGTH;
 const VOCABULARY: usize = 64;
-const UPDATED: usize = 1 << 24;
+const UPDATED: usize = 1 << 26;
 
 /// Median milliseconds of `rounds` runs, after two that are not counted.
 fn time(name: &str, rounds: usize, mut run: impl FnMut()) {
@@ -205,7 +205,7 @@ fn time_update(rounds: usize) {
     for dtype in [DType::F32, DType::BF16] {
         let [mut m, mut v] = [0; 2].map(|_| RawNumbers::zeros(dtype, UPDATED).into_tensor(&device));
         let mut step = 0;
-        time(&format!("AdamW, 2²⁴ numbers, moments of {}", dtype.name()), rounds, || {
+        time(&format!("AdamW, 2²⁶ numbers, moments of {}", dtype.name()), rounds, || {
             step += 1;
             ops::adamw_step(&mut param, &grad, &mut m, &mut v, numbers(step));
         });

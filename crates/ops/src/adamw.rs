@@ -127,16 +127,18 @@ impl Update {
     /// The piece that begins at place `start` of its tensor.
     fn apply<M: Stored>(&self, start: usize, p: &mut [f32], m: &mut [M], v: &mut [M], g: &[f32]) {
         let AdamWStep { beta1, beta2, eps, grad_scale, .. } = self.step;
+        let Self { keep, rate, root_correction, .. } = *self;
+        let mut draws = self.draws.skip(start);
         vectorized(
             #[inline(always)]
-            || {
-                for (place, (((p, m), v), g)) in p.iter_mut().zip(m).zip(v).zip(g).enumerate() {
+            move || {
+                for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
                     let g = g * grad_scale;
-                    let random = self.draws.bits(start + place);
+                    let random = draws.draw();
                     *m = M::rounded(beta1 * m.widened() + (1.0 - beta1) * g, random as u16);
                     *v = M::rounded(beta2 * v.widened() + (1.0 - beta2) * g * g, (random >> 16) as u16);
-                    let root = v.widened().sqrt() / self.root_correction + eps;
-                    *p = *p * self.keep - self.rate * m.widened() / root;
+                    let root = v.widened().sqrt() / root_correction + eps;
+                    *p = *p * keep - rate * m.widened() / root;
                 }
             },
         );

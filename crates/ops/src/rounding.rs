@@ -42,18 +42,32 @@ impl Stored for bf16 {
     }
 }
 
-/// Random bits of one update, by the place of a number in its tensor. All tensors have the same ones.
+/// 2³² over the golden ratio: what a counter goes on by.
+const STRIDE: u32 = 0x9e37_79b9;
+
+/// Random bits of one update, one draw for each place of a tensor: `mixed(key(update) + place · STRIDE)`. All tensors have
+/// the same ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Draws(u32);
 
 impl Draws {
+    /// Those of an update, from place 0 on.
     pub(crate) fn of(update: u64) -> Self {
         Self(mixed(mixed(update as u32) ^ (update >> 32) as u32))
     }
 
+    /// The same from a later place on.
     #[inline(always)]
-    pub(crate) fn bits(self, place: usize) -> u32 {
-        mixed(place as u32 ^ self.0)
+    pub(crate) fn skip(self, places: usize) -> Self {
+        Self(self.0.wrapping_add((places as u32).wrapping_mul(STRIDE)))
+    }
+
+    /// The bits of this place; goes on to the next.
+    #[inline(always)]
+    pub(crate) fn draw(&mut self) -> u32 {
+        let bits = mixed(self.0);
+        self.0 = self.0.wrapping_add(STRIDE);
+        bits
     }
 }
 
@@ -99,7 +113,8 @@ mod tests {
             let sum = |half: fn(u32) -> u32| (1..=count).map(|n| f64::from(half(bits(n)))).sum::<f64>();
             [sum(|bits| bits & 0xffff), sum(|bits| bits >> 16)].map(|sum| sum / count as f64)
         };
-        let (places, updates) = (means(&|n| Draws::of(7).bits(n as usize)), means(&|n| Draws::of(n).bits(7)));
+        let bits = |update, place| Draws::of(update).skip(place).draw();
+        let (places, updates) = (means(&|n| bits(7, n as usize)), means(&|n| bits(n, 7)));
         for mean in [places, updates].as_flattened() {
             assert!((mean - 32_767.5).abs() < 5.0 * 59.8, "{mean}");
         }

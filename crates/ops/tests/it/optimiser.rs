@@ -124,7 +124,8 @@ fn moments_in_bf16_have_the_bits_of_one_number_after_the_other() {
         let [c1, c2] = [step.beta1, step.beta2].map(|beta| (1.0 - f64::from(beta).powf(number as f64)) as f32);
         let [p, m, v] = &mut expected;
         for (place, g) in host::to_vec_f32(&grad).into_iter().enumerate() {
-            let (g, random) = (g * step.grad_scale, mixed(place as u32 ^ mixed(mixed(number as u32))));
+            let counter = mixed(mixed(number as u32)).wrapping_add((place as u32).wrapping_mul(0x9e37_79b9));
+            let (g, random) = (g * step.grad_scale, mixed(counter));
             let rounded = |x: f32, random: u32| f32::from_bits(x.to_bits().wrapping_add(random) & 0xffff_0000);
             m[place] = rounded(step.beta1 * m[place] + (1.0 - step.beta1) * g, random & 0xffff);
             v[place] = rounded(step.beta2 * v[place] + (1.0 - step.beta2) * g * g, random >> 16);
