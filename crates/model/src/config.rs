@@ -220,7 +220,7 @@ impl ModelConfig {
     ///
     /// `4 · (5d + 3q + 4k + 3f)`: the layer's input, both normed inputs, the sum behind the attention and the output (d
     /// wide); queries before and after the rotation and what attention gives (q); keys likewise, and values (k, about);
-    /// gate, up and their product (f). Head norms and the logs of attention's sums are left out.
+    /// gate, up and, in passes of few rows, their product (f). Head norms and the logs of attention's sums are left out.
     pub fn layer_activation_bytes(&self) -> u64 {
         let (query, key_value) = (self.heads * self.head_dim, self.key_value_width());
         let floats = 5 * self.hidden_size + 3 * query + 4 * key_value + 3 * self.intermediate_size;

@@ -43,10 +43,12 @@ struct Shelf {
 impl Shelf {
     const EMPTY: Self = Self { waiting: VecDeque::new(), lines: 0 };
 
-    /// The newest buffer of just that many lines.
+    /// The newest buffer of that many lines, or of a quarter more: batches of a run differ in length.
     fn take(&mut self, count: usize) -> Option<Memory> {
-        let at = self.waiting.iter().rposition(|lines| lines.len() == count)?;
-        self.lines -= count;
+        let fits = |lines: &Memory| (count..=count + count / 4).contains(&lines.len());
+        let exact = self.waiting.iter().rposition(|lines| lines.len() == count);
+        let at = exact.or_else(|| self.waiting.iter().rposition(fits))?;
+        self.lines -= self.waiting[at].len();
         self.waiting.remove(at)
     }
 
@@ -219,8 +221,12 @@ mod tests {
         }
         let leaving = shelf.put(buffer(5), 10);
         assert_eq!(leaving.iter().map(|lines| lines.len()).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!((shelf.lines, shelf.take(4).is_none()), (8, true));
-        assert_eq!(shelf.take(3).unwrap().len() + shelf.take(5).unwrap().len(), 8);
+        assert_eq!((shelf.lines, shelf.take(2).is_none(), shelf.take(6).is_none()), (8, true, true));
+        assert_eq!(
+            (shelf.take(3).unwrap().len(), shelf.take(4).unwrap().len()),
+            (3, 5),
+            "a quarter more serves as well"
+        );
         assert_eq!(shelf.lines, 0);
         assert_eq!(shelf.put(buffer(11), 10).len(), 1, "more than fits at all");
     }
