@@ -139,6 +139,18 @@ const BENCHMARKS: &[Benchmark] = &[
         figures: &[tokens_per_s("the same, bf16 weights (ours only)", "≥ 3×")],
     },
     Benchmark {
+        name: "generate-smollm2",
+        ours: &["generate", "smollm2", "--rounds", "3"],
+        peer: &["hf_generate.py", "smollm2", "--rounds", "3"],
+        figures: &[tokens_per_s("generation, SmolLM2-135M shape, 16 sequences, 64+64 tokens", "≥ 2.5×")],
+    },
+    Benchmark {
+        name: "generate-smollm2-bf16",
+        ours: &["generate", "smollm2", "--dtype", "bf16", "--rounds", "3"],
+        peer: &["hf_generate.py", "smollm2", "--dtype", "bf16", "--rounds", "3"],
+        figures: &[tokens_per_s("the same, both sides in bf16", "≥ 2.5×")],
+    },
+    Benchmark {
         name: "head-memory",
         ours: &["head-memory"],
         peer: &[],

@@ -43,53 +43,41 @@ impl Shape {
     }
 }
 
+/// What all shapes have in common; `layers` and `heads` are those of the small ones.
+const COMMON: Sizes = Sizes {
+    vocab_size: 0,
+    hidden_size: 0,
+    intermediate_size: 0,
+    layers: 4,
+    heads: 4,
+    key_value_heads: 0,
+    head_dim: None,
+    max_positions: 2048,
+    tied: true,
+};
+
 fn small(
     family: Family,
-    width: usize,
-    ff: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
     key_value_heads: usize,
-    vocabulary: usize,
+    vocab_size: usize,
 ) -> Result<Arc<ModelConfig>> {
-    let sizes = Sizes {
-        vocab_size: vocabulary,
-        hidden_size: width,
-        intermediate_size: ff,
-        layers: 4,
-        heads: 4,
-        key_value_heads,
-        head_dim: None,
-        max_positions: 2048,
-        tied: true,
-    };
-    Ok(Arc::new(ModelConfig::new(family, &sizes)?))
+    build(family, Sizes { hidden_size, intermediate_size, key_value_heads, vocab_size, ..COMMON })
 }
 
 fn half() -> Result<Arc<ModelConfig>> {
-    let sizes = Sizes {
-        vocab_size: 151_936,
-        hidden_size: 896,
-        intermediate_size: 4864,
-        layers: 24,
-        heads: 14,
-        key_value_heads: 2,
-        head_dim: None,
-        max_positions: 2048,
-        tied: true,
-    };
-    Ok(Arc::new(ModelConfig::new(Family::Qwen2, &sizes)?))
+    let (vocab_size, hidden_size, intermediate_size) = (151_936, 896, 4864);
+    let (layers, heads, key_value_heads) = (24, 14, 2);
+    build(Family::Qwen2, Sizes { vocab_size, hidden_size, intermediate_size, layers, heads, key_value_heads, ..COMMON })
 }
 
 fn smollm2() -> Result<Arc<ModelConfig>> {
-    let sizes = Sizes {
-        vocab_size: 49_152,
-        hidden_size: 576,
-        intermediate_size: 1536,
-        layers: 30,
-        heads: 9,
-        key_value_heads: 3,
-        head_dim: None,
-        max_positions: 2048,
-        tied: true,
-    };
-    Ok(Arc::new(ModelConfig::new(Family::Llama, &sizes)?))
+    let (vocab_size, hidden_size, intermediate_size) = (49_152, 576, 1536);
+    let (layers, heads, key_value_heads) = (30, 9, 3);
+    build(Family::Llama, Sizes { vocab_size, hidden_size, intermediate_size, layers, heads, key_value_heads, ..COMMON })
+}
+
+fn build(family: Family, sizes: Sizes) -> Result<Arc<ModelConfig>> {
+    Ok(Arc::new(ModelConfig::new(family, &sizes)?))
 }

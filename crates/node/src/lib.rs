@@ -15,7 +15,6 @@ pub mod data;
 pub mod events;
 pub mod evidence;
 pub mod machine;
-pub mod memory;
 pub mod metrics;
 pub mod output;
 #[cfg(test)]

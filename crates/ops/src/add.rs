@@ -1,6 +1,6 @@
-//! Adds two tensors of one shape, as a residual connection does.
+//! Adds two tensors of one shape: residual connections, and gradients of several micro-batches.
 //!
-//! Promise: elements do not depend on each other. Burn's own addition keeps to one thread.
+//! Promise: elements do not depend on each other. Burn's own addition keeps to one thread, and is not optimised in our builds.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -10,16 +10,16 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use crate::device::is_cpu;
-use crate::flex::{dense, dims2, floats, parents, register};
+use crate::flex::{dense, floats, parents, register};
 use crate::recycle::Buffer;
 use crate::rows;
 use crate::vmath::vectorized;
 
-/// `x + y`, both `[T, d]`; written over `y` where nobody else holds it.
+/// `x + y`, of one shape; written over `y` where nobody else holds it.
 ///
 /// # Panics
 /// If the shapes differ.
-pub fn add(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+pub fn add<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
     assert_eq!(x.dims(), y.dims(), "add: shapes differ");
     if !is_cpu(&x.device()) {
         return x + y;
@@ -48,7 +48,7 @@ impl AddOps for Flex {
             out.copy_from_slice(&ys[range.clone()]);
             add_to(out, &xs[range]);
         });
-        out.into_tensor(dims2(&x))
+        out.into_tensor(x.layout().shape().clone())
     }
 }
 

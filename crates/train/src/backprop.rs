@@ -34,7 +34,7 @@ impl GradientSums {
         let sum = &mut self.0[index];
         *sum = Some(match sum.take() {
             None => gradient,
-            Some(sum) => sum + gradient,
+            Some(sum) => ops::add(gradient, sum),
         });
     }
 

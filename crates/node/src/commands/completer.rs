@@ -72,7 +72,6 @@ impl Completer {
             DtypeWord::F32 => WeightDtype::F32,
             DtypeWord::Bf16 => WeightDtype::Bf16,
         };
-        crate::memory::release_freed();
         let model = model.inference(dtype, &device)?;
         let date = args.template_date.or_else(|| tokenizer.asks_for_date().then(chat::today));
         let tokenizer = tokenizer.with_chat_args(model::ChatArgs { names: args.template_arg.clone(), date });
