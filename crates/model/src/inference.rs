@@ -152,18 +152,16 @@ impl Packed {
         let shape = |index: usize| matrix_shape(&layout.specs[index]);
         let matrix = |index: usize| Ok(pack(&values(index)?, shape(index), dtype, device));
         let table = values(layout.embedding)?;
-        let packed = || pack(&table, shape(layout.embedding), dtype, device);
-        let (embedding, tied) = match stored(&table, dtype) {
-            // A kernel may pack f32 in parts whose sum is not quite the number.
-            WeightDtype::F32 => {
-                let [out, input] = shape(layout.embedding);
-                let rows = Matrix::new(table.tensor(device).reshape([out, input]));
-                (rows, layout.head.is_none().then(packed))
+        let (embedding, tied) = match layout.head {
+            None => {
+                let (rows, head) = pack_tied(&table, shape(layout.embedding), dtype, device);
+                (rows, Some(head))
             }
-            WeightDtype::Bf16 => {
-                let rows = packed();
-                (rows.clone(), layout.head.is_none().then_some(rows))
+            Some(_) if stored(&table, dtype) == WeightDtype::F32 => {
+                let rows = table.tensor(device).reshape(shape(layout.embedding));
+                (Matrix::new(rows), None)
             }
+            Some(_) => (pack(&table, shape(layout.embedding), dtype, device), None),
         };
         drop(table);
         let weights = gather(&layout, embedding, &matrix, &|index| Ok(values(index)?.tensor(device)))?;
@@ -194,10 +192,27 @@ fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &D
     if !is_cpu(device) {
         return Matrix::new(host::from_vec(rounded(values, dtype), [out, input], device));
     }
-    Matrix::packed(match stored(values, dtype) {
+    Matrix::packed(packed(values, [out, input], dtype))
+}
+
+fn packed(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype) -> PackedMatrix {
+    match stored(values, dtype) {
         WeightDtype::F32 => PackedMatrix::from_f32(values, out, input),
         WeightDtype::Bf16 => PackedMatrix::from_f32_rounded(values, out, input),
-    })
+    }
+}
+
+/// One matrix as embedding and as head: once, where its rows can be read from what products read.
+fn pack_tied(values: &Floats, shape: [usize; 2], dtype: WeightDtype, device: &Device) -> (Matrix, Matrix) {
+    if !is_cpu(device) {
+        let both = pack(values, shape, dtype, device);
+        return (both.clone(), both);
+    }
+    let mut packed = packed(values, shape, dtype);
+    let exact = dtype == WeightDtype::Bf16 || packed.keep_rows(values);
+    let head = Matrix::packed(packed);
+    let table = || Matrix::new(values.tensor(device).reshape(shape));
+    (if exact { head.clone() } else { table() }, head)
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ fn input_gradient([x, dy]: [&[f32]; 2], g: &[f32], eps: f32, adds: bool, (dx, ro
     let mut scaled = vec![0.0; width];
     vectorized(
         #[inline(always)]
-        || {
+        move || {
             let inputs = x.chunks_exact(width).zip(dy.chunks_exact(width));
             let outputs = dx.chunks_exact_mut(width).zip(roots);
             for ((x, dy), (dx, root)) in inputs.zip(outputs) {

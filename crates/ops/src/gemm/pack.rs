@@ -236,6 +236,8 @@ pub struct PackedMatrix {
     out_features: usize,
     in_features: usize,
     lines: Memory,
+    /// What [`Self::row`] adds to the bits of each number; see [`Self::keep_rows`].
+    rests: Option<Box<[i8]>>,
 }
 
 impl PackedMatrix {
@@ -300,7 +302,7 @@ impl PackedMatrix {
         assert!(kernel.is_available(), "the {kernel:?} matrix kernel does not run here");
         let layout = Layout::of(kernel, bf16);
         let lines = Memory::zeroed(lines_needed(layout, out_features, in_features));
-        Self { kernel, layout, out_features, in_features, lines }
+        Self { kernel, layout, out_features, in_features, lines, rests: None }
     }
 
     /// Number of rows of the weight: the width of `y`.
@@ -320,14 +322,53 @@ impl PackedMatrix {
 
     /// Bytes of memory that the packed values take.
     pub fn bytes(&self) -> usize {
-        self.lines.len() * Line::BYTES
+        self.lines.len() * Line::BYTES + self.rests.as_ref().map_or(0, |rests| rests.len())
     }
 
-    /// One row of the weight, `[in]`: the values that it was packed from, of f32 for AMX the sum of their two bf16 parts.
+    /// Makes [`Self::row`] give `weight`, `[out, in]` row-major, bit for bit: where that differs from the sum of two bf16
+    /// parts by some places of the last bit, they are kept in a byte for each number. `false`, and nothing is kept, if they
+    /// are too many: of some numbers below 2⁻¹¹⁰, of -0, of what is not finite.
+    ///
+    /// # Panics
+    /// Unless `weight.len() == out · in`.
+    pub fn keep_rows(&mut self, weight: &[f32]) -> bool {
+        let (given, width) = (weight.len(), self.in_features);
+        assert_eq!(given, self.out_features * width, "[{}, {width}] got {given}", self.out_features);
+        self.rests = None;
+        if given == 0 || matches!(self.layout, Layout::Full { .. }) {
+            return true;
+        }
+        let mut rests = vec![0i8; given].into_boxed_slice();
+        let rows = rests.par_chunks_mut(width).zip(weight.par_chunks(width)).enumerate();
+        let kept = rows.try_for_each_init(
+            || vec![0.0f32; width],
+            |sums, (row, (rests, weight))| {
+                self.sums(row, sums);
+                rests.iter_mut().zip(weight.iter().zip(sums)).try_for_each(|(rest, (value, sum))| {
+                    *rest = i8::try_from(i64::from(value.to_bits()) - i64::from(sum.to_bits())).ok()?;
+                    Some(())
+                })
+            },
+        );
+        self.rests = kept.map(|()| rests).filter(|rests| rests.iter().any(|rest| *rest != 0));
+        kept.is_some()
+    }
+
+    /// One row of the weight, `[in]`: the values that it was packed from, of f32 for AMX the sum of their two bf16 parts
+    /// unless [`Self::keep_rows`] kept what that leaves.
     ///
     /// # Panics
     /// If there is no such row, or `to` has another length.
     pub fn row(&self, row: usize, to: &mut [f32]) {
+        self.sums(row, to);
+        if let Some(rests) = &self.rests {
+            let rests = &rests[row * self.in_features..(row + 1) * self.in_features];
+            let restored = |value: f32, rest: i8| f32::from_bits(value.to_bits().wrapping_add_signed(rest.into()));
+            to.iter_mut().zip(rests).for_each(|(to, rest)| *to = restored(*to, *rest));
+        }
+    }
+
+    fn sums(&self, row: usize, to: &mut [f32]) {
         assert!(row < self.out_features && to.len() == self.in_features, "row {row} into {} floats", to.len());
         let width = self.layout.width();
         let (panel, lane) = (self.panels().panel(row / width, 0), row % width);

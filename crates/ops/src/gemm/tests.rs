@@ -278,6 +278,32 @@ fn a_packed_row_is_what_was_packed() {
 }
 
 #[test]
+fn rows_are_kept_bit_for_bit_where_that_takes_a_byte_a_number() {
+    let (rows, width) = (45, 65);
+    let smallest = 2f32.powi(-110);
+    for kernel in available() {
+        let mut wide = values(rows * width, 7);
+        wide[..5].copy_from_slice(&[0.0, f32::MAX / 2.0, -smallest * 1.234_567, smallest, 1.0 + f32::EPSILON]);
+        let pack = |wide: &[f32]| PackedMatrix::from_view_with(kernel, MatRef::new(wide, rows, width));
+        let mut packed = pack(&wide);
+        assert!(packed.keep_rows(&wide), "{kernel:?}");
+        let mut row = vec![0.0; width];
+        for (at, wide) in wide.chunks_exact(width).enumerate() {
+            packed.row(at, &mut row);
+            assert!(row.iter().zip(wide).all(|(a, b)| a.to_bits() == b.to_bits()), "{kernel:?}");
+        }
+        let kept = packed.bytes() - pack(&wide).bytes();
+        assert_eq!(kept, if kernel == Kernel::Amx { rows * width } else { 0 }, "{kernel:?}");
+        for refused in [-0.0, f32::INFINITY, 1e-37] {
+            wide[0] = refused;
+            let mut packed = pack(&wide);
+            let keeps = packed.keep_rows(&wide);
+            assert_eq!(keeps, kernel != Kernel::Amx, "{kernel:?}, {refused:e}");
+        }
+    }
+}
+
+#[test]
 fn bf16_weights_take_half_the_memory() {
     let bits = vec![0x3f80; 64 * 128];
     for kernel in available() {

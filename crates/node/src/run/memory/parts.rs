@@ -112,10 +112,11 @@ impl<'a> Sizes<'a> {
         Part { name, bytes: self.packed(config), when: When::Generating }
     }
 
-    /// One version in the format of rollouts.
+    /// One version in the format of rollouts. A tied embedding has a byte more for each number, by which AMX keeps its rows.
     fn packed(&self, config: &RunConfig) -> u64 {
+        let tied = if self.model.tied { self.model.vocab_size * self.model.hidden_size } else { 0 };
         match setup::dtype(config) {
-            WeightDtype::F32 => self.parameters * FLOAT,
+            WeightDtype::F32 => self.parameters * FLOAT + tied as u64,
             WeightDtype::Bf16 => self.parameters * FLOAT / 2,
         }
     }
