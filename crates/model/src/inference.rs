@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use burn::tensor::{Device, Tensor};
 use half::bf16;
-use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::PackedMatrix, host, host::Floats};
+use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::{PackedMatrix, together}, host, host::Floats};
 use rayon::prelude::*;
 
 use crate::{
     config::ModelConfig,
     error::Result,
     forward::{self, AttentionContext, Pass, Weights},
-    layout::Layout,
+    layout::{Layout, ParamSpec},
     params::ModelSnapshot,
     rope,
     transformer::{Fetch, gather, matrix_shape},
@@ -149,6 +149,20 @@ impl Packed {
     /// Fetches and packs one parameter after the other.
     fn of<E>(config: &ModelConfig, values: &Fetch<Floats, E>, dtype: WeightDtype, device: &Device) -> Result<Self, E> {
         let layout = Layout::new(config);
+        let numels = layout.specs.iter().map(ParamSpec::numel).sum::<usize>();
+        let bytes = match dtype {
+            WeightDtype::F32 => numels.saturating_mul(4),
+            WeightDtype::Bf16 => numels.saturating_mul(2),
+        };
+        together(bytes, || Self::of_layout(&layout, values, dtype, device))
+    }
+
+    fn of_layout<E>(
+        layout: &Layout,
+        values: &Fetch<Floats, E>,
+        dtype: WeightDtype,
+        device: &Device,
+    ) -> Result<Self, E> {
         let shape = |index: usize| matrix_shape(&layout.specs[index]);
         let matrix = |index: usize| Ok(pack(&values(index)?, shape(index), dtype, device));
         let table = values(layout.embedding)?;
@@ -164,7 +178,7 @@ impl Packed {
             Some(_) => (pack(&table, shape(layout.embedding), dtype, device), None),
         };
         drop(table);
-        let weights = gather(&layout, embedding, &matrix, &|index| Ok(values(index)?.tensor(device)))?;
+        let weights = gather(layout, embedding, &matrix, &|index| Ok(values(index)?.tensor(device)))?;
         let head = match tied {
             Some(head) => head,
             None => matrix(layout.head.unwrap_or(layout.embedding))?,

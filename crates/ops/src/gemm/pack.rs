@@ -301,7 +301,7 @@ impl PackedMatrix {
     fn empty(kernel: Kernel, bf16: bool, out_features: usize, in_features: usize) -> Self {
         assert!(kernel.is_available(), "the {kernel:?} matrix kernel does not run here");
         let layout = Layout::of(kernel, bf16);
-        let lines = Memory::zeroed(lines_needed(layout, out_features, in_features));
+        let lines = Memory::beside_others(lines_needed(layout, out_features, in_features));
         Self { kernel, layout, out_features, in_features, lines, rests: None }
     }
 
