@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::attend::{Queries, Results, Run, Scratch, Shared, attend};
-use crate::device::is_cpu;
 use crate::flex::{floats, primitive, tensor};
+use crate::kernels::kernels;
 use crate::memory::SparseFloats;
 use crate::recycle::Buffer;
 use crate::reference;
@@ -36,9 +36,10 @@ enum Store {
 impl KvPool {
     /// An empty pool: `layers` times `blocks * block_size` rows of `kv_width` keys and values.
     pub fn new(layers: usize, blocks: usize, block_size: usize, kv_width: usize, device: &Device) -> Self {
-        if !is_cpu(device) {
-            return Self::of_tensors(layers, blocks, block_size, kv_width, device);
-        }
+        kernels(device).kv_pool(layers, blocks, block_size, kv_width, device)
+    }
+
+    pub(crate) fn of_blocks(layers: usize, blocks: usize, block_size: usize, kv_width: usize) -> Self {
         let size = blocks * block_size * kv_width;
         let layer = || RwLock::new(Layer { keys: SparseFloats::zeroed(size), values: SparseFloats::zeroed(size) });
         Self { store: Store::Blocks((0..layers).map(|_| layer()).collect()), layers, blocks, block_size, kv_width }
