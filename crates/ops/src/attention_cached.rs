@@ -90,7 +90,7 @@ impl KvPool {
                 for tensor in layers.iter_mut().flat_map(|(k, v)| [k, v]) {
                     let width = 0..self.kv_width;
                     let source = tensor.clone().slice([rows(from), width.clone()]);
-                    *tensor = tensor.clone().slice_assign([rows(to), width], source);
+                    change(tensor, |held| held.slice_assign([rows(to), width], source));
                 }
             }
             Store::Blocks(layers) => {
@@ -155,6 +155,12 @@ impl KvPool {
         assert_eq!(k, [rows, heads.kv_width()], "attention_cached: k");
         assert_eq!(v, [rows, heads.kv_width()], "attention_cached: v");
     }
+}
+
+/// Changes a tensor in place: nobody else holds it while `by` writes to it, or all of it would be copied.
+pub(crate) fn change(tensor: &mut Tensor<2>, by: impl FnOnce(Tensor<2>) -> Tensor<2>) {
+    let nothing = Tensor::empty([0, 0], &tensor.device());
+    *tensor = by(std::mem::replace(tensor, nothing));
 }
 
 /// Writes the new rows of k and v into the pool, then attends over past and new tokens.

@@ -8,7 +8,6 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::{calculate_cube_count_elemwise, prelude::*};
 use proof::Noise;
 
-use crate::candidates::NOISE_MAX;
 use crate::kernels::Kernels;
 
 /// Plain Burn operations, but for what is written here.
@@ -17,10 +16,12 @@ pub(crate) struct Card;
 impl Kernels for Card {
     fn noise_bound(&self, noise: &[Noise], vocabulary: usize, device: &Device) -> Tensor<2> {
         let generators: Vec<i32> = noise.iter().flat_map(Noise::generator).map(u32::cast_signed).collect();
-        let generators = TensorData::new(generators, [noise.len(), 4]);
-        let generators = Tensor::<2, Int>::from_data(generators, device).try_into_primitive::<Cube>();
-        let bounds = Tensor::<2>::empty([noise.len(), vocabulary], device).try_into_primitive::<Cube>();
+        // Of one dimension, for the rows of a matrix may lie apart in a card's memory.
+        let generators = TensorData::new(generators, [4 * noise.len()]);
+        let generators = Tensor::<1, Int>::from_data(generators, device).try_into_primitive::<Cube>();
+        let bounds = Tensor::<1>::empty([noise.len() * vocabulary], device).try_into_primitive::<Cube>();
         let (generators, bounds) = generators.ok().zip(bounds.ok()).expect("the caller saw that this is a card");
+        assert_eq!(generators.elem_size(), 4, "our bug: a card holds integers of another size");
         let blocks = vocabulary.div_ceil(BLOCK);
         let units = noise.len() * blocks;
         let client = bounds.client.clone();
@@ -35,7 +36,7 @@ impl Kernels for Card {
             vocabulary as u32, // ids are u32
             blocks as u32,
         );
-        Tensor::from_primitive::<Cube>(bounds)
+        Tensor::<1>::from_primitive::<Cube>(bounds).reshape([noise.len(), vocabulary])
     }
 }
 
@@ -56,10 +57,10 @@ fn noise_bounds(generators: &[u32], bounds: &mut [f32], vocabulary: u32, blocks:
         let mut c2 = generators[at + 2];
         let mut c3 = generators[at + 3];
         for _ in 0..10u32 {
-            let first_high = u32::mul_hi(0xD251_1F53u32, c0);
-            let first_low = 0xD251_1F53u32 * c0;
-            let second_high = u32::mul_hi(0xCD9E_8D57u32, c2);
-            let second_low = 0xCD9E_8D57u32 * c2;
+            let first_high = c0.mul_hi(0xD251_1F53u32);
+            let first_low = c0 * 0xD251_1F53u32;
+            let second_high = c2.mul_hi(0xCD9E_8D57u32);
+            let second_low = c2 * 0xCD9E_8D57u32;
             c0 = second_high ^ c1 ^ k0;
             c1 = second_low;
             c2 = first_high ^ c3 ^ k1;
@@ -88,7 +89,7 @@ fn noise_bounds(generators: &[u32], bounds: &mut [f32], vocabulary: u32, blocks:
 fn bound_of_word(word: u32) -> f32 {
     let rest = 0xFFFF_FFFFu32 - word;
     let t = f32::cast_from(rest) * 2.328_306_4e-10;
-    let mut bound = NOISE_MAX;
+    let mut bound = f32::new(45.06); // NOISE_MAX
     if rest >= 0x0080_0000u32 {
         let u = (f32::cast_from(word) + 1.0) * 2.328_306_4e-10;
         bound = -(-u.ln()).ln();

@@ -11,7 +11,7 @@ use burn::tensor::activation::{log_softmax, silu, softmax};
 use burn::tensor::{Bool, DType, Device, Gradients, IndexingUpdateOp, Tensor, TensorData};
 
 use crate::adamw::AdamWStep;
-use crate::attention_cached::KvPool;
+use crate::attention_cached::{KvPool, change};
 use crate::host;
 use crate::linear::Matrix;
 use crate::rotary::RotaryTable;
@@ -143,9 +143,7 @@ pub fn attention_cached(
     let slots = view.segments.iter().flat_map(|segment| segment.slots(block_size).skip(segment.past));
     let slots = host::indices(slots, &q.device());
     for (into, rows) in [(&mut *keys, k), (&mut *values, v)] {
-        // Nobody else may hold the tensor while it is written to, or all of it is copied.
-        let held = std::mem::replace(into, Tensor::empty([0, 0], &into.device()));
-        *into = held.select_assign(0, slots.clone(), rows, IndexingUpdateOp::Assign);
+        change(into, |held| held.select_assign(0, slots.clone(), rows, IndexingUpdateOp::Assign));
     }
     let (single, several): (Vec<_>, Vec<_>) =
         view.segments.iter().filter(|s| !s.rows.is_empty()).partition(|segment| segment.rows.len() == 1);

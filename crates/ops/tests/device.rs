@@ -15,8 +15,9 @@ use ops::{
 use support::{leaf, matrix, vector};
 
 /// Largest difference of a value or gradient from the CPU's, relative to the largest magnitude of the tensor.
-/// Measured on lavapipe: see the output of the tests.
-const OPERATION_TOLERANCE: f32 = 1e-5;
+/// Measured between lavapipe and AMX: 7.2e-6 for log-probabilities and their gradients, 4.5e-6 for products, 3.3e-7 for
+/// attention, less for all else.
+const OPERATION_TOLERANCE: f32 = 2e-5;
 
 const HEADS: Heads = Heads { query: 6, key_value: 2, head_dim: 20 };
 
