@@ -58,9 +58,9 @@ fn made() -> &'static Path {
     })
 }
 
-fn accepted() -> Vec<GroupAccepted> {
+fn accepted(run: &Path) -> Vec<GroupAccepted> {
     let mut groups = Vec::new();
-    let log = EventLog::open_to_read(&run_dir::events_path(made())).unwrap();
+    let log = EventLog::open_to_read(&run_dir::events_path(run)).unwrap();
     log.replay(1, |recorded| {
         if let Event::GroupAccepted(group) = recorded.event {
             groups.push(group);
@@ -76,7 +76,7 @@ fn rollouts_made_on_the_cpu_are_valid_on_a_card() {
     let places = Place::in_folder(made()).unwrap();
     let mut judged: BTreeMap<u64, usize> = BTreeMap::new();
     let (mut rollouts, mut lost, mut logprob, mut fingerprint) = (0, 0, 0, 0);
-    for group in accepted().into_iter().filter(|group| group.weight_version < STEPS - 1) {
+    for group in accepted(made()).into_iter().filter(|group| group.weight_version < STEPS - 1) {
         let stored = take_out(made(), Some(group.lease)).unwrap();
         let found = recheck(&stored, &places, Reach::OwnRun, &card(), false).unwrap();
         assert_eq!(found.verdict.outcome, Outcome::Valid, "lease {}", group.lease);
@@ -96,7 +96,7 @@ fn rollouts_made_on_the_cpu_are_valid_on_a_card() {
 
 #[test]
 fn the_command_line_judges_on_a_card() {
-    let lease = accepted().last().unwrap().lease.to_string();
+    let lease = accepted(made()).last().unwrap().lease.to_string();
     let run = made().to_str().unwrap();
     let text = out(&mut essaim(&["verify", run, "--lease", &lease, "--all", "--device", &card(), "--json"]));
     let found: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -106,7 +106,7 @@ fn the_command_line_judges_on_a_card() {
 /// The groups that weights of a version made.
 fn groups_of(version: u64) -> Vec<StoredGroup> {
     let of_version = |group: &GroupAccepted| group.weight_version == version;
-    accepted()
+    accepted(made())
         .iter()
         .filter(|group| of_version(group))
         .take(GROUPS)
@@ -199,14 +199,17 @@ fn gradients_on_a_card_are_those_of_the_cpu() {
 fn a_run_on_a_card_is_valid_on_the_cpu() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("made-on-a-card");
     let _ = std::fs::remove_dir_all(&folder); // not there the first time
-    let sets = ["stop.steps=2", "sft.steps=4", "eval.items=16", "rollout.prompts_per_step=4", "run.mode=sequential"];
+    let sets = ["stop.steps=2", "sft.steps=4", "eval.items=16", "rollout.prompts_per_step=4", "run.mode=sequential", "checkpoint.interval_steps=1"];
     let sets = sets.into_iter().flat_map(|set| ["--set", set]);
     let run = folder.to_str().unwrap();
     out(essaim(&["run", "--out", run, "--device", &card()]).args(sets));
     let summary: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("summary.json")).unwrap()).unwrap();
     assert_eq!(summary["steps"], 2, "{summary}");
-    let text = out(&mut essaim(&["verify", run, "--all", "--json"]));
-    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(found["outcome"], "valid", "{found}");
+    for group in accepted(&folder) {
+        let lease = group.lease.to_string();
+        let text = out(&mut essaim(&["verify", run, "--lease", &lease, "--all", "--json"]));
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(found["outcome"], "valid", "{found}");
+    }
 }
