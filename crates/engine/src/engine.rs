@@ -326,7 +326,12 @@ impl Engine {
 
     /// As [`Self::draw_rows`], with the hidden states if anybody wants them. Logits stay on the device but for those of
     /// rows that no candidate settles, or whose tokens are restricted.
-    fn draw_on_device(&self, version: u64, hidden: &Tensor<2>, rows: &[SampledRow]) -> Result<DrawsAndHidden, EngineError> {
+    fn draw_on_device(
+        &self,
+        version: u64,
+        hidden: &Tensor<2>,
+        rows: &[SampledRow],
+    ) -> Result<DrawsAndHidden, EngineError> {
         let model = self.models.get(version);
         let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * model.config().vocab_size)).max(1);
         let wanted = self.wanted(hidden, rows);

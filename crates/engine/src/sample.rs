@@ -142,9 +142,9 @@ pub fn best_candidate(row: &Candidates, question: &Question) -> Option<Winner> {
     let tokens = || row.tokens.iter().map(|&(token, logit)| (token, scaled_logit(logit, question.temperature)));
     let best = match &question.noise {
         Some(noise) => winner_among(tokens(), noise),
-        None => tokens().map(|(token, score)| Winner { token, score }).reduce(|best, next| {
-            if next.score > best.score { next } else { best }
-        }),
+        None => tokens()
+            .map(|(token, score)| Winner { token, score })
+            .reduce(|best, next| if next.score > best.score { next } else { best }),
     };
     best.filter(|best| best.score > scaled_logit(row.bound, 1.0))
 }

@@ -137,7 +137,12 @@ fn batch(config: &RunConfig, groups: &[StoredGroup], first_advantage: f32) -> Ve
 }
 
 /// A new trainer's first moments after one step from the weights of a checkpoint, `(1 - β1)` times the clipped gradient.
-fn gradients(config: &RunConfig, checkpoint: &Checkpoint, batch: &[TrainRollout], device: &Device) -> Vec<(String, Vec<f32>)> {
+fn gradients(
+    config: &RunConfig,
+    checkpoint: &Checkpoint,
+    batch: &[TrainRollout],
+    device: &Device,
+) -> Vec<(String, Vec<f32>)> {
     let tasks = setup::run_tasks(config, false).unwrap();
     let (_, model) = setup::model(config, &tasks, &device.clone().autodiff()).unwrap();
     let mut trainer = learning::rl_trainer(config, model.clone()).unwrap();
@@ -199,7 +204,14 @@ fn gradients_on_a_card_are_those_of_the_cpu() {
 fn a_run_on_a_card_is_valid_on_the_cpu() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("made-on-a-card");
     let _ = std::fs::remove_dir_all(&folder); // not there the first time
-    let sets = ["stop.steps=2", "sft.steps=4", "eval.items=16", "rollout.prompts_per_step=4", "run.mode=sequential", "checkpoint.interval_steps=1"];
+    let sets = [
+        "stop.steps=2",
+        "sft.steps=4",
+        "eval.items=16",
+        "rollout.prompts_per_step=4",
+        "run.mode=sequential",
+        "checkpoint.interval_steps=1",
+    ];
     let sets = sets.into_iter().flat_map(|set| ["--set", set]);
     let run = folder.to_str().unwrap();
     out(essaim(&["run", "--out", run, "--device", &card()]).args(sets));

@@ -64,20 +64,15 @@ pub fn whole_rows(device: &Device) -> bool {
 ///
 /// # Panics
 /// If there is no logit, or a row or token is outside.
-pub fn candidates(
-    logits: &Tensor<2>,
-    questions: &[Question],
-    with: Option<&Tensor<2>>,
-) -> (Vec<Candidates>, Vec<f32>) {
+pub fn candidates(logits: &Tensor<2>, questions: &[Question], with: Option<&Tensor<2>>) -> (Vec<Candidates>, Vec<f32>) {
     let ([rows, vocabulary], count, device) = (logits.dims(), questions.len(), logits.device());
     assert!(questions.iter().all(|q| q.row < rows && (q.token as usize) < vocabulary), "a question outside the logits");
     if count == 0 {
         return (Vec::new(), with.map(host::to_vec_f32).unwrap_or_default());
     }
     let index = |of: &dyn Fn(&Question) -> usize| host::indices(questions.iter().map(|q| of(q) as i64), &device);
-    let column = |of: &dyn Fn(&Question) -> f32| {
-        host::from_vec(questions.iter().map(of).collect(), [count, 1], &device)
-    };
+    let column =
+        |of: &dyn Fn(&Question) -> f32| host::from_vec(questions.iter().map(of).collect(), [count, 1], &device);
     let whole = count == rows && questions.iter().enumerate().all(|(at, q)| q.row == at);
     let logits = if whole { logits.clone() } else { logits.clone().select(0, index(&|q| q.row)) };
     let temperature = column(&|q| q.temperature);

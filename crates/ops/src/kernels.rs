@@ -18,8 +18,8 @@ use crate::rotary::RotaryTable;
 use crate::shapes::{Heads, Segments};
 use crate::token_logprobs::TokenLogprobs;
 use crate::{
-    adamw, add, attention, candidates, embedding, feed_forward, given_gradient, host, linear, reference, rms_norm, rotary,
-    swiglu, token_logprobs,
+    adamw, add, attention, candidates, embedding, feed_forward, given_gradient, host, linear, reference, rms_norm,
+    rotary, swiglu, token_logprobs,
 };
 
 /// The operations of this crate, by default in plain Burn operations.

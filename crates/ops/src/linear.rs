@@ -14,6 +14,7 @@ use burn_flex::FlexTensor;
 
 use crate::flex::{dense, dims2, floats, parents, primitive, register, tensor};
 use crate::gemm::{MatRef, PackedMatrix, gemm, gemm_packed};
+use crate::host::Floats;
 use crate::joint::Joint;
 use crate::kernels::kernels;
 use crate::recycle::Buffer;

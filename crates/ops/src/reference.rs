@@ -192,7 +192,8 @@ fn decode(
     let q = q.clone().select(0, rows).reshape([count, heads.key_value, heads.group(), heads.head_dim]);
     let scores = q.matmul(gathered(keys).transpose()) * heads.scale();
     let beyond = segments.iter().flat_map(|segment| (0..longest).map(|at| at > segment.past));
-    let beyond = Tensor::<1, Bool>::from_data(TensorData::new(beyond.collect::<Vec<bool>>(), [count * longest]), &device);
+    let beyond =
+        Tensor::<1, Bool>::from_data(TensorData::new(beyond.collect::<Vec<bool>>(), [count * longest]), &device);
     let beyond = beyond.reshape([count, 1, 1, longest]).expand([count, heads.key_value, heads.group(), longest]);
     softmax(scores.mask_fill(beyond, f32::MIN), 3).matmul(gathered(values)).reshape([count, heads.query_width()])
 }

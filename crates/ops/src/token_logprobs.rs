@@ -55,12 +55,7 @@ pub fn token_logprobs(
     kernels(&hidden.device()).token_logprobs(hidden, head, targets, temperature)
 }
 
-pub(crate) fn fused(
-    hidden: Tensor<2>,
-    head: &Matrix,
-    targets: &Arc<[u32]>,
-    temperature: &Arc<[f32]>,
-) -> TokenLogprobs {
+pub(crate) fn fused(hidden: Tensor<2>, head: &Matrix, targets: &Arc<[u32]>, temperature: &Arc<[f32]>) -> TokenLogprobs {
     let asked = Asked { targets: targets.clone(), temperature: temperature.clone() };
     let scores: Tensor<2> = match (head.tensor(), head.packed_weight()) {
         (Some(weight), _) => {

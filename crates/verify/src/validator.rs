@@ -23,8 +23,8 @@ use crate::checks::activation::{self, largest};
 use crate::checks::tokens::{TokenEvidence, TokenSeen};
 use crate::checks::{Case, CheckSet, Finding, duplicate, fingerprint, record, rollout};
 use crate::held::HeldWeights;
-use crate::sealed::{SEALED_BYTES_MAX, Sealed};
 use crate::prefill::score;
+use crate::sealed::{SEALED_BYTES_MAX, Sealed};
 use crate::{Prompts, Recomputed, ValidatorActor, VerifyError, hidden_bits};
 
 /// Weight versions that a validator keeps unless told otherwise: the default staleness bound of 4, the

@@ -175,7 +175,9 @@ impl World {
     /// On the device that `ESSAIM_TEST_DEVICE` names, on the CPU without it.
     pub(crate) fn validator(&self) -> Validator {
         let named = std::env::var("ESSAIM_TEST_DEVICE").ok();
-        self.validator_on(named.map_or(DeviceSpec::Cpu, |name| name.parse().expect("ESSAIM_TEST_DEVICE names a device")))
+        self.validator_on(
+            named.map_or(DeviceSpec::Cpu, |name| name.parse().expect("ESSAIM_TEST_DEVICE names a device")),
+        )
     }
 
     pub(crate) fn validator_on(&self, device: DeviceSpec) -> Validator {
