@@ -20,12 +20,12 @@ use safetensors::SafeTensors;
 use tempfile::TempDir;
 use train::{BehaviourLogprobs, TrainRollout, Trainer, group_advantages};
 
-/// Steps of the run; rollouts of the first five are judged, and the gradients of five compared.
-const STEPS: u64 = 6;
+/// Steps of the run. Its rollouts come from at least four versions of the weights, those of the first five steps among them.
+const STEPS: u64 = 7;
 /// Groups of each version of the weights from which a gradient is made: a batch of the run has 32.
 const GROUPS: usize = 32;
-/// Largest difference of a gradient from the CPU's, relative to the largest of its tensor: an estimate from 7e-6 of single
-/// operations.
+/// Largest difference of a gradient from the CPU's, relative to the largest of its tensor. Measured on lavapipe beside AMX: 2e-5
+/// to 1e-4 over eight versions.
 const GRADIENT_TOLERANCE: f32 = 1e-3;
 
 fn card() -> String {
@@ -76,7 +76,7 @@ fn rollouts_made_on_the_cpu_are_valid_on_a_card() {
     let places = Place::in_folder(made()).unwrap();
     let mut judged: BTreeMap<u64, usize> = BTreeMap::new();
     let (mut rollouts, mut lost, mut logprob, mut fingerprint) = (0, 0, 0, 0);
-    for group in accepted(made()).into_iter().filter(|group| group.weight_version < STEPS - 1) {
+    for group in accepted(made()) {
         let stored = take_out(made(), Some(group.lease)).unwrap();
         let found = recheck(&stored, &places, Reach::OwnRun, &card(), false).unwrap();
         assert_eq!(found.verdict.outcome, Outcome::Valid, "lease {}", group.lease);
@@ -211,6 +211,7 @@ fn a_run_on_a_card_is_valid_on_the_cpu() {
         "rollout.prompts_per_step=4",
         "run.mode=sequential",
         "checkpoint.interval_steps=1",
+        "checkpoint.keep=100",
     ];
     let sets = sets.into_iter().flat_map(|set| ["--set", set]);
     let run = folder.to_str().unwrap();
