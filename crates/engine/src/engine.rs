@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use model::InferenceModel;
-use ops::{CacheView, CachedSegment, KvPool, host};
+use ops::{CacheView, CachedSegment, Candidates, KvPool, Question, candidates, host};
 use protocol::FinishReason;
 use rayon::prelude::*;
 
@@ -17,9 +17,9 @@ use crate::EngineError;
 use crate::lanes::Lanes;
 use crate::models::Models;
 use crate::request::{Completion, Request, RequestLimits};
-use crate::sample::{Draw, RowStats, draw};
+use crate::sample::{Draw, RowStats, draw, draw_candidate, question};
 use crate::schedule::{Chunk, ScheduleLimits, Scheduler};
-use crate::sequence::{Job, Sampled};
+use crate::sequence::{Job, Sampled, Sequence};
 use crate::stop::{Detokenize, finish_reason};
 
 /// Most samples that may wait at once.
@@ -138,6 +138,9 @@ struct Computed {
     hidden: Option<Vec<f32>>,
 }
 
+/// The draws of each row, and hidden states `[rows, d]` if anybody wants them.
+type DrawsAndHidden = (Vec<Vec<Draw>>, Option<Vec<f32>>);
+
 impl Engine {
     /// Takes a model and the version of its weights. `detokenize` is needed for stop strings only.
     ///
@@ -243,8 +246,10 @@ impl Engine {
         let hidden = self.forward(version, chunks);
         let rows = self.sampled_rows(chunks, claimed);
         let hidden = last_rows(hidden, &rows);
-        let draws = self.draw_rows(version, &hidden, &rows)?;
-        let hidden = self.hidden_if_wanted(&hidden, &rows);
+        let (draws, hidden) = match candidates::whole_rows(&hidden.device()) {
+            true => (self.draw_rows(version, &hidden, &rows)?, self.wanted(&hidden, &rows).map(host::to_vec_f32)),
+            false => self.draw_on_device(version, &hidden, &rows)?,
+        };
         Ok(Computed { version, rows, draws, hidden })
     }
 
@@ -319,13 +324,68 @@ impl Engine {
         Ok(draws)
     }
 
-    fn draw_row(&self, version: u64, row: &SampledRow, logits: &[f32]) -> Result<Vec<Draw>, EngineError> {
-        let leader = &self.scheduler.running[row.slot];
+    /// As [`Self::draw_rows`], with the hidden states if anybody wants them. Logits stay on the device but for those of
+    /// rows that no candidate settles, or whose tokens are restricted.
+    fn draw_on_device(
+        &self,
+        version: u64,
+        hidden: &Tensor<2>,
+        rows: &[SampledRow],
+    ) -> Result<DrawsAndHidden, EngineError> {
+        let model = self.models.get(version);
+        let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * model.config().vocab_size)).max(1);
+        let wanted = self.wanted(hidden, rows);
+        let (mut draws, mut kept, mut first) = (Vec::with_capacity(rows.len()), Vec::new(), 0);
+        while first < rows.len() {
+            let questions = rows[first..].iter().scan(0, |sum, row| {
+                *sum += 1 + row.forks.len();
+                Some(*sum)
+            });
+            let count = questions.take_while(|sum| *sum <= rows_max).count().max(1);
+            let part = hidden.clone().narrow(0, first, count);
+            let logits = model.logits(part.clone());
+            let rows = &rows[first..first + count];
+            let questions: Vec<Vec<Question>> =
+                rows.iter().enumerate().map(|(at, row)| self.questions(row, at)).collect();
+            let (found, hidden) = candidates(&logits, &questions.concat(), wanted.map(|_| &part));
+            kept.extend(hidden);
+            let mut found = found.iter();
+            for (at, (row, questions)) in rows.iter().zip(&questions).enumerate() {
+                let found: Vec<&Candidates> = found.by_ref().take(questions.len()).collect();
+                draws.push(match self.settled(row, questions, &found) {
+                    Some(drawn) => drawn,
+                    None => self.draw_row(version, row, &host::to_vec_f32(&logits.clone().narrow(0, at, 1)))?,
+                });
+            }
+            first += count;
+        }
+        Ok((draws, wanted.map(|_| kept)))
+    }
+
+    /// What the sequences that draw from a row ask of it.
+    fn questions(&self, row: &SampledRow, at: usize) -> Vec<Question> {
+        let position = self.scheduler.running[row.slot].tokens.len() as u32;
+        let asked = |drawn: &Sequence| question(at, drawn.job.sampling.temperature, &drawn.seed, position, 0);
+        self.drawing(row).map(asked).collect()
+    }
+
+    /// The sequence that computed a row, then its forks.
+    fn drawing<'a>(&'a self, row: &'a SampledRow) -> impl Iterator<Item = &'a Sequence> {
         let forks = row.forks.iter().map(|age| self.scheduler.waiting(*age));
+        std::iter::once(&self.scheduler.running[row.slot]).chain(forks)
+    }
+
+    /// The draws of a row, if its candidates settle them all.
+    fn settled(&self, row: &SampledRow, questions: &[Question], found: &[&Candidates]) -> Option<Vec<Draw>> {
+        let unrestricted = self.drawing(row).all(|sequence| !sequence.job.sampling.is_restricted());
+        let drawn = || questions.iter().zip(found).map(|(question, found)| draw_candidate(found, question));
+        unrestricted.then(drawn)?.collect()
+    }
+
+    fn draw_row(&self, version: u64, row: &SampledRow, logits: &[f32]) -> Result<Vec<Draw>, EngineError> {
         let mut known: Option<(f32, RowStats)> = None;
-        let position = leader.tokens.len();
-        std::iter::once(leader)
-            .chain(forks)
+        let position = self.scheduler.running[row.slot].tokens.len();
+        self.drawing(row)
             .map(|sequence| {
                 let sampling = &sequence.job.sampling;
                 let stats = match known {
@@ -343,12 +403,10 @@ impl Engine {
             .collect()
     }
 
-    fn hidden_if_wanted(&self, hidden: &Tensor<2>, rows: &[SampledRow]) -> Option<Vec<f32>> {
-        let wants = |row: &SampledRow| {
-            let leader = &self.scheduler.running[row.slot];
-            leader.job.want_hidden || row.forks.iter().any(|age| self.scheduler.waiting(*age).job.want_hidden)
-        };
-        rows.iter().any(wants).then(|| host::to_vec_f32(hidden))
+    /// The hidden states, if anybody wants them.
+    fn wanted<'a>(&self, hidden: &'a Tensor<2>, rows: &[SampledRow]) -> Option<&'a Tensor<2>> {
+        let wants = |row: &SampledRow| self.drawing(row).any(|sequence| sequence.job.want_hidden);
+        rows.iter().any(wants).then_some(hidden)
     }
 
     /// Writes the outcome of a step down. Nothing in here can fail.

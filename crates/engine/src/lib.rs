@@ -22,5 +22,5 @@ mod stop;
 pub use engine::{Engine, EngineConfig, EngineStats, QUEUE_LEN_MAX};
 pub use error::EngineError;
 pub use request::{Completion, Request, Sampling, TEMPERATURE_MAX, TEMPERATURE_MIN};
-pub use sample::{TemperedLogits, scaled_logit, tempered_logprob};
+pub use sample::{TemperedLogits, best_candidate, candidate_logprob, question, scaled_logit, tempered_logprob};
 pub use stop::Detokenize;

@@ -45,6 +45,11 @@ impl Sampling {
             stop_strings: Vec::new(),
         }
     }
+
+    /// Whether some tokens may not be drawn.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.temperature != 0.0 && (self.top_k.is_some() || self.top_p.is_some())
+    }
 }
 
 /// A prompt and the samples wanted of it.

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use ops::vmath::{exp_f32, vectorized};
-use proof::{EXCLUDED, Noise, ScaledLogits, winner};
+use ops::{Candidates, Question};
+use proof::{EXCLUDED, Noise, ScaledLogits, Winner, winner, winner_among};
 
 use crate::request::Sampling;
 
@@ -88,6 +89,13 @@ impl RowStats {
         (max.is_finite() && sum.is_finite()).then(|| Self { max, temperature, log_sum: sum.ln() })
     }
 
+    /// Those of a row of which candidates were found.
+    pub(crate) fn of_candidates(row: &Candidates, question: &Question) -> Option<Self> {
+        let Candidates { max, sum, .. } = *row;
+        let log_sum = f64::from(sum).ln();
+        (max.is_finite() && sum.is_finite()).then_some(Self { max, temperature: question.temperature, log_sum })
+    }
+
     /// `ln softmax(logits / T)` of a token with this logit.
     pub(crate) fn logprob(&self, logit: f32) -> f32 {
         let above = f64::from(logit) - f64::from(self.max);
@@ -128,6 +136,42 @@ fn sum_of_exponentials(logits: &[f32], max: f32, inverse_temperature: f32) -> f6
     total
 }
 
+/// The winner among the candidates of a row, if it is certain that no other token beats it.
+#[must_use]
+pub fn best_candidate(row: &Candidates, question: &Question) -> Option<Winner> {
+    let tokens = || row.tokens.iter().map(|&(token, logit)| (token, scaled_logit(logit, question.temperature)));
+    let best = match &question.noise {
+        Some(noise) => winner_among(tokens(), noise),
+        None => tokens()
+            .map(|(token, score)| Winner { token, score })
+            .reduce(|best, next| if next.score > best.score { next } else { best }),
+    };
+    best.filter(|best| best.score > scaled_logit(row.bound, 1.0))
+}
+
+/// As [`tempered_logprob`], of the token that was asked about, in a row of which candidates were found.
+#[must_use]
+pub fn candidate_logprob(row: &Candidates, question: &Question) -> Option<f32> {
+    RowStats::of_candidates(row, question).map(|stats| stats.logprob(row.token_logit))
+}
+
+/// Draws the token of a position among the candidates of its row; `None` if they do not settle it.
+pub(crate) fn draw_candidate(row: &Candidates, question: &Question) -> Option<Draw> {
+    let token = best_candidate(row, question)?.token;
+    let &(_, logit) = row.tokens.iter().find(|(id, _)| *id == token)?;
+    let stats = RowStats::of_candidates(row, question)?;
+    Some(Draw { token, logprob: stats.logprob(logit) })
+}
+
+/// What is asked of a row at a position: at temperature 0 its largest logit.
+#[must_use]
+pub fn question(row: usize, temperature: f32, seed: &[u8; 32], position: u32, token: u32) -> Question {
+    match temperature {
+        0.0 => Question { row, temperature: 1.0, noise: None, token },
+        _ => Question { row, temperature, noise: Some(Noise::new(seed, position)), token },
+    }
+}
+
 /// A sampled token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Draw {
@@ -145,13 +189,13 @@ pub(crate) fn draw(logits: &[f32], stats: &RowStats, sampling: &Sampling, seed: 
     } else {
         let noise = Noise::new(seed, position);
         let tempered = TemperedLogits { logits, temperature: sampling.temperature };
-        let winner = if sampling.top_k.is_none() && sampling.top_p.is_none() {
+        let winner = if sampling.is_restricted() {
+            winner(&restricted(&tempered, stats, sampling)[..], &noise)
+        } else {
             vectorized(
                 #[inline(always)]
                 || winner(&tempered, &noise),
             )
-        } else {
-            winner(&restricted(&tempered, stats, sampling)[..], &noise)
         };
         winner.expect("a row with finite logits has a winner").token
     };
@@ -287,6 +331,41 @@ mod tests {
         // Of the two that top-k leaves, 0.5 is two thirds.
         assert_eq!(kept(Some(2), Some(0.6)), [false, true, false, false]);
         assert_eq!(kept(None, None), [true; 4]);
+    }
+
+    #[test]
+    fn candidates_settle_the_draw_that_the_whole_row_gives() {
+        let (rows, vocabulary) = (60, 500);
+        let noisy = |at: usize| proof::gumbel_q(&[1; 32], 0, at as u32) as f32 / 4_294_967_296.0;
+        let logits: Vec<f32> = (0..rows * vocabulary).map(noisy).collect();
+        let tensor = ops::host::from_vec(logits.clone(), [rows, vocabulary], &burn::tensor::Device::flex());
+        for temperature in [0.0, 0.6, 1.0, 3.0] {
+            let asked = |row: usize| question(row, temperature, &[5; 32], row as u32, 17);
+            let questions: Vec<Question> = (0..rows).map(asked).collect();
+            let (found, _) = ops::candidates(&tensor, &questions, None);
+            let mut settled = 0;
+            for (row, (found, question)) in found.iter().zip(&questions).enumerate() {
+                let whole = &logits[row * vocabulary..(row + 1) * vocabulary];
+                let expected = draw_at(whole, &sampling(temperature, None, None), row as u32);
+                if let Some(given) = draw_candidate(found, question) {
+                    assert_eq!(given.token, expected.token);
+                    assert!((given.logprob - expected.logprob).abs() < 1e-5);
+                    settled += 1;
+                }
+                let expected = tempered_logprob(whole, temperature, 17).unwrap();
+                assert!((candidate_logprob(found, question).unwrap() - expected).abs() < 1e-5);
+            }
+            assert!(settled * 10 >= rows * 9, "temperature {temperature}: {settled} of {rows}");
+        }
+    }
+
+    #[test]
+    fn candidates_that_others_may_beat_settle_nothing() {
+        let row = |bound| Candidates { tokens: vec![(3, 2.0), (7, 2.0)], bound, max: 2.0, sum: 1.5, token_logit: 0.0 };
+        let question = question(0, 0.0, &[0; 32], 0, 0);
+        let certain = best_candidate(&row(1.9), &question).unwrap();
+        assert_eq!(certain.token, 3, "a tie goes to the lower id");
+        assert_eq!(best_candidate(&row(2.0), &question), None, "a tie with a token that is not there");
     }
 
     #[test]

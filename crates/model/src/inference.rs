@@ -7,8 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use burn::tensor::{Device, Tensor};
-use half::bf16;
-use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, device::is_cpu, gemm::{PackedMatrix, together}, host, host::Floats};
+use ops::{CacheView, KvPool, Matrix, RotaryTable, Segments, gemm::together, host::Floats};
 use rayon::prelude::*;
 
 use crate::{
@@ -168,7 +167,8 @@ impl Packed {
         let table = values(layout.embedding)?;
         let (embedding, tied) = match layout.head {
             None => {
-                let (rows, head) = pack_tied(&table, shape(layout.embedding), dtype, device);
+                let bf16 = stored(&table, dtype) == WeightDtype::Bf16;
+                let (rows, head) = Matrix::frozen_tied(&table, shape(layout.embedding), bf16, device);
                 (rows, Some(head))
             }
             Some(_) if stored(&table, dtype) == WeightDtype::F32 => {
@@ -187,13 +187,6 @@ impl Packed {
     }
 }
 
-fn rounded(values: &[f32], dtype: WeightDtype) -> Vec<f32> {
-    match dtype {
-        WeightDtype::F32 => values.to_vec(),
-        WeightDtype::Bf16 => values.par_iter().map(|value| bf16::from_f32(*value).to_f32()).collect(),
-    }
-}
-
 /// The format that holds the values as `dtype` asks for them: f32 numbers that are bf16 numbers, as those of most
 /// published models, lose nothing in half the memory, and products with them have the same bits.
 fn stored(values: &[f32], dtype: WeightDtype) -> WeightDtype {
@@ -201,38 +194,16 @@ fn stored(values: &[f32], dtype: WeightDtype) -> WeightDtype {
     if dtype == WeightDtype::F32 && is_bf16() { WeightDtype::Bf16 } else { dtype }
 }
 
-/// On the CPU straight from the host's copy; elsewhere through a tensor.
-fn pack(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype, device: &Device) -> Matrix {
-    if !is_cpu(device) {
-        return Matrix::new(host::from_vec(rounded(values, dtype), [out, input], device));
-    }
-    Matrix::packed(packed(values, [out, input], dtype))
-}
-
-fn packed(values: &[f32], [out, input]: [usize; 2], dtype: WeightDtype) -> PackedMatrix {
-    match stored(values, dtype) {
-        WeightDtype::F32 => PackedMatrix::from_f32(values, out, input),
-        WeightDtype::Bf16 => PackedMatrix::from_f32_rounded(values, out, input),
-    }
-}
-
-/// One matrix as embedding and as head: once, where its rows can be read from what products read.
-fn pack_tied(values: &Floats, shape: [usize; 2], dtype: WeightDtype, device: &Device) -> (Matrix, Matrix) {
-    if !is_cpu(device) {
-        let both = pack(values, shape, dtype, device);
-        return (both.clone(), both);
-    }
-    let mut packed = packed(values, shape, dtype);
-    let exact = dtype == WeightDtype::Bf16 || packed.keep_rows(values);
-    let head = Matrix::packed(packed);
-    let table = || Matrix::new(values.tensor(device).reshape(shape));
-    (if exact { head.clone() } else { table() }, head)
+fn pack(values: &[f32], shape: [usize; 2], dtype: WeightDtype, device: &Device) -> Matrix {
+    Matrix::frozen(values, shape, stored(values, dtype) == WeightDtype::Bf16, device)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
 
+    use half::bf16;
+    use ops::host;
     use safetensors::SafeTensors;
 
     use super::*;
@@ -278,7 +249,7 @@ mod tests {
         assert_eq!(stored(&halves.values()[0], WeightDtype::F32), WeightDtype::Bf16);
         assert_eq!(stored(&model.snapshot().values()[0], WeightDtype::F32), WeightDtype::F32);
         let hidden = packed.hidden(&tokens, &tokens, &Segments::from_lengths(&[24]));
-        let wide = host::to_vec_f32(&ops::linear(hidden, &Matrix::new(head).freeze(), None));
+        let wide = host::to_vec_f32(&ops::linear(hidden, &Matrix::new(head).freeze(false), None));
         assert_eq!(logits(&packed), wide, "{:?}", ops::gemm::current());
     }
 

@@ -4,14 +4,13 @@
 //! do not depend on each other, so threads do not change the result. Moments may be bf16; a copy in f32 is never made.
 
 use burn::backend::Flex;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
 use rayon::prelude::*;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, floats, primitive, tensor};
-use crate::reference;
+use crate::kernels::kernels;
 use crate::rounding::{Draws, Stored};
 use crate::vmath::vectorized;
 
@@ -62,9 +61,10 @@ pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v:
         assert_eq!(dims, [n], "adamw_step: length of {name}");
     }
     assert_eq!(m.dtype(), v.dtype(), "adamw_step: format of v");
-    if !is_cpu(&param.device()) {
-        return reference::adamw_step(param, grad, m, v, step);
-    }
+    kernels(&param.device()).adamw_step(param, grad, m, v, step);
+}
+
+pub(crate) fn fused(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>, step: AdamWStep) {
     let leaf = (param.is_autodiff(), param.is_require_grad());
     let grad = primitive(grad.clone());
     let mut state = [&mut *param, m, v].map(take);
@@ -82,6 +82,11 @@ pub fn adamw_step(param: &mut Tensor<1>, grad: &Tensor<1>, m: &mut Tensor<1>, v:
         (true, false) => Tensor::from_inner(new),
         (true, true) => Tensor::from_inner(new).require_grad(),
     };
+}
+
+/// Whether a device keeps moments in this format.
+pub fn takes_moments(device: &Device, dtype: DType) -> bool {
+    kernels(device).takes_moments(dtype)
 }
 
 /// Takes the primitive out of a tensor, so that it can be changed in place if nobody else
@@ -147,9 +152,10 @@ impl Update {
 
 /// `Σ x²`, summed in f64 in an order that depends on the length alone.
 pub fn sum_of_squares(x: &Tensor<1>) -> f64 {
-    if !is_cpu(&x.device()) {
-        return reference::sum_of_squares(x);
-    }
+    kernels(&x.device()).sum_of_squares(x)
+}
+
+pub(crate) fn fused_sum_of_squares(x: &Tensor<1>) -> f64 {
     let x = primitive(x.clone());
     let pieces: Vec<f64> = floats(&x).par_chunks(PIECE).map(squares).collect();
     pieces.iter().sum()

@@ -5,12 +5,12 @@
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, Dispatch, DispatchTensor, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, floats, parents, register};
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
 use crate::rows;
 use crate::vmath::vectorized;
@@ -21,10 +21,12 @@ use crate::vmath::vectorized;
 /// If the shapes differ.
 pub fn add<const D: usize>(x: Tensor<D>, y: Tensor<D>) -> Tensor<D> {
     assert_eq!(x.dims(), y.dims(), "add: shapes differ");
-    if !is_cpu(&x.device()) {
-        return x + y;
-    }
-    Tensor::from_dispatch(<Dispatch as AddOps>::sum(x.into_dispatch(), y.into_dispatch()))
+    let kernels = kernels(&x.device());
+    Tensor::from_dispatch(kernels.add(x.into_dispatch(), y.into_dispatch()))
+}
+
+pub(crate) fn fused(x: DispatchTensor, y: DispatchTensor) -> DispatchTensor {
+    <Dispatch as AddOps>::sum(x, y)
 }
 
 /// The operation as a Burn extension.

@@ -13,10 +13,9 @@ use rayon::prelude::*;
 
 use crate::attend::{Queries, Results, Run, Scratch, Shared, attend, sized, transpose};
 use crate::attention_backward::gradients;
-use crate::device::is_cpu;
 use crate::flex::{dense, floats, parents, register};
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
-use crate::reference;
 use crate::shapes::{Heads, Segments, Sequence};
 
 /// In each sequence and query head: `y_i = Σ_{j≤i} softmax_j(q_i·k_j / sqrt(D)) v_j`, the tokens of what the sequence
@@ -38,9 +37,10 @@ pub fn attention(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, segments: &Segments, 
     assert_eq!(q.dims(), [tokens, heads.query_width()], "attention: q");
     assert_eq!(k.dims(), [tokens, heads.kv_width()], "attention: k");
     assert_eq!(v.dims(), [tokens, heads.kv_width()], "attention: v");
-    if !is_cpu(&q.device()) {
-        return reference::attention(q, k, v, segments, heads);
-    }
+    kernels(&q.device()).attention(q, k, v, segments, heads)
+}
+
+pub(crate) fn fused(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, segments: &Segments, heads: Heads) -> Tensor<2> {
     let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
     let (out, _) = <Dispatch as AttentionOps>::causal_attention(q, k, v, segments.clone(), heads);
     Tensor::from_dispatch(out)

@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::attend::{Queries, Results, Run, Scratch, Shared, attend};
-use crate::device::is_cpu;
 use crate::flex::{floats, primitive, tensor};
+use crate::kernels::kernels;
 use crate::memory::SparseFloats;
 use crate::recycle::Buffer;
 use crate::reference;
@@ -36,9 +36,10 @@ enum Store {
 impl KvPool {
     /// An empty pool: `layers` times `blocks * block_size` rows of `kv_width` keys and values.
     pub fn new(layers: usize, blocks: usize, block_size: usize, kv_width: usize, device: &Device) -> Self {
-        if !is_cpu(device) {
-            return Self::of_tensors(layers, blocks, block_size, kv_width, device);
-        }
+        kernels(device).kv_pool(layers, blocks, block_size, kv_width, device)
+    }
+
+    pub(crate) fn of_blocks(layers: usize, blocks: usize, block_size: usize, kv_width: usize) -> Self {
         let size = blocks * block_size * kv_width;
         let layer = || RwLock::new(Layer { keys: SparseFloats::zeroed(size), values: SparseFloats::zeroed(size) });
         Self { store: Store::Blocks((0..layers).map(|_| layer()).collect()), layers, blocks, block_size, kv_width }
@@ -89,7 +90,7 @@ impl KvPool {
                 for tensor in layers.iter_mut().flat_map(|(k, v)| [k, v]) {
                     let width = 0..self.kv_width;
                     let source = tensor.clone().slice([rows(from), width.clone()]);
-                    *tensor = tensor.clone().slice_assign([rows(to), width], source);
+                    change(tensor, |held| held.slice_assign([rows(to), width], source));
                 }
             }
             Store::Blocks(layers) => {
@@ -154,6 +155,12 @@ impl KvPool {
         assert_eq!(k, [rows, heads.kv_width()], "attention_cached: k");
         assert_eq!(v, [rows, heads.kv_width()], "attention_cached: v");
     }
+}
+
+/// Changes a tensor in place: nobody else holds it while `by` writes to it, or all of it would be copied.
+pub(crate) fn change(tensor: &mut Tensor<2>, by: impl FnOnce(Tensor<2>) -> Tensor<2>) {
+    let nothing = Tensor::empty([0, 0], &tensor.device());
+    *tensor = by(std::mem::replace(tensor, nothing));
 }
 
 /// Writes the new rows of k and v into the pool, then attends over past and new tokens.

@@ -6,8 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::backend::DispatchDevice;
 use burn::tensor::Device;
+#[cfg(feature = "wgpu")]
+use burn::tensor::DeviceKind;
+#[cfg(feature = "card")]
+use burn::tensor::DeviceType;
 
 /// A device, as named in a run file: `cpu`, `cuda:0`, `wgpu:0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -15,9 +18,10 @@ pub enum DeviceSpec {
     /// This machine's processor.
     #[default]
     Cpu,
-    /// An NVIDIA card, by index.
+    /// An NVIDIA card, by the index that CUDA gives it.
     Cuda(usize),
-    /// Any card that Vulkan, Metal or DirectX reaches, by index.
+    /// An adapter of Vulkan, Metal or DirectX, by index: discrete cards first, then integrated and virtual ones, then
+    /// adapters in software.
     Wgpu(usize),
 }
 
@@ -37,6 +41,14 @@ pub enum DeviceError {
         device: DeviceSpec,
         /// The cargo feature that brings it.
         feature: &'static str,
+    },
+    /// The machine has no device of that index, or no driver that shows it.
+    #[error("device {device}: {found} found of this kind, counted from 0; is its driver installed?")]
+    NotFound {
+        /// The device asked for.
+        device: DeviceSpec,
+        /// Devices of this kind that were found.
+        found: usize,
     },
 }
 
@@ -72,7 +84,8 @@ impl DeviceSpec {
     /// The device, without automatic differentiation (add it with `Device::autodiff`).
     ///
     /// # Errors
-    /// `NotInThisBuild` if the program was built without that kind of device.
+    /// `NotInThisBuild` if the program was built without that kind of device, `NotFound` if the machine has none of that
+    /// index.
     pub fn open(&self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::flex()),
@@ -83,7 +96,7 @@ impl DeviceSpec {
 
     #[cfg(feature = "cuda")]
     fn open_cuda(&self, index: usize) -> Result<Device, DeviceError> {
-        Ok(Device::cuda(index))
+        self.nth(index, Device::enumerate(DeviceType::Cuda).into_iter().collect())
     }
 
     #[cfg(not(feature = "cuda"))]
@@ -93,22 +106,24 @@ impl DeviceSpec {
 
     #[cfg(feature = "wgpu")]
     fn open_wgpu(&self, index: usize) -> Result<Device, DeviceError> {
-        Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(index)))
+        let mut found: Vec<Device> = Device::enumerate(DeviceType::Wgpu).into_iter().collect();
+        let kinds = [DeviceKind::DiscreteGpu, DeviceKind::IntegratedGpu, DeviceKind::VirtualGpu];
+        let count = found.len();
+        let cards: Vec<Device> =
+            kinds.into_iter().flat_map(|kind| (0..count).map(move |index| Device::wgpu(kind(index)))).collect();
+        found.sort_by_key(|device| cards.iter().position(|card| card == device).unwrap_or(cards.len()));
+        self.nth(index, found)
     }
 
     #[cfg(not(feature = "wgpu"))]
     fn open_wgpu(&self, _index: usize) -> Result<Device, DeviceError> {
         Err(DeviceError::NotInThisBuild { device: *self, feature: "wgpu" })
     }
-}
 
-/// Whether the device is this machine's processor, for which this crate has its own kernels.
-pub fn is_cpu(device: &Device) -> bool {
-    match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        DispatchDevice::Autodiff(inner) => matches!(**inner, DispatchDevice::Flex(_)),
-        #[allow(unreachable_patterns, reason = "other devices exist with other features")]
-        _ => false,
+    #[cfg(feature = "card")]
+    fn nth(&self, index: usize, devices: Vec<Device>) -> Result<Device, DeviceError> {
+        let found = devices.len();
+        devices.into_iter().nth(index).ok_or(DeviceError::NotFound { device: *self, found })
     }
 }
 
@@ -137,11 +152,5 @@ mod tests {
     fn a_missing_device_names_its_feature() {
         let error = DeviceSpec::Cuda(0).open().unwrap_err();
         assert!(error.to_string().contains("--features cuda"), "{error}");
-    }
-
-    #[test]
-    fn the_cpu_is_the_cpu_with_and_without_gradients() {
-        let cpu = DeviceSpec::Cpu.open().unwrap();
-        assert!(is_cpu(&cpu) && is_cpu(&cpu.autodiff()));
     }
 }

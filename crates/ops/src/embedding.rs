@@ -13,11 +13,11 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, register, tensor};
 use crate::gemm::PackedMatrix;
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
-use crate::{Matrix, reference, rows};
+use crate::{Matrix, rows};
 
 /// `y_t = table[ids_t]`, table `[V, d]`, ids `[T]`, y `[T, d]`. A packed table gives what [`PackedMatrix::row`] says,
 /// and has no gradient.
@@ -31,12 +31,14 @@ pub fn embedding(table: &Matrix, ids: &Arc<[u32]>) -> Tensor<2> {
     }
     match (table.packed_weight(), table.tensor()) {
         (Some(packed), _) => packed_rows(packed, ids),
-        (None, Some(table)) if is_cpu(&table.device()) => {
-            let table = Tensor::clone(table).into_dispatch();
-            Tensor::from_dispatch(<Dispatch as EmbeddingOps>::lookup(table, ids.clone()))
-        }
-        (None, _) => reference::embedding(table, ids),
+        (None, Some(table)) => kernels(&table.device()).embedding(table, ids),
+        (None, None) => unreachable!("a matrix is a tensor or packed"),
     }
+}
+
+pub(crate) fn fused(table: &Tensor<2>, ids: &Arc<[u32]>) -> Tensor<2> {
+    let table = Tensor::clone(table).into_dispatch();
+    Tensor::from_dispatch(<Dispatch as EmbeddingOps>::lookup(table, ids.clone()))
 }
 
 fn packed_rows(table: &PackedMatrix, ids: &[u32]) -> Tensor<2> {

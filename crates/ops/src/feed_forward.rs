@@ -11,9 +11,9 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, primitive, register, tensor};
 use crate::gemm::{MatRef, RightSide, gemm_alone, rows_together};
+use crate::kernels::kernels;
 use crate::linear::{LinearGradient, Projection, linear, linears, view};
 use crate::recycle::Buffer;
 use crate::swiglu::{activate, derive, swiglu};
@@ -24,13 +24,21 @@ use crate::swiglu::{activate, derive, swiglu};
 /// # Panics
 /// As [`linear()`].
 pub fn feed_forward(y: Tensor<2>, gate: Projection, up: Projection, down: Projection) -> Tensor<2> {
+    kernels(&y.device()).feed_forward(y, [gate, up, down])
+}
+
+/// One operation after the other.
+pub(crate) fn in_turn(y: &Tensor<2>, [gate, up, down]: [Projection; 3]) -> Tensor<2> {
+    let [gate, up] = linears(y, [gate, up]);
+    linear(swiglu(gate, up), down.0, down.1)
+}
+
+pub(crate) fn fused(y: Tensor<2>, all: [Projection; 3]) -> Tensor<2> {
     let [tokens, _] = y.dims();
-    let all = [gate, up, down];
-    let is_plain = is_cpu(&y.device()) && all.iter().all(|(_, bias)| bias.is_none());
+    let has_bias = all.iter().any(|(_, bias)| bias.is_some());
     // Fewer rows are cut by their columns.
-    if !is_plain || tokens < rows_together() * rayon::current_num_threads() {
-        let [gate, up] = linears(&y, [gate, up]);
-        return linear(swiglu(gate, up), down.0, down.1);
+    if has_bias || tokens < rows_together() * rayon::current_num_threads() {
+        return in_turn(&y, all);
     }
     if let [Some(gate), Some(up), Some(down)] = all.map(|(weight, _)| weight.tensor()) {
         let [gate, up, down] = [gate, up, down].map(|weight| weight.clone().into_dispatch());

@@ -9,8 +9,8 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{parents, register};
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
 
 /// The gradients that follow from `∂loss/∂y = gradient`, where `y` and `gradient` are `[T, d]`.
@@ -19,10 +19,10 @@ use crate::recycle::Buffer;
 /// If the shapes differ.
 pub fn backward_from(y: Tensor<2>, gradient: Tensor<2>) -> burn::tensor::Gradients {
     assert_eq!(y.dims(), gradient.dims(), "backward_from: shapes differ");
-    if !is_cpu(&y.device()) {
-        // The gradient of `Σ y·g` by `y` is `g`.
-        return (y * gradient).sum().backward();
-    }
+    kernels(&y.device()).backward_from(y, gradient)
+}
+
+pub(crate) fn fused(y: Tensor<2>, gradient: Tensor<2>) -> burn::tensor::Gradients {
     let (y, gradient) = (y.into_dispatch(), gradient.autodiff().into_dispatch());
     Tensor::<1>::from_dispatch(<Dispatch as GivenGradientOps>::root(y, gradient)).backward()
 }

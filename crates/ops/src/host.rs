@@ -8,8 +8,8 @@ use std::ops::Deref;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{floats, primitive, tensor};
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
 
 /// Numbers in host memory, row-major. Those of a tensor on the CPU are the tensor's own: nothing is copied until one of
@@ -20,10 +20,12 @@ pub struct Floats(FlexTensor);
 impl Floats {
     /// The numbers of a tensor.
     pub fn of(values: &Tensor<1>) -> Self {
-        match is_cpu(&values.device()) {
-            true => Self(primitive(values.clone())),
-            false => to_vec_f32(values).into(),
-        }
+        kernels(&values.device()).floats(values)
+    }
+
+    /// The storage of a tensor on the CPU itself.
+    pub(crate) fn shared(values: &Tensor<1>) -> Self {
+        Self(primitive(values.clone()))
     }
 
     /// `len` numbers as `fill` writes them; it is handed zeros.
@@ -35,9 +37,11 @@ impl Floats {
 
     /// A tensor of these numbers.
     pub fn tensor(&self, device: &Device) -> Tensor<1> {
-        if !is_cpu(device) {
-            return from_vec(self.to_vec(), [self.len()], device);
-        }
+        kernels(device).tensor(self, device)
+    }
+
+    /// A tensor on the CPU with this very storage.
+    pub(crate) fn shared_tensor(&self, device: &Device) -> Tensor<1> {
         let values = tensor(self.0.clone());
         if device.is_autodiff() { Tensor::from_inner(values) } else { values }
     }
@@ -49,10 +53,12 @@ pub struct RawNumbers(FlexTensor);
 impl RawNumbers {
     /// The numbers of a tensor, in its format.
     pub fn of(values: &Tensor<1>) -> Self {
-        match is_cpu(&values.device()) {
-            true => Self(primitive(values.clone())),
-            false => Self(Floats::of(values).0),
-        }
+        kernels(&values.device()).raw_numbers(values)
+    }
+
+    /// The storage of a tensor on the CPU itself.
+    pub(crate) fn shared(values: &Tensor<1>) -> Self {
+        Self(primitive(values.clone()))
     }
 
     /// `len` numbers as `fill` writes them; it is handed zeros.
@@ -79,6 +85,12 @@ impl RawNumbers {
             DType::F32 => Floats(self.0).tensor(device),
             _ => tensor(self.0),
         }
+    }
+}
+
+impl From<Floats> for RawNumbers {
+    fn from(values: Floats) -> Self {
+        Self(values.0)
     }
 }
 

@@ -9,16 +9,17 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, primitive, register, tensor};
 use crate::gemm::{MatRef, PackedMatrix, gemm, gemm_packed};
+use crate::host::Floats;
 use crate::joint::Joint;
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
 use crate::vmath::vectorized;
-use crate::{host, reference, rows};
+use crate::{host, rows};
 
 /// A weight `[out, in]`, either a tensor (trainable) or packed for inference on the CPU.
 #[derive(Clone)]
@@ -47,32 +48,33 @@ impl Matrix {
         Self { form: Form::Packed(Arc::new(weight)), out_features, in_features }
     }
 
-    /// The form for inference: packed once in f32 on the CPU, the bare tensor elsewhere.
-    pub fn freeze(&self) -> Self {
-        match &self.form {
-            Form::Packed(_) => self.clone(),
-            Form::Tensor(weight) if is_cpu(&weight.device()) => {
-                let values = host::to_vec_f32(weight);
-                Self::packed(PackedMatrix::from_f32(&values, self.out_features, self.in_features))
-            }
-            Form::Tensor(weight) => Self::new(Tensor::clone(weight).inner()),
-        }
+    /// A weight `[out, in]` for inference, rounded to bf16 if asked: packed on the CPU, in half the memory if rounded;
+    /// elsewhere a tensor of f32. No gradient flows through it.
+    ///
+    /// # Panics
+    /// If the number of values does not fit the shape.
+    pub fn frozen(values: &[f32], shape: [usize; 2], bf16: bool, device: &Device) -> Self {
+        kernels(device).frozen(values, shape, bf16, device)
     }
 
-    /// As [`Matrix::freeze`], with the weights rounded to bf16 (half the memory on the CPU;
-    /// elsewhere the rounded values stay f32).
-    pub fn freeze_bf16(&self) -> Self {
-        let Form::Tensor(weight) = &self.form else {
-            return self.clone();
-        };
-        let device = weight.device();
-        let values = host::to_vec_f32(weight);
-        if is_cpu(&device) {
-            return Self::packed(PackedMatrix::from_f32_rounded(&values, self.out_features, self.in_features));
+    /// One weight for [`crate::embedding()`] and for products, both as [`Matrix::frozen`] gives it, rows bit for bit: held
+    /// once, where its rows can be read from what products read.
+    ///
+    /// # Panics
+    /// If the number of values does not fit the shape.
+    pub fn frozen_tied(values: &Floats, shape: [usize; 2], bf16: bool, device: &Device) -> (Self, Self) {
+        kernels(device).frozen_tied(values, shape, bf16, device)
+    }
+
+    /// The same weight as [`Matrix::frozen`] makes it.
+    pub fn freeze(&self, bf16: bool) -> Self {
+        match &self.form {
+            Form::Packed(_) => self.clone(),
+            Form::Tensor(weight) => {
+                let shape = [self.out_features, self.in_features];
+                Self::frozen(&host::to_vec_f32(weight), shape, bf16, &weight.device().inner())
+            }
         }
-        let shape = [self.out_features, self.in_features];
-        let values = values.into_iter().map(|value| half::bf16::from_f32(value).to_f32()).collect();
-        Self::new(host::from_vec(values, shape, &device.inner()))
     }
 
     /// Rows of the weight: the width of the result.
@@ -129,9 +131,27 @@ fn joined(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>, joint: Joint) -> T
     if let Some(bias) = bias {
         assert_eq!(bias.dims(), [w.out_features], "linear: bias");
     }
+    kernels(&x.device()).linear(x, (w, bias), joint)
+}
+
+pub(crate) fn packed(values: &[f32], [out, input]: [usize; 2], bf16: bool) -> PackedMatrix {
+    match bf16 {
+        false => PackedMatrix::from_f32(values, out, input),
+        true => PackedMatrix::from_f32_rounded(values, out, input),
+    }
+}
+
+pub(crate) fn packed_tied(values: &Floats, shape: [usize; 2], bf16: bool, device: &Device) -> (Matrix, Matrix) {
+    let mut packed = packed(values, shape, bf16);
+    let exact = bf16 || packed.keep_rows(values);
+    let head = Matrix::packed(packed);
+    let table = || Matrix::new(values.tensor(device).reshape(shape));
+    (if exact { head.clone() } else { table() }, head)
+}
+
+pub(crate) fn fused(x: Tensor<2>, (w, bias): Projection, joint: Joint) -> Tensor<2> {
     match &w.form {
         Form::Packed(packed) => linear_packed(x, packed, bias),
-        Form::Tensor(_) if !is_cpu(&x.device()) => reference::linear(x, w, bias),
         Form::Tensor(weight) => {
             let (x, weight) = (x.into_dispatch(), Tensor::clone(weight).into_dispatch());
             let y = match bias {

@@ -8,14 +8,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::activation::{log_softmax, silu, softmax};
-use burn::tensor::{Bool, DType, Tensor};
+use burn::tensor::{Bool, DType, Device, Gradients, IndexingUpdateOp, Tensor, TensorData};
 
 use crate::adamw::AdamWStep;
-use crate::attention_cached::KvPool;
+use crate::attention_cached::{KvPool, change};
 use crate::host;
 use crate::linear::Matrix;
 use crate::rotary::RotaryTable;
-use crate::shapes::{CacheView, Heads, Segments, Sequence};
+use crate::shapes::{CacheView, CachedSegment, Heads, Segments, Sequence};
 use crate::token_logprobs::TokenLogprobs;
 
 /// See [`crate::linear()`].
@@ -32,9 +32,27 @@ pub fn linear(x: Tensor<2>, w: &Matrix, bias: Option<&Tensor<1>>) -> Tensor<2> {
 
 /// See [`crate::embedding()`].
 pub fn embedding(table: &Matrix, ids: &Arc<[u32]>) -> Tensor<2> {
-    let Some(table) = table.tensor() else { return crate::embedding(table, ids) };
+    match table.tensor() {
+        Some(table) => lookup(table, ids),
+        None => crate::embedding(table, ids),
+    }
+}
+
+pub(crate) fn lookup(table: &Tensor<2>, ids: &Arc<[u32]>) -> Tensor<2> {
     let rows = host::indices(ids.iter().map(|&id| i64::from(id)), &table.device());
     table.clone().select(0, rows)
+}
+
+/// See [`Matrix::frozen`].
+pub(crate) fn frozen(values: &[f32], shape: [usize; 2], bf16: bool, device: &Device) -> Matrix {
+    let rounded = |value: &f32| if bf16 { half::bf16::from_f32(*value).to_f32() } else { *value };
+    Matrix::new(host::from_vec(values.iter().map(rounded).collect(), shape, device))
+}
+
+/// See [`crate::backward_from`].
+pub fn backward_from(y: Tensor<2>, gradient: Tensor<2>) -> Gradients {
+    // The gradient of `Σ y·g` by `y` is `g`.
+    (y * gradient.autodiff()).sum().backward()
 }
 
 /// See [`crate::rms_norm()`].
@@ -107,6 +125,9 @@ fn attend(q: Tensor<2>, k: Tensor<2>, v: Tensor<2>, heads: Heads) -> Tensor<2> {
 }
 
 /// See [`crate::attention_cached()`]. The pool must hold tensors ([`KvPool::of_tensors`]).
+///
+/// Sequences with one new row each, as when decoding, are attended over together: their pasts are gathered by their
+/// block tables to the length of the longest, and what lies beyond an end has weight zero.
 pub fn attention_cached(
     q: Tensor<2>,
     k: Tensor<2>,
@@ -119,32 +140,62 @@ pub fn attention_cached(
     pool.assert_fits(layer, view, q.dims(), k.dims(), v.dims(), heads);
     let block_size = pool.block_size();
     let (keys, values) = pool.tensors_mut(layer);
-    let mut outputs = Vec::with_capacity(view.segments.len());
-    for segment in view.segments.iter().filter(|s| !s.rows.is_empty()) {
-        let total = segment.past + segment.rows.len();
-        let slot = |token: usize| {
-            i64::from(segment.blocks[token / block_size]) * block_size as i64 + (token % block_size) as i64
-        };
-        let part = |x: &Tensor<2>| x.clone().narrow(0, segment.rows.start, segment.rows.len());
-        let (new_k, new_v) = (part(&k), part(&v));
-        for (row, token) in (segment.past..total).enumerate() {
-            let at = slot(token) as usize;
-            let write = |into: &mut Tensor<2>, from: &Tensor<2>| {
-                let row = from.clone().narrow(0, row, 1);
-                *into = into.clone().slice_assign([at..at + 1, 0..heads.kv_width()], row);
-            };
-            write(keys, &new_k);
-            write(values, &new_v);
-        }
-        let slots = host::indices((0..total).map(slot), &q.device());
-        let all_k = keys.clone().select(0, slots.clone());
-        let all_v = values.clone().select(0, slots);
-        outputs.push(attend(part(&q), all_k, all_v, heads));
+    let slots = view.segments.iter().flat_map(|segment| segment.slots(block_size).skip(segment.past));
+    let slots = host::indices(slots, &q.device());
+    for (into, rows) in [(&mut *keys, k), (&mut *values, v)] {
+        change(into, |held| held.select_assign(0, slots.clone(), rows, IndexingUpdateOp::Assign));
     }
-    if outputs.is_empty() {
-        return q;
+    let (single, several): (Vec<_>, Vec<_>) =
+        view.segments.iter().filter(|s| !s.rows.is_empty()).partition(|segment| segment.rows.len() == 1);
+    let mut outputs = Vec::with_capacity(several.len() + 1);
+    let mut order: Vec<usize> = Vec::new();
+    for segment in several {
+        let slots = host::indices(segment.slots(block_size), &q.device());
+        let [all_k, all_v] = [&*keys, &*values].map(|tensor| tensor.clone().select(0, slots.clone()));
+        outputs.push(attend(q.clone().narrow(0, segment.rows.start, segment.rows.len()), all_k, all_v, heads));
+        order.extend(segment.rows.clone());
     }
-    Tensor::cat(outputs, 0)
+    if !single.is_empty() {
+        outputs.push(decode(&q, keys, values, &single, block_size, heads));
+        order.extend(single.iter().map(|segment| segment.rows.start));
+    }
+    if outputs.len() < 2 {
+        return outputs.pop().unwrap_or(q);
+    }
+    let mut places = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(at, row)| places[*row] = at as i64);
+    Tensor::cat(outputs, 0).select(0, host::indices(places.into_iter(), &keys.device()))
+}
+
+/// Attention of one row of each of `n` sequences, `[n, H*D]`; scores are `[n, KV, H / KV, longest]`.
+fn decode(
+    q: &Tensor<2>,
+    keys: &Tensor<2>,
+    values: &Tensor<2>,
+    segments: &[&CachedSegment],
+    block_size: usize,
+    heads: Heads,
+) -> Tensor<2> {
+    let (count, device) = (segments.len(), q.device());
+    let longest = segments.iter().map(|segment| segment.past + 1).max().unwrap_or(0);
+    // Beyond its end a sequence reads its last slot again: a number, whatever else the pool holds.
+    let slots = segments.iter().flat_map(|segment| {
+        let slots: Vec<i64> = segment.slots(block_size).collect();
+        (0..longest).map(move |at| slots[at.min(slots.len() - 1)])
+    });
+    let slots = host::indices(slots, &device);
+    let gathered = |pool: &Tensor<2>| -> Tensor<4> {
+        let rows = pool.clone().select(0, slots.clone());
+        rows.reshape([count, longest, heads.key_value, heads.head_dim]).swap_dims(1, 2)
+    };
+    let rows = host::indices(segments.iter().map(|segment| segment.rows.start as i64), &device);
+    let q = q.clone().select(0, rows).reshape([count, heads.key_value, heads.group(), heads.head_dim]);
+    let scores = q.matmul(gathered(keys).transpose()) * heads.scale();
+    let beyond = segments.iter().flat_map(|segment| (0..longest).map(|at| at > segment.past));
+    let beyond =
+        Tensor::<1, Bool>::from_data(TensorData::new(beyond.collect::<Vec<bool>>(), [count * longest]), &device);
+    let beyond = beyond.reshape([count, 1, 1, longest]).expand([count, heads.key_value, heads.group(), longest]);
+    softmax(scores.mask_fill(beyond, f32::MIN), 3).matmul(gathered(values)).reshape([count, heads.query_width()])
 }
 
 /// See [`crate::token_logprobs()`]. Holds `[T, V]` when gradients are recorded.

@@ -10,12 +10,12 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use crate::add::AddOps;
-use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, register};
 use crate::joint::Joint;
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
+use crate::rows;
 use crate::vmath::vectorized;
-use crate::{reference, rows};
 
 /// `y_ti = g_i · x_ti / sqrt(mean_i(x_ti²) + eps)`, x `[T, d]`, g `[d]`.
 /// Source: RMSNorm, arXiv:1910.07467, eq. 4.
@@ -34,20 +34,20 @@ pub fn rms_norm(x: Tensor<2>, gain: &Tensor<1>, eps: f64) -> Tensor<2> {
 pub fn residual_norm(x: Tensor<2>, gain: &Tensor<1>, eps: f64) -> (Tensor<2>, Tensor<2>) {
     let joint = Joint::of(2);
     let y = joined(x.clone(), gain, eps, joint.clone());
-    let x = if is_cpu(&x.device()) {
-        Tensor::from_dispatch(<Dispatch as RmsNormOps>::residual(x.into_dispatch(), joint))
-    } else {
-        x
-    };
-    (y, x)
+    (y, kernels(&x.device()).residual(x, joint))
+}
+
+pub(crate) fn fused_residual(x: Tensor<2>, joint: Joint) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as RmsNormOps>::residual(x.into_dispatch(), joint))
 }
 
 fn joined(x: Tensor<2>, gain: &Tensor<1>, eps: f64, joint: Joint) -> Tensor<2> {
     let ([_, width], [gains]) = (x.dims(), gain.dims());
     assert_eq!(width, gains, "rms_norm: rows of {width}, gain of {gains}");
-    if !is_cpu(&x.device()) {
-        return reference::rms_norm(x, gain, eps);
-    }
+    kernels(&x.device()).rms_norm(x, gain, eps, joint)
+}
+
+pub(crate) fn fused(x: Tensor<2>, gain: &Tensor<1>, eps: f64, joint: Joint) -> Tensor<2> {
     let gain = gain.clone().into_dispatch();
     let y = <Dispatch as RmsNormOps>::rms_norm(x.into_dispatch(), gain, eps, joint);
     Tensor::from_dispatch(y)

@@ -12,11 +12,11 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, register};
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
+use crate::rows;
 use crate::vmath::vectorized;
-use crate::{reference, rows};
 
 /// Cosines and sines for every position, `[positions, head_dim / 2]` each.
 #[derive(Clone, Debug)]
@@ -85,9 +85,10 @@ pub fn rotary(x: Tensor<2>, positions: &Arc<[u32]>, table: &RotaryTable, head_di
     if let Some(position) = positions.iter().find(|&&p| p as usize >= table.positions()) {
         panic!("rotary: position {position} is outside the table of {}", table.positions());
     }
-    if !is_cpu(&x.device()) {
-        return reference::rotary(x, positions, table, head_dim);
-    }
+    kernels(&x.device()).rotary(x, positions, table, head_dim)
+}
+
+pub(crate) fn fused(x: Tensor<2>, positions: &Arc<[u32]>, table: &RotaryTable) -> Tensor<2> {
     let turn = Turn { positions: positions.clone(), table: table.clone(), sign: 1.0 };
     Tensor::from_dispatch(<Dispatch as RotaryOps>::rotate(x.into_dispatch(), turn))
 }

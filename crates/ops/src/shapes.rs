@@ -167,6 +167,14 @@ pub struct CachedSegment {
     pub blocks: Arc<[u32]>,
 }
 
+impl CachedSegment {
+    /// Row of the pool in which each token lies, the new ones too.
+    pub(crate) fn slots(&self, block_size: usize) -> impl Iterator<Item = i64> + '_ {
+        let slot = move |token: usize| self.blocks[token / block_size] as usize * block_size + token % block_size;
+        (0..self.past + self.rows.len()).map(move |token| slot(token) as i64)
+    }
+}
+
 /// All sequences of a step that uses the key/value cache; together they cover every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheView {

@@ -9,11 +9,11 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension, tensor
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, dims2, floats, parents, register};
+use crate::kernels::kernels;
 use crate::recycle::Buffer;
+use crate::rows;
 use crate::vmath::{exp_f32, vectorized};
-use crate::{reference, rows};
 
 /// `y = gate · sigmoid(gate) · up`, all `[T, f]`.
 /// Source: GLU variants, arXiv:2002.05202, eq. 6.
@@ -22,9 +22,10 @@ use crate::{reference, rows};
 /// If the shapes differ.
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     assert_eq!(gate.dims(), up.dims(), "swiglu: shapes differ");
-    if !is_cpu(&gate.device()) {
-        return reference::swiglu(gate, up);
-    }
+    kernels(&gate.device()).swiglu(gate, up)
+}
+
+pub(crate) fn fused(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     let y = <Dispatch as SwigluOps>::swiglu(gate.into_dispatch(), up.into_dispatch());
     Tensor::from_dispatch(y)
 }

@@ -12,12 +12,11 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use crate::device::is_cpu;
 use crate::flex::{dense, floats, parents, primitive, register, tensor};
 use crate::head_tiles::{HeadInput, RowGradients, Weight, gradients, score};
+use crate::kernels::kernels;
 use crate::linear::Matrix;
 use crate::recycle::Buffer;
-use crate::reference;
 
 /// What the model thinks of each target token; natural logs, `[T]` each.
 #[derive(Clone, Debug)]
@@ -53,9 +52,10 @@ pub fn token_logprobs(
     if let Some(bad) = temperature.iter().find(|&&t| t.is_nan() || t <= 0.0) {
         panic!("token_logprobs: temperature must be positive, given {bad}");
     }
-    if !is_cpu(&hidden.device()) {
-        return reference::token_logprobs(hidden, head, targets, temperature);
-    }
+    kernels(&hidden.device()).token_logprobs(hidden, head, targets, temperature)
+}
+
+pub(crate) fn fused(hidden: Tensor<2>, head: &Matrix, targets: &Arc<[u32]>, temperature: &Arc<[f32]>) -> TokenLogprobs {
     let asked = Asked { targets: targets.clone(), temperature: temperature.clone() };
     let scores: Tensor<2> = match (head.tensor(), head.packed_weight()) {
         (Some(weight), _) => {
@@ -71,7 +71,7 @@ pub fn token_logprobs(
         }
         (None, None) => unreachable!("a matrix is a tensor or packed"),
     };
-    let row = |at| scores.clone().narrow(0, at, 1).reshape([tokens]);
+    let row = |at| scores.clone().narrow(0, at, 1).reshape([targets.len()]);
     TokenLogprobs { logprob: row(0), entropy: row(1) }
 }
 

@@ -24,4 +24,4 @@ pub mod toploc;
 
 pub use error::ProofError;
 pub use noise::{Noise, gumbel_q};
-pub use token_rule::{EXCLUDED, ScaledLogits, Winner, margin, winner, winner_plain};
+pub use token_rule::{EXCLUDED, ScaledLogits, Winner, margin, winner, winner_among, winner_plain};

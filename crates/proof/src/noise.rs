@@ -51,6 +51,19 @@ impl Noise {
         self.gumbel_with_high(token, high)
     }
 
+    /// Key and counter of the generator: word 0 and 1 are the key of Philox4x32-10, 2 and 3 the last two words of its
+    /// counter. Its first word is `token / 4`, its second 0 for the upper halves of the noise's bits.
+    #[must_use]
+    pub fn generator(&self) -> [u32; 4] {
+        [self.key[0], self.key[1], self.tail[0], self.tail[1]]
+    }
+
+    /// The upper 32 of the 64 bits behind each token's noise, for the tokens below `count`, in order.
+    pub fn upper_words(&self, count: u32) -> impl Iterator<Item = u32> + '_ {
+        let chunks = (0..count).step_by(CHUNK).map(move |first| (count - first, self.high_words(first)));
+        chunks.flat_map(|(left, words)| (0..CHUNK.min(left as usize)).map(move |index| words.of(index)))
+    }
+
     /// The same, when the token's high word is known already.
     pub(crate) fn gumbel_with_high(&self, token: u32, high: u32) -> i64 {
         let low = self.block(token / 4, 1)[(token % 4) as usize];

@@ -101,9 +101,15 @@ fn best_in_chunk<L: ScaledLogits + ?Sized>(
 /// The rule as it is written, one token after the other: what [`winner`] is tested against.
 #[must_use]
 pub fn winner_plain<L: ScaledLogits + ?Sized>(scaled: &L, noise: &Noise) -> Option<Winner> {
-    (0..scaled.token_count())
-        .filter(|&token| scaled.at(token) != EXCLUDED)
-        .map(|token| Winner { token, score: score(scaled, noise, token) })
+    winner_among((0..scaled.token_count()).map(|token| (token, scaled.at(token))), noise)
+}
+
+/// The winner among some tokens, given in rising order of their ids with their scaled logits.
+#[must_use]
+pub fn winner_among(tokens: impl Iterator<Item = (u32, i64)>, noise: &Noise) -> Option<Winner> {
+    tokens
+        .filter(|&(_, logit)| logit != EXCLUDED)
+        .map(|(token, logit)| Winner { token, score: logit.saturating_add(noise.gumbel(token)) })
         .reduce(|best, next| if next.score > best.score { next } else { best })
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use burn::tensor::{DType, Device, Tensor};
 use model::{Param, Params};
-use ops::{AdamWStep, adamw_step, device::is_cpu, host::RawNumbers, sum_of_squares};
+use ops::{AdamWStep, adamw::takes_moments, adamw_step, host::RawNumbers, sum_of_squares};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
@@ -124,7 +124,7 @@ pub(crate) struct Optimizer {
 impl Optimizer {
     /// Errors: `MomentsNeedCpu`.
     pub(crate) fn new(params: &Params, format: MomentsDtype, device: &Device) -> Result<Self> {
-        if format != MomentsDtype::F32 && !is_cpu(device) {
+        if !takes_moments(device, format.dtype()) {
             return Err(TrainError::MomentsNeedCpu { given: format, device: format!("{device:?}") });
         }
         let zero = |param: &Param| RawNumbers::zeros(format.dtype(), param.value.dims()[0]).into_tensor(device);

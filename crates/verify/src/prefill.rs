@@ -9,11 +9,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData};
+use engine::question;
 use model::InferenceModel;
-use ops::{CacheView, CachedSegment, KvPool, host};
+use ops::{CacheView, CachedSegment, KvPool, Question, candidates, host};
+use protocol::Hash;
 use rayon::prelude::*;
 
 use crate::VerifyError;
+use crate::checks::tokens::{TokenSeen, look, look_among};
 
 /// Logits held at once; more rows are done in several parts.
 const LOGITS_BYTES_MAX: usize = 128 << 20;
@@ -57,6 +60,54 @@ pub fn prefill<T: Send>(
     completions: &[&[u32]],
     look: impl Fn(Row<'_>) -> T + Sync,
 ) -> Result<Vec<Recomputed<T>>, VerifyError> {
+    pass_over(model, prompt, completions, |hidden, wanted| {
+        let logits = host::to_vec_f32(&model.logits(hidden.clone()));
+        let rows = wanted.par_iter().zip(logits.par_chunks_exact(model.config().vocab_size));
+        let seen = rows.map(|(wanted, logits)| look(wanted.shown(prompt.len(), logits))).collect();
+        (host::to_vec_f32(hidden), seen)
+    })
+}
+
+/// As [`prefill`], to score each completion's tokens at a temperature under the noise of its seed. Where the model runs on
+/// a card, logits stay there but for rows that no candidate settles.
+pub(crate) fn score(
+    model: &InferenceModel,
+    prompt: &[u32],
+    completions: &[&[u32]],
+    temperature: f32,
+    seeds: &[Hash],
+) -> Result<Vec<Recomputed<TokenSeen>>, VerifyError> {
+    let look = |row: Row<'_>| look(row.logits, temperature, &seeds[row.completion], row.position, row.token);
+    if candidates::whole_rows(model.device()) {
+        return prefill(model, prompt, completions, look);
+    }
+    pass_over(model, prompt, completions, |hidden, wanted| {
+        let logits = model.logits(hidden.clone());
+        let asked = |(row, wanted): (usize, &Wanted)| {
+            let position = wanted.position(prompt.len());
+            question(row, temperature, &seeds[wanted.completion], position, wanted.token)
+        };
+        let questions: Vec<Question> = wanted.iter().enumerate().map(asked).collect();
+        let (found, hidden) = candidates(&logits, &questions, Some(hidden));
+        let rows = wanted.iter().zip(questions.iter().zip(&found)).enumerate();
+        let seen = rows.map(|(at, (wanted, (question, found)))| {
+            look_among(found, question).unwrap_or_else(|| {
+                let whole = host::to_vec_f32(&logits.clone().narrow(0, at, 1));
+                look(wanted.shown(prompt.len(), &whole))
+            })
+        });
+        (hidden, seen.collect())
+    })
+}
+
+/// Runs the model over all and hands `see` the hidden states behind some completion tokens at a time, `[rows, width]`,
+/// each time as many as logits may be held of; it gives their numbers and what it saw of each row.
+fn pass_over<T: Send>(
+    model: &InferenceModel,
+    prompt: &[u32],
+    completions: &[&[u32]],
+    see: impl Fn(&Tensor<2>, &[Wanted]) -> (Vec<f32>, Vec<T>) + Sync,
+) -> Result<Vec<Recomputed<T>>, VerifyError> {
     check(model, prompt, completions)?;
     let parts = parts(prompt, completions);
     let blocks = parts.iter().flat_map(|part| part.blocks.iter()).max().map_or(1, |last| *last as usize + 1);
@@ -65,7 +116,7 @@ pub fn prefill<T: Send>(
     // Inside the thread pool the many short parallel parts of a pass start without waking anybody.
     rayon::scope(|_| {
         for pass in passes(&parts) {
-            run(model, &mut cache, prompt.len(), &parts, &pass, &look, &mut found);
+            run(model, &mut cache, &parts, &pass, &see, &mut found);
         }
     });
     Ok(found)
@@ -164,10 +215,9 @@ struct Wanted {
 fn run<T: Send>(
     model: &InferenceModel,
     cache: &mut KvPool,
-    prompt_len: usize,
     parts: &[Part],
     pass: &[Piece],
-    look: &(impl Fn(Row<'_>) -> T + Sync),
+    see: &impl Fn(&Tensor<2>, &[Wanted]) -> (Vec<f32>, Vec<T>),
     found: &mut [Recomputed<T>],
 ) {
     let hidden = forward(model, cache, parts, pass);
@@ -179,27 +229,25 @@ fn run<T: Send>(
     let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [wanted.len()]), &hidden.device());
     let hidden = hidden.select(0, rows);
     let width = model.config().hidden_size;
-    for (wanted, hidden) in wanted.iter().zip(host::to_vec_f32(&hidden).chunks_exact(width)) {
-        found[wanted.completion].hidden.extend_from_slice(hidden);
-    }
-    let vocabulary = model.config().vocab_size;
-    let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * vocabulary)).max(1);
+    let rows_max = (LOGITS_BYTES_MAX / (size_of::<f32>() * model.config().vocab_size)).max(1);
     for (part, wanted) in wanted.chunks(rows_max).enumerate() {
-        let logits = model.logits(hidden.clone().narrow(0, part * rows_max, wanted.len()));
-        let logits = host::to_vec_f32(&logits);
-        let seen: Vec<T> = wanted
-            .par_iter()
-            .zip(logits.par_chunks_exact(vocabulary))
-            .map(|(wanted, logits)| look(wanted.shown(prompt_len, logits)))
-            .collect();
-        wanted.iter().zip(seen).for_each(|(wanted, seen)| found[wanted.completion].rows.push(seen));
+        let (hidden, seen) = see(&hidden.clone().narrow(0, part * rows_max, wanted.len()), wanted);
+        for (wanted, (hidden, seen)) in wanted.iter().zip(hidden.chunks_exact(width).zip(seen)) {
+            let found = &mut found[wanted.completion];
+            found.hidden.extend_from_slice(hidden);
+            found.rows.push(seen);
+        }
     }
 }
 
 impl Wanted {
+    fn position(&self, prompt_len: usize) -> u32 {
+        (prompt_len + self.index) as u32 // below the model's positions
+    }
+
     fn shown<'a>(&self, prompt_len: usize, logits: &'a [f32]) -> Row<'a> {
         let Self { completion, index, token, .. } = *self;
-        let position = (prompt_len + index) as u32; // below the model's positions
+        let position = self.position(prompt_len);
         Row { completion, index, position, token, logits }
     }
 }

@@ -20,11 +20,12 @@ use protocol::{
 };
 
 use crate::checks::activation::{self, largest};
-use crate::checks::tokens::{TokenEvidence, TokenSeen, look};
+use crate::checks::tokens::{TokenEvidence, TokenSeen};
 use crate::checks::{Case, CheckSet, Finding, duplicate, fingerprint, record, rollout};
 use crate::held::HeldWeights;
+use crate::prefill::score;
 use crate::sealed::{SEALED_BYTES_MAX, Sealed};
-use crate::{Prompts, Recomputed, Row, ValidatorActor, VerifyError, hidden_bits, prefill};
+use crate::{Prompts, Recomputed, ValidatorActor, VerifyError, hidden_bits};
 
 /// Weight versions that a validator keeps unless told otherwise: the default staleness bound of 4, the
 /// version being made, and one for messages under way.
@@ -245,9 +246,7 @@ fn recompute(
     let prompt = batch.first().map_or(&[][..], |rollout| &rollout.prompt_tokens);
     let completions: Vec<&[u32]> = batch.iter().map(|rollout| rollout.completion_tokens.as_slice()).collect();
     let seeds: Vec<Hash> = batch.iter().map(|rollout| lease.sample_seed(Domain::Train, rollout.sample_index)).collect();
-    let temperature = case.terms.sampling.temperature;
-    let seen = |row: Row<'_>| look(row.logits, temperature, &seeds[row.completion], row.position, row.token);
-    prefill(model, prompt, &completions, seen).map_err(|error| {
+    score(model, prompt, &completions, case.terms.sampling.temperature, &seeds).map_err(|error| {
         Finding::Unchecked(match error {
             VerifyError::SequenceTooLong { .. } => UncheckedCause::TooLarge,
             _ => UncheckedCause::ModelFailed,

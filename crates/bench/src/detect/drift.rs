@@ -1,11 +1,12 @@
 //! Honest workers judged by honest validators that compute otherwise.
 
 use anyhow::{Result, ensure};
+use ops::DeviceSpec;
 use ops::gemm::{Kernel, set_kernel};
 use protocol::{CheckedRollout, Outcome, Submission};
 use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
-use verify::{Worker, WorkerActor};
+use verify::{Worker, WorkerActor, WorkerSetup};
 
 use super::DetectArguments;
 use super::scene::{Scene, VERSION};
@@ -28,12 +29,23 @@ const NUMBERS: [Spread; 9] = [
     Spread { name: "logprob_error_mean_micro", of: |checked| checked.logprob_error_mean_micro },
 ];
 
-/// How a worker computes.
+/// How a worker or validator computes.
 #[derive(Clone, Copy)]
 struct Way {
+    device: DeviceSpec,
+    /// Of the CPU.
     kernel: Kernel,
     threads: usize,
     groups_at_once: u64,
+}
+
+impl Way {
+    fn name(&self) -> String {
+        match self.device {
+            DeviceSpec::Cpu => self.kernel.to_string(),
+            device => device.to_string(),
+        }
+    }
 }
 
 /// Median, 99th percentile and maximum of each number, over the rollouts.
@@ -54,19 +66,27 @@ pub(super) fn measure(arguments: &DetectArguments, scene: &Scene) -> Result<Valu
     let wanted = |kernel: &Kernel| arguments.kernel.is_empty() || arguments.kernel.contains(kernel);
     let kernels: Vec<Kernel> = Kernel::ALL.into_iter().filter(|k| k.is_available() && wanted(k)).collect();
     let threads = std::thread::available_parallelism()?.get();
-    let usual = |kernel| Way { kernel, threads, groups_at_once: 4 };
+    let usual = |kernel| Way { device: DeviceSpec::Cpu, kernel, threads, groups_at_once: 4 };
     let mut rows = Vec::new();
     let mut totals = (0, 0);
     for &kernel in &kernels {
         let submissions = work(scene, usual(kernel), groups)?;
         for &validator in &kernels {
-            rows.push(row(scene, usual(kernel), validator, &submissions, &mut totals)?);
+            rows.push(row(scene, usual(kernel), usual(validator), &submissions, &mut totals)?);
         }
     }
     for (threads, groups_at_once) in [(1, 1), (1, 8), (4, 1)] {
-        let way = Way { kernel: Kernel::best(), threads, groups_at_once };
+        let way = Way { threads, groups_at_once, ..usual(Kernel::best()) };
         let submissions = work(scene, way, groups)?;
-        rows.push(row(scene, way, Kernel::best(), &submissions, &mut totals)?);
+        rows.push(row(scene, way, usual(Kernel::best()), &submissions, &mut totals)?);
+    }
+    if let Some(device) = arguments.device {
+        let on_cpu = usual(Kernel::best());
+        let on_card = Way { device, ..on_cpu };
+        for (worker, validator) in [(on_cpu, on_card), (on_card, on_cpu)] {
+            let submissions = work(scene, worker, groups)?;
+            rows.push(row(scene, worker, validator, &submissions, &mut totals)?);
+        }
     }
     let (rollouts, found_invalid) = totals;
     Ok(json!({ "numbers": "[median, 99 %, largest]", "rows": rows, "rollouts": rollouts, "fined": found_invalid }))
@@ -74,7 +94,7 @@ pub(super) fn measure(arguments: &DetectArguments, scene: &Scene) -> Result<Valu
 
 fn work(scene: &Scene, way: Way, groups: u64) -> Result<Vec<Submission>> {
     set_kernel(way.kernel)?;
-    let mut worker = Worker::new(scene.worker_setup());
+    let mut worker = Worker::new(WorkerSetup { device: way.device.open()?, ..scene.worker_setup() });
     let pool = ThreadPoolBuilder::new().num_threads(way.threads).build()?;
     pool.install(|| {
         worker.weights(VERSION, &scene.snapshot)?;
@@ -85,12 +105,12 @@ fn work(scene: &Scene, way: Way, groups: u64) -> Result<Vec<Submission>> {
 fn row(
     scene: &Scene,
     way: Way,
-    validator: Kernel,
+    validator: Way,
     submissions: &[Submission],
     totals: &mut (usize, usize),
 ) -> Result<Value> {
-    set_kernel(validator)?;
-    let mut judge = scene.validator()?;
+    set_kernel(validator.kernel)?;
+    let mut judge = scene.validator_on(validator.device.open()?)?;
     let mut checked = Vec::new();
     let mut invalid = Vec::new();
     for submission in submissions {
@@ -104,10 +124,10 @@ fn row(
     totals.0 += checked.len();
     totals.1 += invalid.len();
     let line = json!({
-        "worker": way.kernel.to_string(),
+        "worker": way.name(),
         "threads": way.threads,
         "groups_at_once": way.groups_at_once,
-        "validator": validator.to_string(),
+        "validator": validator.name(),
         "rollouts": checked.len(),
         "invalid": invalid,
         "numbers": spread(&checked),

@@ -10,6 +10,7 @@ mod scene;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use ops::DeviceSpec;
 use ops::gemm::Kernel;
 use serde_json::Value;
 
@@ -62,6 +63,9 @@ pub(crate) struct DetectArguments {
     /// Matrix kernels of the drift, by name; all that this machine has if none is named.
     #[arg(long)]
     kernel: Vec<Kernel>,
+    /// Another device, as `wgpu:0`, whose workers and validators the drift pairs with the fastest kernel of the CPU.
+    #[arg(long)]
+    device: Option<DeviceSpec>,
     /// Liars to measure, by name; all if none is named.
     #[arg(long)]
     only: Vec<String>,

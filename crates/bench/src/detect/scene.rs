@@ -89,12 +89,16 @@ impl Scene {
     }
 
     pub(super) fn validator(&self) -> Result<Validator> {
+        self.validator_on(self.device.clone())
+    }
+
+    pub(super) fn validator_on(&self, device: Device) -> Result<Validator> {
         let mut validator = Validator::new(ValidatorSetup {
             terms: self.terms.clone(),
             prompts: self.prompts.clone(),
             keys: keys("validator"),
             id: 0,
-            device: self.device.clone(),
+            device,
         });
         validator.weights(VERSION, &self.snapshot)?;
         Ok(validator)

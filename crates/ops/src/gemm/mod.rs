@@ -29,10 +29,10 @@ mod split;
 mod tests;
 mod view;
 
+pub use crate::memory::together;
 use drive::Out;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use kernel::is_chosen;
-pub use crate::memory::together;
 pub use kernel::{Kernel, KernelMissing, UnknownKernel, current, set_kernel};
 pub use pack::{PackedMatrix, RightSide};
 pub use view::{MatMut, MatRef};

@@ -331,7 +331,7 @@ impl PackedMatrix {
     ///
     /// # Panics
     /// Unless `weight.len() == out · in`.
-    pub fn keep_rows(&mut self, weight: &[f32]) -> bool {
+    pub(crate) fn keep_rows(&mut self, weight: &[f32]) -> bool {
         let (given, width) = (weight.len(), self.in_features);
         assert_eq!(given, self.out_features * width, "[{}, {width}] got {given}", self.out_features);
         self.rests = None;

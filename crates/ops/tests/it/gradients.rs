@@ -155,7 +155,7 @@ fn a_feed_forward_of_many_rows_has_the_bits_of_its_parts() {
         assert_same_bits(&format!("feed_forward {at}"), given, expected);
     }
     let [y, gate, up, down] = inputs;
-    let [gate, up, down] = [gate, up, down].map(|weight| Matrix::new(weight).freeze());
+    let [gate, up, down] = [gate, up, down].map(|weight| Matrix::new(weight).freeze(false));
     let packed = ops::feed_forward(y, (&gate, None), (&up, None), (&down, None));
     assert_same_bits("packed", &ops::host::to_vec_f32(&packed), &expected[0]);
 }

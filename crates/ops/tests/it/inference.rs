@@ -13,7 +13,7 @@ const WIDTH: usize = 96;
 fn a_frozen_matrix_gives_the_bits_of_the_trainable_one() {
     let (x, bias) = (matrix(TOKENS, WIDTH, 1), vector(130, 3));
     let w = Matrix::new(matrix(130, WIDTH, 2));
-    let frozen = w.freeze();
+    let frozen = w.freeze(false);
     assert!(frozen.tensor().is_none());
     for bias in [None, Some(&bias)] {
         let plain = host::to_vec_f32(&ops::linear(x.clone(), &w, bias));
@@ -30,7 +30,7 @@ fn bf16_weights_give_the_result_of_rounded_weights() {
     let rounded = rounded.map(|v| half::bf16::from_f32(v).to_f32()).collect();
     let rounded = Matrix::new(host::from_vec(rounded, [30, WIDTH], &w.device()));
     let expected = host::to_vec_f32(&ops::linear(x.clone(), &rounded, None));
-    let given = host::to_vec_f32(&ops::linear(x.clone(), &Matrix::new(w.clone()).freeze_bf16(), None));
+    let given = host::to_vec_f32(&ops::linear(x.clone(), &Matrix::new(w.clone()).freeze(true), None));
     assert_same_bits("bf16", &given, &expected);
     let exact = host::to_vec_f32(&ops::linear(x, &Matrix::new(w), None));
     assert_ne!(given, exact, "rounding must change something");
@@ -47,7 +47,7 @@ fn a_row_alone_has_the_bits_it_has_in_a_batch() {
         let positions: Arc<[u32]> = (first as u32..(first + count) as u32).collect();
         [
             ops::linear(x.clone(), &w, None),
-            ops::linear(x.clone(), &w.freeze(), None),
+            ops::linear(x.clone(), &w.freeze(false), None),
             ops::rms_norm(x.clone(), &gain, 1e-6),
             ops::swiglu(x.clone(), up),
             ops::rotary(x, &positions, &table, 32),

@@ -4,6 +4,7 @@
 mod support;
 
 mod attention;
+mod candidates;
 mod gradients;
 mod head;
 mod inference;

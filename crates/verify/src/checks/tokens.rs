@@ -6,8 +6,9 @@
 //! Takes: rows of logits, each with the token that was claimed for it. Gives: by how much it falls
 //! short, and its log-probability.
 
-use engine::{TemperedLogits, scaled_logit, tempered_logprob};
+use engine::{TemperedLogits, best_candidate, candidate_logprob, scaled_logit, tempered_logprob};
 use ops::vmath::vectorized;
+use ops::{Candidates, Question};
 use proof::tolerances::{LOGPROB_ERROR_MAX_MICRO, LOGPROB_ERROR_MEAN_MAX_MICRO, TOKEN_MARGIN_MAX_MICRO};
 use proof::{Noise, margin};
 use protocol::{Check, Rollout};
@@ -42,6 +43,15 @@ pub(crate) fn look(logits: &[f32], temperature: f32, seed: &[u8; 32], position: 
         margin_micro: margin.map_or(i64::MAX, micro),
         logprob: tempered_logprob(logits, temperature, token).unwrap_or(f32::NAN),
     }
+}
+
+/// As [`look`], at a row of which candidates were found; `None` if they do not settle who wins.
+pub(crate) fn look_among(row: &Candidates, question: &Question) -> Option<TokenSeen> {
+    let best = best_candidate(row, question)?;
+    let noise = question.noise.map_or(0, |noise| noise.gumbel(question.token));
+    let score = scaled_logit(row.token_logit, question.temperature).saturating_add(noise);
+    let logprob = candidate_logprob(row, question).unwrap_or(f32::NAN);
+    Some(TokenSeen { margin_micro: micro(best.score.saturating_sub(score)), logprob })
 }
 
 fn greedy_margin(logits: &[f32], token: u32) -> Option<i64> {

@@ -121,13 +121,17 @@ impl World {
     }
 
     pub(crate) fn worker(&self) -> Worker {
+        self.worker_on(DeviceSpec::Cpu)
+    }
+
+    pub(crate) fn worker_on(&self, device: DeviceSpec) -> Worker {
         Worker::new(WorkerSetup {
             terms: self.terms.clone(),
             prompts: Arc::new(Toy),
             keys: keys("worker"),
             id: 0,
             engine: ENGINE,
-            device: DeviceSpec::Cpu.open().expect("the CPU is always there"),
+            device: device.open().expect("the device is there"),
         })
     }
 
@@ -138,7 +142,16 @@ impl World {
         lease: &Signed<PromptLease>,
         change: impl FnOnce(&mut Work),
     ) -> Vec<Rollout> {
-        let mut worker = self.worker();
+        self.rollouts_by(self.worker(), weights, lease, change)
+    }
+
+    pub(crate) fn rollouts_by(
+        &self,
+        mut worker: Worker,
+        weights: &ModelSnapshot,
+        lease: &Signed<PromptLease>,
+        change: impl FnOnce(&mut Work),
+    ) -> Vec<Rollout> {
         worker.hold(VERSION, weights, lease.body.weights).expect("the weights fit");
         let mut work = worker.plan(lease).expect("the lease is signed");
         change(&mut work);
@@ -159,13 +172,21 @@ impl World {
         Submission::new(&self.run, lease.clone(), rollouts, &keys("worker")).expect("the rollouts are consistent")
     }
 
+    /// On the device that `ESSAIM_TEST_DEVICE` names, on the CPU without it.
     pub(crate) fn validator(&self) -> Validator {
+        let named = std::env::var("ESSAIM_TEST_DEVICE").ok();
+        self.validator_on(
+            named.map_or(DeviceSpec::Cpu, |name| name.parse().expect("ESSAIM_TEST_DEVICE names a device")),
+        )
+    }
+
+    pub(crate) fn validator_on(&self, device: DeviceSpec) -> Validator {
         let setup = ValidatorSetup {
             terms: self.terms.clone(),
             prompts: Arc::new(Toy),
             keys: keys("validator"),
             id: 0,
-            device: DeviceSpec::Cpu.open().expect("the CPU is always there"),
+            device: device.open().expect("the device is there"),
         };
         let mut validator = Validator::new(setup);
         validator.weights(VERSION, &self.snapshot).expect("the weights fit");

@@ -73,7 +73,8 @@ fn an_honest_group_is_valid_and_its_numbers_are_written_down() {
     let world = World::new(ALL);
     let lease = world.lease(0);
     let submission = world.sign(&lease, world.honest(&lease));
-    let verdict = world.validator().check(&crate::judged::order(&submission));
+    // Wherever the other tests have their validator.
+    let verdict = world.validator_on(DeviceSpec::Cpu).check(&crate::judged::order(&submission));
     assert_eq!(verdict.outcome, Outcome::Valid);
     assert_eq!(verdict.checked.len(), GROUP_SIZE as usize);
     for (checked, rollout) in verdict.checked.iter().zip(&submission.rollouts) {
