@@ -2,7 +2,8 @@
 //!
 //! Promise: `hi = bf16(x)`, `lo = bf16(x - hi)`, both rounded to nearest even, subnormals taken
 //! as 0; so `|x - hi - lo| ≤ 2⁻¹⁶·|x|`, and `lo = 0` when `x` is a bf16 value.
-//! Takes: a matrix of lanes and steps. Gives: tiles, zero where the matrix has ended.
+//! Takes: a matrix of lanes and steps. Gives: tiles, zero where the matrix has ended; rows of A that do not exist are not
+//! written, for what is computed of them is thrown away.
 //! Never: runs unless the processor has AVX-512 with bf16 (the callers checked).
 //!
 //! A *lane* is a row of A or a column of B; a *step* is one `k`. A tile covers 16 lanes and 32
@@ -78,16 +79,17 @@ unsafe fn tile_pair(high: &mut [Line], low: Option<&mut [Line]>, m: MatRef, lane
     let steps = m.cols().saturating_sub(step).min(STEP);
     let mut unwanted = [Line::ZERO; TILE];
     let low = low.unwrap_or(&mut unwanted);
+    let written = if order == Order::LaneRows { lanes } else { TILE };
     if lanes == 0 {
-        high.fill(Line::ZERO);
-        low.fill(Line::ZERO);
+        high[..written].fill(Line::ZERO);
+        low[..written].fill(Line::ZERO);
         return;
     }
     let from = m.data()[lane * m.row_stride() + step * m.col_stride()..].as_ptr();
     // SAFETY: the view holds `lanes × steps` elements from there on; strides are the view's.
     let natural = unsafe {
         if m.col_stride() == 1 {
-            along_steps(high, low, from, m.row_stride(), lanes, steps);
+            along_steps(&mut high[..written], low, from, m.row_stride(), lanes, steps);
             Order::LaneRows
         } else if m.row_stride() == 1 {
             along_lanes(high, low, from, m.col_stride(), lanes, steps);
@@ -99,7 +101,7 @@ unsafe fn tile_pair(high: &mut [Line], low: Option<&mut [Line]>, m: MatRef, lane
                     *x = m.at(lane + i, step + p);
                 }
             }
-            along_steps(high, low, copy.as_ptr(), STEP, lanes, steps);
+            along_steps(&mut high[..written], low, copy.as_ptr(), STEP, lanes, steps);
             Order::LaneRows
         }
     };
