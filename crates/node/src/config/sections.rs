@@ -23,7 +23,7 @@ pub struct RunSection {
     pub mode: Mode,
     /// Where tensors live: `cpu`, `cuda:N` or `wgpu:N`.
     pub device: String,
-    /// Products of f32 matrices on the CPU: `fast` uses the quickest kernel there is (AMX: relative error 5e-5 at most), `f32` full precision.
+    /// Products of f32 matrices on the CPU: `fast` uses the quickest kernel there is (AMX: relative error 5e-5 at most), `f32` the quickest in full precision; or a kernel by its name: `portable`, `neon`, `avx2`, `avx512`, `amx`.
     pub matmul: Matmul,
     /// Memory that the run may take, such as `"12 GB"`: one whose plan needs more is refused before it starts, and what costs time alone is chosen so that it fits. Absent: what the machine has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +56,16 @@ pub enum Matmul {
     Fast,
     /// The quickest kernel that multiplies in f32.
     F32,
+    /// Plain Rust.
+    Portable,
+    /// Of AArch64.
+    Neon,
+    /// Of x86-64.
+    Avx2,
+    /// Of x86-64.
+    Avx512,
+    /// Matrix tiles of x86-64.
+    Amx,
 }
 
 /// How generation and training take turns.

@@ -41,10 +41,16 @@ pub fn use_threads(threads: Option<usize>) {
 
 /// Opens the device of `[run] device`, and chooses the kernel of its matrix products.
 pub fn device(config: &RunConfig) -> Result<Device> {
-    if config.run.matmul == Matmul::F32 {
-        let in_f32 = |kernel: &Kernel| *kernel != Kernel::Amx && kernel.is_available();
-        gemm::set_kernel(Kernel::ALL.into_iter().rfind(in_f32).unwrap_or(Kernel::Portable))?;
-    }
+    let in_f32 = |kernel: &Kernel| *kernel != Kernel::Amx && kernel.is_available();
+    gemm::set_kernel(match config.run.matmul {
+        Matmul::Fast => gemm::current(),
+        Matmul::F32 => Kernel::ALL.into_iter().rfind(in_f32).unwrap_or(Kernel::Portable),
+        Matmul::Portable => Kernel::Portable,
+        Matmul::Neon => Kernel::Neon,
+        Matmul::Avx2 => Kernel::Avx2,
+        Matmul::Avx512 => Kernel::Avx512,
+        Matmul::Amx => Kernel::Amx,
+    })?;
     let spec: DeviceSpec = config.run.device.parse()?;
     Ok(spec.open()?)
 }
