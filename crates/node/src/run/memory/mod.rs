@@ -177,7 +177,7 @@ fn switches(config: &RunConfig, kind: Kind) -> Vec<(String, RunConfig)> {
     if config.rollout.dtype == Dtype::F32 {
         offer("rollout.dtype = \"bf16\"", &|c| c.rollout.dtype = Dtype::Bf16);
     }
-    if config.train.moments_dtype == MomentsDtype::F32 {
+    if config.train.moments_dtype == MomentsDtype::F32 && config.run.device == "cpu" {
         offer("train.moments_dtype = \"bf16\"", &|c| c.train.moments_dtype = MomentsDtype::Bf16);
     }
     if config.train.activation_mib_max != Some(0) {
