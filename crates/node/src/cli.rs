@@ -3,22 +3,16 @@
 //! Promise: data goes to standard output, everything else to standard error (except the progress
 //! of `run` and `sft`, which is their output). Exit codes: `Ending::code` and `code_of` are all there are.
 
-mod ending;
+mod cheats;
 mod money;
 
-use crate::commands;
-use crate::commands::sim::CheatWord;
 use crate::config::Sources;
-use crate::output::{self, OutputError};
-use crate::signal::Stop;
+use crate::context::Global;
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-pub use ending::Ending;
+pub use cheats::CheatWord;
 pub use money::*;
-
-use ending::{EXIT_FAILED, EXIT_USAGE, code_of};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,20 +47,6 @@ pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
     pub global: Global,
-}
-
-/// Options that every command takes.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Global {
-    /// Print JSON instead of text: one object per line, or one document
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Print only the result, warnings and errors
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Where tensors live: cpu, cuda:N or wgpu:N (over `[run] device`)
-    #[arg(long, global = true, value_name = "DEVICE")]
-    pub device: Option<String>,
 }
 
 /// The commands.
@@ -190,7 +170,7 @@ Payouts are those of the real ledger, lots and rulings those of the real rules; 
 found out is drawn with the measured probability. Exit codes: 0 honesty is the best reply, 1 a lie pays.";
 
 fn sim_help() -> String {
-    format!("{SIM_EXAMPLES}\n\n{}", commands::sim::cheats_help())
+    format!("{SIM_EXAMPLES}\n\n{}", cheats::cheats_help())
 }
 
 const COMPLETIONS_EXAMPLES: &str = "\
@@ -480,78 +460,6 @@ fn probability(text: &str) -> Result<f32, String> {
 fn number_within(text: &str, low: f32, high: f32) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (low..=high).contains(&value) { Ok(value) } else { Err(format!("limit {low:?} to {high:?}, given {value}")) }
-}
-
-/// What a command is given besides its own arguments.
-#[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// Options that every command takes.
-    pub global: Global,
-    /// Raised when a person asks for an end.
-    pub stop: Stop,
-}
-
-impl Context {
-    /// Prints what a command has to say: a document with `--json`, else a text. Errors: standard output takes no more.
-    pub(crate) fn answer(
-        &self,
-        document: impl FnOnce() -> serde_json::Value,
-        text: impl FnOnce() -> String,
-    ) -> Result<(), OutputError> {
-        match self.global.json {
-            true => output::print_line(&document().to_string()),
-            false => output::print(&text()),
-        }
-    }
-
-    /// The same for what was done: what cannot be printed is told on standard error.
-    pub(crate) fn answer_done(
-        &self,
-        document: impl FnOnce() -> serde_json::Value,
-        text: impl FnOnce() -> String,
-    ) -> Result<(), output::Untold> {
-        match self.global.json {
-            true => output::print_done(&format!("{}\n", document())),
-            false => output::print_done(&text()),
-        }
-    }
-}
-
-/// The whole program: parses, runs, tells the exit code.
-pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return ExitCode::from(usage(&error)),
-    };
-    let context = Context { global: cli.global, stop: Stop::new() };
-    let code = match commands::dispatch(cli.command, &context) {
-        Ok(ending) => ending.code(),
-        Err(error) => {
-            tell_failure(&output::message(&error), context.global.json);
-            code_of(&error)
-        }
-    };
-    ExitCode::from(code)
-}
-
-/// Help and version are output like any other; wrong usage is told on standard error.
-fn usage(error: &clap::Error) -> u8 {
-    match error.print() {
-        // If standard error is gone there is nobody to tell.
-        _ if error.use_stderr() => EXIT_USAGE,
-        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
-            tell_failure(&OutputError::from(fault).to_string(), false);
-            EXIT_FAILED
-        }
-        _ => 0,
-    }
-}
-
-fn tell_failure(message: &str, json: bool) {
-    match json {
-        true => output::note(&serde_json::json!({ "error": message }).to_string()),
-        false => output::note(&format!("error: {message}")),
-    }
 }
 
 #[cfg(test)]

@@ -9,20 +9,25 @@
 pub mod beacon;
 mod claims;
 pub mod cli;
+mod clock;
 mod commands;
 pub mod config;
+pub mod context;
 pub mod data;
+pub mod ending;
 pub mod events;
 pub mod evidence;
 pub mod machine;
 pub mod metrics;
 pub mod output;
+pub mod program;
 #[cfg(test)]
 mod recorded;
 pub mod report;
 pub mod run;
 pub mod run_dir;
 pub mod signal;
+mod similar;
 pub mod store;
 pub mod summary;
 pub mod tensorboard;

@@ -9,7 +9,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     keep_freed_pages();
-    node::cli::main()
+    node::program::main()
 }
 
 /// Lets mimalloc keep freed pages for 100 s (ten times this delay) rather than 0.1 s: pages that went back to the system

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::cli::{Context, Global};
 use crate::config::{self, RunConfig};
+use crate::context::{Context, Global};
 use crate::events::{Event, Recorded};
 use crate::run_dir::{self, RunDir};
 use crate::signal::Stop;

@@ -4,7 +4,7 @@
 //! rate, `--json` gets every event as one line, `--quiet` only warnings and the result. All is made
 //! from the view; a screen that cannot be written to never harms the run.
 
-use crate::cli::Global;
+use crate::context::Global;
 use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, RunStarted, SftStep, StepMetrics};
 use crate::metrics::per_second;
 use crate::output;

@@ -5,7 +5,7 @@
 //! made anew from the whole log. A file that cannot be written is an error that names it; a screen
 //! that cannot be written to is not.
 
-use crate::cli::Global;
+use crate::context::Global;
 use crate::events::{Event, Recorded};
 use crate::metrics::{self, MetricsFile, Points};
 use crate::run_dir::{self, RunDirError};

@@ -4,6 +4,7 @@
 //! Never: changes a file, but for the artifacts and the page that `contracts` and `docs` without `--check` are asked
 //! to write.
 
+mod circles;
 mod compat;
 mod contracts;
 mod docs;
@@ -25,7 +26,7 @@ struct Cli {
 enum Task {
     /// Everything that must pass before a push, cheapest first.
     Validate,
-    /// Crate dependencies point down only (DESIGN: Agreed < Numeric < World < Lab).
+    /// Crate dependencies point down only (DESIGN: Agreed < Numeric < World < Lab), and no modules import each other in a circle.
     Layers,
     /// Writes docs/compatibility.md, and checks prose that can rot: paths, links and commands named in the documents.
     Docs {
@@ -44,7 +45,7 @@ enum Task {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Validate => validate(),
-        Task::Layers => layers::check(),
+        Task::Layers => layers::check().and_then(|()| circles::check()),
         Task::Docs { check } => docs::run(check),
         Task::Contracts { check } => contracts::run(check),
     }
@@ -54,6 +55,7 @@ fn main() -> Result<()> {
 fn validate() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     layers::check()?;
+    circles::check()?;
     docs::run(true)?;
     contracts::run(true)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;

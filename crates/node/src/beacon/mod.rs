@@ -10,7 +10,6 @@ mod hash_chain;
 
 use protocol::{BeaconPoint, BeaconRound, BeaconTerms, Hash};
 
-use crate::config::RunConfig;
 use drand::{DrandSource, Patience};
 pub use hash_chain::LocalChain;
 
@@ -35,11 +34,20 @@ pub trait Beacon: Send {
     fn later_than(&mut self, asked_ms: u64, after: BeaconRound) -> Result<BeaconPoint, BeaconError>;
 }
 
+/// Where the points of a run come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// A chain of the drand network by its name; without it the run has a hash chain of its own.
+    pub drand_chain: Option<&'static str>,
+    /// Relays of that network; those known for the chain where there are none.
+    pub urls: &'a [String],
+}
+
 /// What a new run writes into its terms. `rounds` is how many points it may come to ask for.
 ///
 /// Errors: as the source says.
-pub fn terms(config: &RunConfig, secret: &Hash, rounds: u64) -> Result<BeaconTerms, BeaconError> {
-    match drand_source(config)? {
+pub fn terms(settings: Settings, secret: &Hash, rounds: u64) -> Result<BeaconTerms, BeaconError> {
+    match drand_source(settings)? {
         Some(source) => Ok(source.terms()),
         None => Ok(LocalChain::terms(secret, rounds)),
     }
@@ -49,12 +57,12 @@ pub fn terms(config: &RunConfig, secret: &Hash, rounds: u64) -> Result<BeaconTer
 ///
 /// Errors: `OtherTerms`, and what the source says.
 pub fn open(
-    config: &RunConfig,
+    settings: Settings,
     terms: &BeaconTerms,
     secret: &Hash,
     used: Option<BeaconRound>,
 ) -> Result<Box<dyn Beacon>, BeaconError> {
-    match (drand_source(config)?, terms) {
+    match (drand_source(settings)?, terms) {
         (None, BeaconTerms::HashChain { anchor, length }) => {
             Ok(Box::new(LocalChain::open(secret, anchor, *length, used)?))
         }
@@ -65,8 +73,7 @@ pub fn open(
     }
 }
 
-fn drand_source(config: &RunConfig) -> Result<Option<DrandSource>, BeaconError> {
-    let section = &config.beacon;
-    let chain = section.source.drand_chain();
-    Ok(chain.map(|chain| DrandSource::new(chain, &section.urls, Patience::default())).transpose()?)
+fn drand_source(settings: Settings) -> Result<Option<DrandSource>, BeaconError> {
+    let Settings { drand_chain, urls } = settings;
+    Ok(drand_chain.map(|chain| DrandSource::new(chain, urls, Patience::default())).transpose()?)
 }

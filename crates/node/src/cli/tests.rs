@@ -42,23 +42,6 @@ fn global_options_stand_before_or_after_the_command() {
 }
 
 #[test]
-fn each_exit_code_is_in_the_help() {
-    let help = Cli::command().render_help().to_string();
-    let endings = [Ending::Done, Ending::Refuted, Ending::Open, Ending::Dropped, Ending::Interrupted];
-    let codes = endings.map(Ending::code);
-    let errors = [
-        anyhow::anyhow!("it failed"),
-        commands::WrongUsage::from("what?".to_owned()).into(),
-        output::done(Err(OutputError::from(std::io::Error::other("full"))), "sent").unwrap_err().into(),
-    ];
-    let codes: std::collections::BTreeSet<u8> = codes.into_iter().chain(errors.iter().map(code_of)).collect();
-    assert_eq!(codes.iter().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 130]);
-    let listed = help.lines().skip_while(|line| !line.starts_with("Exit codes:")).skip(1);
-    let listed: Vec<u8> = listed.map_while(|line| line.trim().split(' ').next()?.parse().ok()).collect();
-    assert_eq!(listed, codes.into_iter().collect::<Vec<_>>(), "{help}");
-}
-
-#[test]
 fn a_misspelt_command_names_the_nearest_and_a_bad_number_its_limit() {
     let message = parse("essaim evla").unwrap_err().to_string();
     assert!(message.contains("'eval'"), "{message}");

@@ -7,7 +7,9 @@
 
 use super::completer::{Completer, PromptError};
 use super::generate::word;
-use crate::cli::{ChatArgs, Context, Ending};
+use crate::cli::ChatArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 use crate::signal::Stop;
 use anyhow::{Context as _, Result, bail, ensure};

@@ -1,6 +1,7 @@
 //! `essaim completions`: the script that teaches a shell our words.
 
-use crate::cli::{Cli, CompletionsArgs, Ending};
+use crate::cli::{Cli, CompletionsArgs};
+use crate::ending::Ending;
 use crate::output;
 use clap::CommandFactory;
 

@@ -6,8 +6,10 @@
 
 use super::progress::Progress;
 use super::settings;
-use crate::cli::{Context, Ending, EvalArgs};
+use crate::cli::EvalArgs;
 use crate::config::{self, RunConfig, Sources};
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::metrics::per_second;
 use crate::output;
 use crate::run::chat;

@@ -3,10 +3,12 @@
 //! Promise: completions come in the order of the prompts, then of the samples; the same model,
 //! prompts and seed give the same text.
 
-use super::WrongUsage;
 use super::completer::{Completer, PromptError};
 use super::progress::Progress;
-use crate::cli::{Context, Ending, GenerateArgs};
+use crate::cli::GenerateArgs;
+use crate::context::Context;
+use crate::ending::Ending;
+use crate::ending::WrongUsage;
 use crate::output;
 use anyhow::{Context as _, Result, ensure};
 use engine::{Completion, Request};

@@ -1,6 +1,8 @@
 //! One file per command of the `essaim` program.
 
-use crate::cli::{Command, Context, Ending};
+use crate::cli::Command;
+use crate::context::Context;
+use crate::ending::Ending;
 
 mod chat;
 mod completer;
@@ -14,12 +16,9 @@ mod report;
 mod run;
 mod settings;
 mod sft;
-pub(crate) mod sim;
+mod sim;
 mod tasks;
 mod verify;
-
-pub(crate) use money::WrongUsage;
-pub(crate) use verify::NotChecked;
 
 /// Runs a command.
 pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Ending> {

@@ -1,6 +1,8 @@
 //! `essaim report`: the summary and the picture report again, from the event log alone.
 
-use crate::cli::{Context, Ending, ReportArgs};
+use crate::cli::ReportArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 use crate::run_dir;
 use crate::store::EventLog;

@@ -1,8 +1,11 @@
 //! `essaim run`: settles the settings and the folder, then runs.
 
-use super::{WrongUsage, settings};
-use crate::cli::{Context, Ending, RunArgs};
+use super::settings;
+use crate::cli::RunArgs;
 use crate::config::{self, ConfigError, RunConfig, Sources};
+use crate::context::Context;
+use crate::ending::Ending;
+use crate::ending::WrongUsage;
 use crate::run::chat;
 use crate::run::memory::Kind;
 use crate::run_dir::{self, RunDir};

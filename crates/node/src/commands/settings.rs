@@ -1,7 +1,7 @@
 //! `--dry-run`: the resolved settings, as TOML or JSON, and the memory that a run with them takes.
 
-use crate::cli::Context;
 use crate::config::RunConfig;
+use crate::context::Context;
 use crate::output;
 use crate::run::memory::Kind;
 use crate::run::{self, Planned};

@@ -1,8 +1,10 @@
 //! `essaim sft`: learning from the tasks' own answers, without RL.
 
 use super::settings;
-use crate::cli::{Context, Ending, SftArgs};
+use crate::cli::SftArgs;
 use crate::config::{self, ConfigError, Fault, RunConfig};
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::run::memory::Kind;
 use crate::run::{chat, supervised};
 use crate::run_dir::{self, RunDir};

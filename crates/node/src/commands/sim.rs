@@ -1,36 +1,22 @@
 //! `essaim sim`: the whole network in this process, from seeds, with faults and liars.
 
-use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use sim::liars::{Cheat, UnknownCheat};
+use sim::liars::Cheat;
 use sim::{Failure, Faults, Options, Report, Row};
 
 use super::progress::Progress;
-use crate::cli::{Context, Ending, SimArgs};
+use crate::cli::{CheatWord, SimArgs};
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 use crate::summary::duration;
 
 /// Seeds where neither `--seeds` nor `--seed` is given.
 const SEEDS: u64 = 20;
-/// The word for a network of honest parties.
-const NONE: &str = "none";
-
-/// A cheat as `--cheat` takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CheatWord(pub Option<Cheat>);
-
-impl FromStr for CheatWord {
-    type Err = UnknownCheat;
-
-    fn from_str(word: &str) -> Result<Self, UnknownCheat> {
-        if word == NONE { Ok(Self(None)) } else { word.parse().map(|cheat| Self(Some(cheat))) }
-    }
-}
-
 /// Simulates, prints the table, and ends with a failure if any promise broke.
 pub(crate) fn sim(args: &SimArgs, context: &Context) -> Result<Ending> {
     if args.trace {
@@ -151,33 +137,12 @@ fn failure(failure: &Failure) -> Value {
 }
 
 fn name(cheat: Option<Cheat>) -> &'static str {
-    cheat.map_or(NONE, Cheat::as_str)
-}
-
-/// All words of `--cheat` with what they mean, for the help text.
-pub(crate) fn cheats_help() -> String {
-    let mut text = format!("Cheats:\n  {NONE:<20} honest parties only, with all the faults\n");
-    for cheat in Cheat::ALL {
-        let describe = cheat.describe();
-        text += &format!("  {:<20} {describe}\n", cheat.as_str());
-    }
-    text
+    CheatWord(cheat).as_str()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_cheat_is_a_word_and_is_explained() {
-        let help = cheats_help();
-        for cheat in Cheat::ALL {
-            assert_eq!(cheat.as_str().parse(), Ok(CheatWord(Some(*cheat))));
-            assert!(help.contains(cheat.as_str()), "{cheat}");
-        }
-        assert_eq!("none".parse(), Ok(CheatWord(None)));
-        assert!("lazy".parse::<CheatWord>().is_err());
-    }
 
     #[test]
     fn a_failure_comes_with_the_line_that_shows_it_again() {

@@ -1,8 +1,10 @@
 //! `essaim tasks`: what can be trained on, with items, and whether the graders are worth obeying.
 
-use crate::cli::{Context, Ending, TasksArgs};
+use crate::cli::TasksArgs;
 use crate::config::{self, Sources};
+use crate::context::Context;
 use crate::data;
+use crate::ending::Ending;
 use crate::output;
 use anyhow::Context as _;
 use serde::Serialize;

@@ -6,18 +6,15 @@ use ops::DeviceSpec;
 use protocol::Outcome;
 use serde_json::json;
 
-use super::WrongUsage;
-use crate::cli::{Context, Ending, VerifyArgs};
+use crate::cli::VerifyArgs;
+use crate::context::Context;
+use crate::ending::WrongUsage;
+use crate::ending::{Ending, NotChecked};
 use crate::evidence::{self, Dropped, NotStored, Place, Reach, StoredGroup};
 use crate::output;
 
 /// Where the model runs unless `--device` says otherwise: whoever looks at a file need not have the run's device.
 const DEVICE: &str = "cpu";
-
-/// Nothing could be found out, which says nothing against anybody.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct NotChecked(String);
 
 /// Checks, prints, and tells the finding as the way it ends.
 ///

@@ -190,7 +190,7 @@ fn warm_up(section: &str, schedule: Schedule, warmup_steps: u64, steps: u64) -> 
 
 /// The losses know themselves what they accept.
 fn loss(config: &RunConfig) -> Result<(), Fault> {
-    let settled = train::Loss::new(&crate::run::learning::loss(config));
+    let settled = train::Loss::new(&super::loss::loss(config));
     settled.map(drop).map_err(|error| Fault::other("train.loss", error.to_string()))
 }
 

@@ -10,7 +10,7 @@ use train::BehaviourLogprobs;
 
 use super::check::within;
 use super::{Fault, FaultKind, RunConfig};
-use crate::beacon::drand;
+use crate::beacon::{self, drand};
 
 /// Most workers of one process: each is a thread with an engine and a copy of the weights.
 const WORKERS_MAX: u32 = 256;
@@ -146,6 +146,13 @@ pub enum BeaconSource {
     /// drand's chain `default`.
     #[serde(rename = "drand:default")]
     DrandDefault,
+}
+
+impl BeaconSection {
+    /// The same for who opens the source.
+    pub fn settings(&self) -> beacon::Settings<'_> {
+        beacon::Settings { drand_chain: self.source.drand_chain(), urls: &self.urls }
+    }
 }
 
 impl BeaconSource {

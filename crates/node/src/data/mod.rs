@@ -12,6 +12,8 @@ mod unpacked;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use crate::similar::{hint, nearest};
 use tasks::{Columns, LineFault, Task, TaskError, TaskSpec};
 
 /// Largest dataset file; one that is not Parquet is held to [`tasks::MAX_FILE_BYTES`].
@@ -55,7 +57,7 @@ pub enum DataError {
         given: u64,
     },
     /// A column that the task needs is not there.
-    #[error("{} has no column `{column}`{}; columns: {}", path.display(), hint(crate::config::nearest(column, known)), listed(known))]
+    #[error("{} has no column `{column}`{}; columns: {}", path.display(), hint(nearest(column, known)), listed(known))]
     NoColumn {
         /// The file.
         path: PathBuf,
@@ -123,10 +125,6 @@ pub enum DataError {
     /// The task refuses its settings or its rows.
     #[error(transparent)]
     Task(#[from] TaskError),
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map(|word| format!(", did you mean `{word}`?")).unwrap_or_default()
 }
 
 /// Names with commas between; one whose blanks at the ends would not be seen is put in quotes.
@@ -198,7 +196,7 @@ pub fn nearest_file(path: &Path) -> Option<String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| name != wanted)
         .collect();
-    crate::config::nearest(wanted, &names).map(str::to_owned)
+    nearest(wanted, &names).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 //!
 //! Promise: an event is on disk before anybody sees it; the views see all events in order.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::Result;
 use protocol::{LeaseId, WeightVersion};
 use rounds::Wait;
 
-use crate::cli::Global;
+use crate::clock::now_ms;
+use crate::context::Global;
 use crate::events::Event;
 use crate::run_dir::RunDir;
 use crate::store::{EventLog, Payload};
@@ -57,10 +56,4 @@ impl Journal {
     pub fn tick(&mut self, waits: &[Wait]) {
         self.views.waits(waits);
     }
-}
-
-/// UTC milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    // A clock before 1970 is a broken clock; the log's order is its sequence number, not its time.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -44,9 +44,10 @@ use rounds::desk::Desk;
 use train::Trainer;
 
 use crate::beacon::{self, Beacon};
-use crate::cli::{Context, Ending};
-use crate::commands::WrongUsage;
+use crate::clock::now_ms;
 use crate::config::{EconomyPreset, RunConfig};
+use crate::context::Context;
+use crate::ending::{Ending, WrongUsage};
 use crate::events::{EvalStage, Event, Outcome, RunFinished, RunStarted, TermsSet};
 use crate::machine::{self, Machine};
 use crate::output;
@@ -237,9 +238,9 @@ fn prepare(stage: &Stage, model: Transformer, journal: &mut Journal) -> Result<O
         false => None,
     };
     let trainer = learning::rl_trainer(&stage.config, model)?;
-    let mut beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), None)?;
+    let mut beacon = beacon::open(stage.config.beacon.settings(), &terms.beacon, stage.parties.secret(), None)?;
     let weights = Weights::of(trainer.snapshot());
-    let point = beacon.later_than(journal::now_ms(), 0)?;
+    let point = beacon.later_than(now_ms(), 0)?;
     let rounds = Rounds::new(setup::rules(&stage.config, &stage.prompting, weights.hash, point)?)?;
     let draft = Draft::begin(&stage.dir.checkpoints(), 0, rounds.to_bytes())?;
     trainer.save(&draft.trainer())?;
@@ -267,7 +268,7 @@ fn deter(stage: &Stage, journal: &mut Journal) -> Result<()> {
 /// Settles and logs the terms that everything in this run is signed under.
 fn agree(stage: &Stage, model: &Transformer, journal: &mut Journal) -> Result<Arc<RunTerms>> {
     let rounds = setup::beacon_rounds(&stage.config);
-    let beacon = beacon::terms(&stage.config, stage.parties.secret(), rounds)?;
+    let beacon = beacon::terms(stage.config.beacon.settings(), stage.parties.secret(), rounds)?;
     let terms = stage.parties.terms(&stage.config, model.config(), &stage.tokenizer, beacon)?;
     let run = blake3::Hash::from(terms.id()).to_hex().to_string();
     journal.record(Event::TermsSet(TermsSet { run, terms: Box::new(RunTerms::clone(&terms)) }))?;

@@ -18,8 +18,8 @@ use super::messages::QueueSizes;
 use super::shelf::Shelf;
 use super::versions::Versions;
 use super::{Ready, Stage, beacon, conclude, learning, payout, perform, setup, stage};
-use crate::cli::Context;
 use crate::config::RunConfig;
+use crate::context::Context;
 use crate::events::{Event, Outcome, Recorded};
 use crate::run_dir::{self, RunDir};
 use crate::store::EventLog;
@@ -142,7 +142,7 @@ fn recall(stage: &Stage, model: Transformer, checkpoint: &Checkpoint, log: &Even
     checkpoint.read_older(&trainer.snapshot(), 0, |version, weights| {
         versions.keep(version, Weights::of(weights.clone()));
     })?;
-    let beacon = beacon::open(&stage.config, &terms.beacon, stage.parties.secret(), Some(round))?;
+    let beacon = beacon::open(stage.config.beacon.settings(), &terms.beacon, stage.parties.secret(), Some(round))?;
     let money = match stage.config.economy.enabled {
         true => Some(payout::resume(&stage.config, stage.dir.path(), &stage.parties, &terms)?),
         false => None,

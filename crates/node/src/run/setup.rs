@@ -21,9 +21,9 @@ use tasks::{RowSet, Split};
 use super::chat;
 use super::fitting::{self, Fitted};
 use super::prompting::{Prompting, RunTask};
-use crate::commands::WrongUsage;
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
+use crate::ending::WrongUsage;
 use crate::output;
 
 /// Prompt tokens that the default size of the KV pool reckons with, beside the new tokens.

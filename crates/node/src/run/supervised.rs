@@ -6,8 +6,9 @@
 use anyhow::Result;
 
 use super::{Ended, Stage, begin_journal, conclude, ending, evaluate_now, learning, memory::Kind, new_stage};
-use crate::cli::{Context, Ending};
 use crate::config::RunConfig;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::events::{EvalStage, Outcome};
 use crate::run_dir::RunDir;
 use model::Transformer;

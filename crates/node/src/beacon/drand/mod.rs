@@ -21,7 +21,7 @@ use serde::Deserialize;
 use ureq::{Agent, http::StatusCode};
 
 use super::{Beacon, BeaconError};
-use crate::run::journal::now_ms;
+use crate::clock::now_ms;
 
 /// Relays that are asked where the run file names none: three of the League of Entropy, one of Cloudflare.
 pub const URLS: [&str; 4] =

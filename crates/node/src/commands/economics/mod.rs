@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use sim::economy::{Crowd, EconomyOptions, EconomyReport, EconomyRow, Strategy, economy};
 
 use super::progress::Progress;
-use crate::cli::{Context, EconomicsArgs, Ending};
+use crate::cli::EconomicsArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 use crate::summary::duration;
 

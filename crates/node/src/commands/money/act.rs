@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::place::{Access, Place};
 use super::{refusal, signer, words, wrong_usage};
-use crate::cli::{Context, Ending, SendArgs};
+use crate::cli::SendArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output::{self, OutputError};
 
 /// One transaction.

@@ -14,7 +14,9 @@ use super::log::{self, Rebuilt};
 use super::place::{Access, Place};
 use super::show;
 use super::words::{esm, short};
-use crate::cli::{AuditArgs, Context, Ending, PlaceArgs};
+use crate::cli::{AuditArgs, PlaceArgs};
+use crate::context::Context;
+use crate::ending::Ending;
 
 /// A root that was posted on the chain.
 #[derive(Debug, Clone, Serialize)]

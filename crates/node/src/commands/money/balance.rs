@@ -12,7 +12,9 @@ use super::place::{Access, Place};
 use super::proofs::{self, Sources};
 use super::words::{esm, facts, moment, some, table};
 use super::{signer, wrong_usage};
-use crate::cli::{BalanceArgs, Context, Ending};
+use crate::cli::BalanceArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 
 /// Asks and prints.

@@ -8,7 +8,9 @@ use serde_json::json;
 use super::place::{Access, Place};
 use super::words::{date, esm, facts, span, table};
 use super::{signer, wrong_usage};
-use crate::cli::{AdvanceArgs, ChainShowArgs, Context, Ending, NewWalletArgs, PlaceArgs, WalletArgs};
+use crate::cli::{AdvanceArgs, ChainShowArgs, NewWalletArgs, PlaceArgs, WalletArgs};
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 
 /// Makes a key and writes it into an encrypted file.

@@ -13,7 +13,9 @@ use super::proofs::{self, Sources};
 use super::words::{esm, moment, some};
 use super::wrong_usage;
 use crate::claims::PartyClaim;
-use crate::cli::{ClaimArgs, Context, Ending};
+use crate::cli::ClaimArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 
 /// Looks up the proofs, compares them with the live root, and claims.
 pub(super) fn claim(args: &ClaimArgs, context: &Context) -> Result<Ending> {

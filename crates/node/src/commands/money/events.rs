@@ -13,7 +13,9 @@ use serde_json::json;
 use super::account::Names;
 use super::event::{self, Told};
 use super::place::{Access, Place};
-use crate::cli::{Context, Ending, EventsArgs};
+use crate::cli::EventsArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 
 /// Pause between two looks at a chain that is followed.

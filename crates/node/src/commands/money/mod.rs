@@ -24,22 +24,13 @@ mod slash;
 mod stake;
 mod words;
 
-use crate::cli::{ChainCommand, Context, Ending, EpochCommand, LedgerCommand, MoneyCommand};
-
-/// The command was called in a way that cannot be meant; the exit code is that of wrong usage.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct WrongUsage(String);
-
-impl From<String> for WrongUsage {
-    fn from(message: String) -> Self {
-        Self(message)
-    }
-}
+use crate::cli::{ChainCommand, EpochCommand, LedgerCommand, MoneyCommand};
+use crate::context::Context;
+use crate::ending::{Ending, WrongUsage};
 
 /// Ends a command with wrong usage.
 fn wrong_usage(message: impl Into<String>) -> anyhow::Error {
-    WrongUsage(message.into()).into()
+    WrongUsage::from(message.into()).into()
 }
 
 /// Runs a command about money.

@@ -9,7 +9,9 @@ use super::log;
 use super::words::{count, esm, facts, short, some, table};
 use super::wrong_usage;
 use crate::claims::ClaimsFile;
-use crate::cli::{Context, Ending, ShowArgs};
+use crate::cli::ShowArgs;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 
 /// Epochs that are listed one by one; of more, the first and the last.

@@ -9,7 +9,9 @@ use super::act::{self, Act, After, Step};
 use super::place::Place;
 use super::words::{esm, moment, span};
 use super::wrong_usage;
-use crate::cli::{Context, Ending, StakeArgs, TransferArgs, UnstakeArgs};
+use crate::cli::{StakeArgs, TransferArgs, UnstakeArgs};
+use crate::context::Context;
+use crate::ending::Ending;
 
 /// Puts ESM at stake, in one transaction: the permission to take it is signed along.
 pub(super) fn stake(args: &StakeArgs, context: &Context) -> Result<Ending> {

@@ -9,9 +9,9 @@ use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
 use super::{Conductor, Weights, order, signal};
+use crate::clock::now_ms;
 use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
-use crate::run::journal;
 use crate::run::messages::{BeaconOrder, EvalOrder, OlderWeights, Question, TrainOrder, ValidatorOrder, WorkerOrder};
 
 impl Conductor<'_> {
@@ -79,7 +79,7 @@ impl Conductor<'_> {
     }
 
     fn ask_beacon(&self, question: Question, after: BeaconRound) -> Result<()> {
-        order(&self.orders.beacon, "beacon", BeaconOrder { question, asked_ms: journal::now_ms(), after })
+        order(&self.orders.beacon, "beacon", BeaconOrder { question, asked_ms: now_ms(), after })
     }
 
     fn order_check(&mut self, lease: LeaseId, validator: ValidatorId) -> Result<()> {

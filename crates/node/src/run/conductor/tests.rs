@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use verify::Answer;
 
 use super::*;
-use crate::cli::{Context, Global};
 use crate::config::{self, RunConfig};
+use crate::context::{Context, Global};
 use crate::run::memory::Kind;
 use crate::run::messages::QueueSizes;
 use crate::run::{Ready, Stage, begin_journal, desk, limits, perform, prepare, stage};
@@ -143,7 +143,7 @@ fn a_worker_that_was_fined_is_heard_and_logged_no_more() {
 
 #[test]
 fn each_end_of_the_rules_is_done_or_interrupted_or_a_failure_that_is_told() {
-    use crate::cli::Ending;
+    use crate::ending::Ending;
     use crate::run::ending;
     let ended = |cause, early| ending(outcome_of(cause, early)).map_err(|error| error.to_string());
     let without_signal = |reward_micro| FinishCause::NoSignal { groups: 64, reward_micro };

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::amount;
-use crate::commands::WrongUsage;
 use crate::config::RunConfig;
+use crate::ending::WrongUsage;
 use crate::machine;
 
 /// A bound in bytes, and whose it is.

@@ -19,8 +19,8 @@ pub use limit::Limit;
 pub use parts::{Part, When};
 
 use super::fitting::Fitted;
-use crate::commands::WrongUsage;
 use crate::config::{Dtype, Mode, RunConfig};
+use crate::ending::WrongUsage;
 use crate::machine;
 
 /// Mebibytes of activations that are tried one after the other where the settings leave it open: from the default down,

@@ -17,7 +17,9 @@ use super::place::Place;
 use super::stake::enough;
 use super::words::{esm, short};
 use super::wrong_usage;
-use crate::cli::{AnswerArgs, CaseActArgs, Context, Ending, EvidenceArgs, OpenArgs, SlashCommand};
+use crate::cli::{AnswerArgs, CaseActArgs, EvidenceArgs, OpenArgs, SlashCommand};
+use crate::context::Context;
+use crate::ending::Ending;
 
 /// Largest file of evidence that is hashed.
 const EVIDENCE_BYTES_MAX: u64 = 1 << 30;

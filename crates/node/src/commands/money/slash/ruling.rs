@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{case, standing};
-use crate::cli::{Context, Ending, RuleArgs, SignArgs};
+use crate::cli::{RuleArgs, SignArgs};
 use crate::commands::money::act::{self, Act, Step};
 use crate::commands::money::place::{Access, Place};
 use crate::commands::money::signer;
 use crate::commands::money::words::some;
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 
 /// Longest ballot file.

@@ -6,10 +6,12 @@ use chain::contracts::{Case, CaseKind, CaseState, Outcome};
 use serde_json::{Value, json};
 
 use super::case;
-use crate::cli::{CaseArgs, CasesArgs, Context, Ending};
+use crate::cli::{CaseArgs, CasesArgs};
 use crate::commands::money::account::Names;
 use crate::commands::money::place::{Access, Place};
 use crate::commands::money::words::{date, esm, facts as lines, moment, table};
+use crate::context::Context;
+use crate::ending::Ending;
 use crate::output;
 
 /// All cases, one a line.

@@ -2,16 +2,15 @@
 //!
 //! Promise: [`Ending::code`] and [`code_of`] are all the exit codes there are, but for a clap error's.
 
-use crate::commands;
 use crate::data::DataError;
 use crate::output;
 use crate::run_dir::RunDirError;
 use crate::signal::EXIT_INTERRUPTED;
 
 /// Exit code of what failed, and of what was found not to be as it must be.
-pub(super) const EXIT_FAILED: u8 = 1;
+pub(crate) const EXIT_FAILED: u8 = 1;
 /// Exit code of wrong usage, and of settings that are refused.
-pub(super) const EXIT_USAGE: u8 = 2;
+pub(crate) const EXIT_USAGE: u8 = 2;
 /// Exit code of a check that could not be made here.
 const EXIT_OPEN: u8 = 3;
 /// Exit code of what was done and could not be printed: doing it again would do it twice.
@@ -37,7 +36,7 @@ pub enum Ending {
 
 impl Ending {
     /// The exit code.
-    pub(super) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Interrupted => EXIT_INTERRUPTED,
@@ -48,13 +47,29 @@ impl Ending {
     }
 }
 
+/// The command was called in a way that cannot be meant; the exit code is that of wrong usage.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(String);
+
+impl From<String> for WrongUsage {
+    fn from(message: String) -> Self {
+        Self(message)
+    }
+}
+
+/// Nothing could be found out, which says nothing against anybody.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotChecked(pub(crate) String);
+
 /// The exit code of a command that failed.
-pub(super) fn code_of(error: &anyhow::Error) -> u8 {
+pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     match error {
-        error if error.is::<crate::config::ConfigError>() || error.is::<commands::WrongUsage>() => EXIT_USAGE,
+        error if error.is::<crate::config::ConfigError>() || error.is::<WrongUsage>() => EXIT_USAGE,
         error if error.chain().any(is_of_the_settings) => EXIT_USAGE,
         error if error.is::<output::Untold>() => EXIT_UNTOLD,
-        error if error.is::<commands::NotChecked>() => EXIT_OPEN,
+        error if error.is::<NotChecked>() => EXIT_OPEN,
         _ => EXIT_FAILED,
     }
 }
