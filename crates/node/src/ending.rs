@@ -1,6 +1,6 @@
 //! How a command ends, as an exit code.
 //!
-//! Promise: [`Ending::code`] and [`code_of`] are all the exit codes there are, but for a clap error's.
+//! Promise: `Ending::code` and `code_of` are all the exit codes there are, but for a clap error's.
 
 use crate::data::DataError;
 use crate::output;
