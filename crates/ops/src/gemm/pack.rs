@@ -355,7 +355,7 @@ impl PackedMatrix {
     }
 
     /// One row of the weight, `[in]`: the values that it was packed from, of f32 for AMX the sum of their two bf16 parts
-    /// unless [`Self::keep_rows`] kept what that leaves.
+    /// unless `keep_rows` kept what that leaves.
     ///
     /// # Panics
     /// If there is no such row, or `to` has another length.
