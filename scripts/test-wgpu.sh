@@ -3,7 +3,7 @@
 # and the first steps of `essaim run`, made on the CPU and made again on the device. It says nothing about speed.
 # On a machine with a card:  ESSAIM_TEST_DEVICE=wgpu:0 scripts/test-wgpu.sh
 #
-# Building the back end from nothing takes 1,460 s of CPU time, so .ci/run does not call it.
+# Building the back end from nothing takes over 1,460 s of CPU time, so .ci/run does not call it.
 # Needs rustup and, where it is to install what is missing, root on Debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."

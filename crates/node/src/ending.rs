@@ -86,6 +86,7 @@ fn is_of_the_settings(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref().is_some_and(of_task)
         || cause.downcast_ref().is_some_and(of_data)
         || cause.is::<ops::DeviceError>()
+        || cause.is::<ops::gemm::KernelMissing>()
         || matches!(cause.downcast_ref(), Some(model::ModelError::HubName { .. } | model::ModelError::NoChatTemplate))
         || matches!(cause.downcast_ref(), Some(RunDirError::Taken { .. }))
 }

@@ -53,6 +53,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config::Matmul;
     use crate::ending::{Ending, WrongUsage};
 
     #[test]
@@ -70,5 +71,14 @@ mod tests {
         let listed = help.lines().skip_while(|line| !line.starts_with("Exit codes:")).skip(1);
         let listed: Vec<u8> = listed.map_while(|line| line.trim().split(' ').next()?.parse().ok()).collect();
         assert_eq!(listed, codes.into_iter().collect::<Vec<_>>(), "{help}");
+    }
+
+    #[test]
+    fn a_kernel_that_this_machine_lacks_is_refused_as_a_setting() {
+        let mut config = crate::config::resolve(&crate::config::Sources::default()).unwrap();
+        config.run.matmul = if cfg!(target_arch = "aarch64") { Matmul::Avx2 } else { Matmul::Neon };
+        let error = crate::run::setup::device(&config).unwrap_err();
+        assert!(error.to_string().ends_with("matrix kernel does not run on this machine"), "{error}");
+        assert_eq!(code_of(&error), EXIT_USAGE);
     }
 }

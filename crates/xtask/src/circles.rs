@@ -108,7 +108,7 @@ fn first_name(text: &str) -> Option<String> {
     (end > 0).then(|| text[..end].to_owned())
 }
 
-/// Each arrow that lies on a circle, once for each circle's smallest module.
+/// Each arrow that lies on a circle.
 fn circles(arrows: &Arrows) -> Vec<String> {
     let reach = |from: &str| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from.to_owned()]);
