@@ -86,7 +86,7 @@ impl EmbeddingGradient for Flex {
         let grad = dense(grad);
         let [_, width] = dims2(&grad);
         let dy = floats(&grad);
-        let mut out = Buffer::lasting(vocabulary * width);
+        let mut out = Buffer::gradient(vocabulary * width);
         // Each thread owns a range of the vocabulary, so every row is summed in token order.
         let owned = vocabulary.div_ceil(rayon::current_num_threads()).max(1);
         let pieces = out.par_chunks_mut(owned * width).enumerate();

@@ -184,12 +184,15 @@ fn take_in(
     );
 }
 
-/// Adds the gradients with respect to hidden and weight; both start as zeros.
+/// Writes the gradients with respect to hidden and weight over what stands there.
 pub(crate) fn gradients(input: &HeadInput, rows: &RowGradients, dhidden: &mut [f32], dweight: &mut [f32]) {
     let Weight::Plain { values, vocabulary } = input.weight else {
         unreachable!("a packed weight records no gradients")
     };
     let width = input.width();
+    if input.tokens() == 0 {
+        dweight.fill(0.0);
+    }
     let largest = TILE_ROWS.min(input.tokens()) * TILE_COLUMNS.min(vocabulary);
     let mut tile = Buffer::new(largest);
     for first in (0..input.tokens()).step_by(TILE_ROWS) {
@@ -203,9 +206,9 @@ pub(crate) fn gradients(input: &HeadInput, rows: &RowGradients, dhidden: &mut [f
             gemm(logits, hidden, weight.t(), false);
             rows.turn_into_gradients(input, logits, first, column);
             let dlogits = MatRef::new(logits, count, columns);
-            gemm(dhidden, dlogits, weight, true);
+            gemm(dhidden, dlogits, weight, column > 0);
             let dweight = &mut dweight[column * width..(column + columns) * width];
-            gemm(dweight, dlogits.t(), hidden, true);
+            gemm(dweight, dlogits.t(), hidden, first > 0);
         }
     }
 }

@@ -260,7 +260,7 @@ impl LinearGradient for Flex {
     fn linear_weight_gradient(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
         let (grad, x) = (dense(grad), dense(x));
         let (a, b) = (view(&grad).t(), view(&x));
-        product_in(Buffer::lasting(a.rows() * b.cols()), a, b)
+        product_in(Buffer::gradient(a.rows() * b.cols()), a, b)
     }
 
     fn linear_bias_gradient(grad: FlexTensor) -> FlexTensor {

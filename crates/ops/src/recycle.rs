@@ -21,10 +21,20 @@ use crate::memory::{Line, Memory};
 /// Bytes that may wait for reuse.
 static RETAINED_BYTES_MAX: AtomicUsize = AtomicUsize::new(1 << 30);
 
+/// Bytes of gradients of parameters that may wait for the next step's.
+static RETAINED_GRADIENT_BYTES_MAX: AtomicUsize = AtomicUsize::new(0);
+
 /// From now on at most so many bytes of buffers wait for reuse in this process. More of them save time, as fresh memory
 /// must be cleared; each of them is one that nobody else has.
 pub fn retain_at_most(bytes: usize) {
     RETAINED_BYTES_MAX.store(bytes, Ordering::Relaxed);
+}
+
+/// The same of the gradients of parameters, of which none wait before this is called: between two steps they take room
+/// that generation could use. A step of a model of 494M parameters takes 14 % longer without, on a virtual machine that
+/// clears 0.3 GB/s.
+pub fn retain_gradients_at_most(bytes: usize) {
+    RETAINED_GRADIENT_BYTES_MAX.store(bytes, Ordering::Relaxed);
 }
 
 /// Buffers of fewer (16 KiB) or more (128 MiB) cache lines are left to the allocator.
@@ -67,41 +77,88 @@ impl Shelf {
     }
 }
 
-static SHELF: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
+static PASSING: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
+static GRADIENTS: Mutex<Shelf> = Mutex::new(Shelf::EMPTY);
 
-/// A buffer of `len` floats that returns to the shelf when dropped, unless it was made to last.
+/// What a buffer is for, which says where it goes when it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// A result that the next operations take: it waits for reuse.
+    Passing,
+    /// The gradient of a large parameter: it waits for the next step's.
+    Gradient,
+    /// What is kept long, as a weight: back where it came from.
+    Lasting,
+}
+
+impl Use {
+    /// Where buffers of so many lines wait, and how many bytes of them may.
+    fn shelf(self, lines: usize) -> Option<(&'static Mutex<Shelf>, usize)> {
+        match self {
+            Self::Passing => {
+                LINES_RECYCLED.contains(&lines).then(|| (&PASSING, RETAINED_BYTES_MAX.load(Ordering::Relaxed)))
+            }
+            Self::Gradient => Some((&GRADIENTS, RETAINED_GRADIENT_BYTES_MAX.load(Ordering::Relaxed))),
+            Self::Lasting => None,
+        }
+    }
+
+    /// One that waits.
+    fn reused(self, lines: usize) -> Option<Memory> {
+        let (shelf, _) = self.shelf(lines)?;
+        held(shelf).take(lines)
+    }
+}
+
+fn held(shelf: &'static Mutex<Shelf>) -> MutexGuard<'static, Shelf> {
+    shelf.lock().expect("no code panics while it holds the shelf")
+}
+
+/// A buffer of `len` floats that waits for reuse when dropped, unless it was made to last.
 pub(crate) struct Buffer {
     lines: Memory,
     len: usize,
-    lasting: bool,
+    purpose: Use,
 }
 
 impl Buffer {
     /// `len` floats of unspecified value.
     pub(crate) fn new(len: usize) -> Self {
         let count = rounded_lines(len.div_ceil(LINE_FLOATS));
-        let lines = reuse(count).unwrap_or_else(|| Memory::zeroed(count));
-        Self { lines, len, lasting: false }
+        Self::of(Use::Passing, count, len)
     }
 
-    /// `len` zeros for what is kept long, as a weight, or its gradient until the optimiser comes: it would wait on the
-    /// shelf for most of a step, and goes back where it came from.
+    /// `len` zeros for what is kept long, as a weight: it would wait on the shelf for most of a step, and goes back where
+    /// it came from.
     pub(crate) fn lasting(len: usize) -> Self {
         if len < LASTING_FLOATS_MIN {
             return Self::zeroed(len);
         }
-        Self { lines: Memory::zeroed(len.div_ceil(LINE_FLOATS)), len, lasting: true }
+        Self::of(Use::Lasting, len.div_ceil(LINE_FLOATS), len)
+    }
+
+    /// `len` floats of unspecified value for the gradient of a parameter, which waits for the optimiser; see
+    /// [`retain_gradients_at_most`].
+    pub(crate) fn gradient(len: usize) -> Self {
+        if len < LASTING_FLOATS_MIN {
+            return Self::new(len);
+        }
+        Self::of(Use::Gradient, len.div_ceil(LINE_FLOATS), len)
     }
 
     /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
         let count = rounded_lines(len.div_ceil(LINE_FLOATS));
-        let used = reuse(count).map(|mut lines| {
+        let used = Use::Passing.reused(count).map(|mut lines| {
             lines.fill(Line::ZERO);
             lines
         });
-        let lines = used.unwrap_or_else(|| Memory::zeroed(count));
-        Self { lines, len, lasting: false }
+        Self { lines: used.unwrap_or_else(|| Memory::zeroed(count)), len, purpose: Use::Passing }
+    }
+
+    fn of(purpose: Use, count: usize, len: usize) -> Self {
+        let lines = purpose.reused(count).unwrap_or_else(|| Memory::zeroed(count));
+        Self { lines, len, purpose }
     }
 
     /// The buffer as a tensor; it returns to the shelf when the last tensor lets go of it.
@@ -129,20 +186,11 @@ fn rounded_lines(lines: usize) -> usize {
     lines.next_multiple_of(step)
 }
 
-fn shelf() -> MutexGuard<'static, Shelf> {
-    SHELF.lock().expect("no code panics while it holds the shelf")
-}
-
-fn reuse(count: usize) -> Option<Memory> {
-    let recycled = LINES_RECYCLED.contains(&count);
-    recycled.then(|| shelf().take(count)).flatten()
-}
-
 impl Drop for Buffer {
     fn drop(&mut self) {
         let lines = std::mem::replace(&mut self.lines, Memory::zeroed(0));
-        if LINES_RECYCLED.contains(&lines.len()) && !self.lasting {
-            let leaving = shelf().put(lines, RETAINED_BYTES_MAX.load(Ordering::Relaxed) / Line::BYTES);
+        if let Some((shelf, bytes_max)) = self.purpose.shelf(lines.len()) {
+            let leaving = held(shelf).put(lines, bytes_max / Line::BYTES);
             drop(leaving); // after the lock was let go, so that nobody waits for it
         }
     }
@@ -165,7 +213,7 @@ impl std::ops::DerefMut for Buffer {
 impl AllocationController for Buffer {
     /// What is shared is copied when it is changed; Burn's own copy knows no alignment to cache lines.
     fn duplicate(&self) -> Option<Box<dyn AllocationController>> {
-        let mut copy = if self.lasting { Self::lasting(self.len) } else { Self::new(self.len) };
+        let mut copy = Self::of(self.purpose, self.lines.len(), self.len);
         copy.copy_from_slice(self);
         Some(Box::new(copy))
     }

@@ -149,8 +149,8 @@ impl TokenLogprobsGradient for Flex {
             logprob_grads: &floats(&grad)[..tokens],
             entropy_grads: &floats(&grad)[tokens..],
         };
-        let mut dhidden = Buffer::zeroed(floats(&hidden).len());
-        let mut dweight = Buffer::lasting(floats(&weight).len());
+        let mut dhidden = Buffer::new(floats(&hidden).len());
+        let mut dweight = Buffer::gradient(floats(&weight).len());
         let (hidden_shape, weight_shape) = (hidden.layout().shape().clone(), weight.layout().shape().clone());
         let input = asked.input(&hidden, plain(&weight, weight_shape[0]));
         gradients(&input, &rows, &mut dhidden, &mut dweight);

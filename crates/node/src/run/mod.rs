@@ -159,7 +159,9 @@ fn stage(mut config: RunConfig, kind: Kind, dir: RunDir, stop: Stop) -> Result<(
     if let Some(refusal) = memory::refusal(&config, facts, &memory) {
         return Err(refusal.into());
     }
-    setup::bound_reuse(&config);
+    let [activations, gradients] = memory.reused(&config).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    ops::recycle::retain_at_most(activations);
+    ops::recycle::retain_gradients_at_most(gradients);
     let model = weights.transformer(&device.clone().autodiff())?;
     let (tokenizer, left_out) = (prompting.tokenizer().clone(), fitted.left_out);
     let parties = Parties::of(&config);

@@ -4,10 +4,12 @@
 //! memory, never a second copy of the weights.
 //!
 //! The version before the trainer's is guessed by taking back the optimiser's last step, which its moments tell: 99.9 %
-//! of the numbers are then guessed exactly. Any other version is guessed to be the next newer one that is stored.
+//! of the numbers are then guessed exactly. The step before that is guessed too, from what the moments were most likely
+//! then. Where versions between are not stored, the guess is the next newer one that is.
 //! Layout: one line of JSON, then the pieces of each parameter in turn, each a length (u32, little-endian) and a zstd
 //! frame of `4 · count` bytes: the lowest bytes of all numbers of the piece, then the next, …, of
-//! `zigzag(bits(weight) - bits(guess))` as 32-bit integers that wrap.
+//! `zigzag(bits(weight) - bits(guess))` as 32-bit integers that wrap, in the order of the guesses' exponents: a step is as
+//! many units in the last place as these are small, so that numbers of a kind stand together.
 
 mod moments;
 
@@ -24,11 +26,11 @@ use train::TrainConfig;
 use moments::Moments;
 
 /// Version of the layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Longest first line that is read, in bytes; real ones have some 200.
 const HEADER_BYTES_MAX: u64 = 4096;
 /// Numbers that are worked on at once.
-const PIECE: usize = 1 << 18;
+const PIECE: usize = 1 << 20;
 /// zstd level: higher ones take 1 % less room.
 const LEVEL: i32 = 1;
 
@@ -45,13 +47,13 @@ struct Header {
     step: Option<LastStep>,
 }
 
-/// The numbers of the optimiser's last step; see `ops::adamw_step`.
+/// The numbers of one of the optimiser's last steps; see `ops::adamw_step`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastStep {
-    /// `lr / (1 - β1^updates)`.
+    /// `lr / (1 - β1^updates)`, for an earlier step times what is left of the first moment.
     rate: f32,
-    /// `sqrt(1 - β2^updates)`.
+    /// `sqrt(1 - β2^updates)` of the moments that are read.
     root_correction: f32,
     eps: f32,
     /// `lr · weight_decay`, of matrices.
@@ -59,14 +61,22 @@ pub struct LastStep {
 }
 
 impl LastStep {
-    /// The last of so many updates; none of none.
-    pub fn of(config: &TrainConfig, updates: u64) -> Option<Self> {
-        let (optimizer, before) = (&config.optimizer, updates.checked_sub(1)?);
+    /// The last but `back` of so many updates; none of none.
+    ///
+    /// An earlier step's moments are guessed: of gradients that are independent and of one variance, the first moment
+    /// `n` updates before the `t`-th is expected to be `β1^n · (1 - β1^(2(t - n))) / (1 - β1^(2t))` of what it is now, and
+    /// the second moment without its bias what it is now.
+    pub fn of(config: &TrainConfig, updates: u64, back: u64) -> Option<Self> {
+        let optimizer = &config.optimizer;
+        let (then, before) = (updates.checked_sub(back)?, updates.checked_sub(back + 1)?);
         let lr = (optimizer.lr * config.schedule.factor(before)) as f32;
-        let correction = |beta: f64| (1.0 - f64::from(beta as f32).powf(updates as f64)) as f32;
+        let power = |beta: f64, exponent: u64| f64::from(beta as f32).powf(exponent as f64);
+        let correction = |beta: f64, updates: u64| (1.0 - power(beta, updates)) as f32;
+        let (first, twice) = (optimizer.beta1, |updates: u64| 1.0 - power(optimizer.beta1, 2 * updates));
+        let left = if back == 0 { 1.0 } else { power(first, back) * twice(then) / twice(updates) };
         Some(Self {
-            rate: lr / correction(optimizer.beta1),
-            root_correction: correction(optimizer.beta2).sqrt(),
+            rate: left as f32 * (lr / correction(first, then)),
+            root_correction: correction(optimizer.beta2, updates).sqrt(),
             eps: optimizer.eps as f32,
             decay: lr * optimizer.weight_decay as f32,
         })
@@ -92,7 +102,7 @@ pub struct Guess<'a> {
     pub newer: &'a ModelSnapshot,
     /// Their version.
     pub version: WeightVersion,
-    /// The trainer's folder and its last step, if the newer weights are the trainer's.
+    /// The trainer's folder and the step that led to the newer weights, if one step did.
     pub trainer: Option<(&'a Path, LastStep)>,
 }
 
@@ -116,7 +126,7 @@ pub fn write(
         for (place, piece) in weights.values()[index].chunks(PIECE).enumerate() {
             let guess = guessed.piece(index, spec, place * PIECE, piece.len())?;
             let packed = zstd::bulk::compress(&planes(piece, guess), LEVEL)?;
-            file.write_all(&(packed.len() as u32).to_le_bytes()).with_context(named)?; // a piece is 1 MiB
+            file.write_all(&(packed.len() as u32).to_le_bytes()).with_context(named)?; // a piece is 4 MiB
             file.write_all(&packed).with_context(named)?;
             bytes += 4 + packed.len() as u64;
         }
@@ -225,12 +235,19 @@ impl<'a> Guessed<'a> {
     }
 }
 
+/// The places of numbers by rising exponent, and as they stand where exponents are equal.
+fn by_exponent(guess: &[f32]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..guess.len()).collect();
+    places.sort_by_key(|place| (guess[*place].to_bits() >> (f32::MANTISSA_DIGITS - 1)) as u8);
+    places
+}
+
 /// Byte k of every difference, for k = 0 to 3.
 fn planes(weights: &[f32], guess: &[f32]) -> Vec<u8> {
     let count = weights.len();
     let mut planes = vec![0; 4 * count];
-    for (index, (weight, guess)) in weights.iter().zip(guess).enumerate() {
-        let difference = weight.to_bits().wrapping_sub(guess.to_bits()).cast_signed();
+    for (index, place) in by_exponent(guess).into_iter().enumerate() {
+        let difference = weights[place].to_bits().wrapping_sub(guess[place].to_bits()).cast_signed();
         let zigzag = (difference << 1) ^ (difference >> 31);
         for (plane, byte) in zigzag.to_le_bytes().into_iter().enumerate() {
             planes[plane * count + index] = byte;
@@ -242,10 +259,10 @@ fn planes(weights: &[f32], guess: &[f32]) -> Vec<u8> {
 /// The weights behind the differences.
 fn restore(weights: &mut [f32], guess: &[f32], planes: &[u8]) {
     let count = weights.len();
-    for (index, (weight, guess)) in weights.iter_mut().zip(guess).enumerate() {
+    for (index, place) in by_exponent(guess).into_iter().enumerate() {
         let zigzag = u32::from_le_bytes([0, 1, 2, 3].map(|plane| planes[plane * count + index]));
         let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
-        *weight = f32::from_bits(guess.to_bits().wrapping_add(difference));
+        weights[place] = f32::from_bits(guess[place].to_bits().wrapping_add(difference));
     }
 }
 
@@ -346,7 +363,7 @@ mod tests {
             trainer.sft_step(&batch).unwrap();
             let (at, path) = (folder.path().join("trainer"), folder.path().join("1"));
             trainer.save(&at).unwrap();
-            let step = LastStep::of(trainer.config(), trainer.updates()).unwrap();
+            let step = LastStep::of(trainer.config(), trainer.updates(), 0).unwrap();
             let newer = trainer.snapshot();
             let guess = Guess { newer: &newer, version: 2, trainer: Some((&at, step)) };
             let bytes = write(&path, 1, &before, guess, u64::MAX).unwrap().unwrap();

@@ -153,12 +153,6 @@ fn open(path: &Path) -> Result<Opened> {
     Ok(opened)
 }
 
-/// Bounds the buffers that wait for reuse by the activations that training may keep, which they are there for.
-pub fn bound_reuse(config: &RunConfig) {
-    let kept = usize::try_from(config.train.activation_mib() << 20).unwrap_or(usize::MAX);
-    ops::recycle::retain_at_most(kept);
-}
-
 fn random(shape: &RandomModel, seed: u64, tasks: &[RunTask]) -> Result<(Tokenizer, Start)> {
     let tokenizer = Tokenizer::characters(&alphabet(tasks)?)?;
     let family = match shape.family {

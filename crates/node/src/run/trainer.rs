@@ -76,8 +76,8 @@ fn save_older(trainer: &Trainer, folder: &Path, older: Vec<OlderWeights>) -> Res
     let mut room = OPTIONAL_BYTES_MAX;
     let (mut newer, mut newer_version) = (trainer.snapshot(), trainer.version());
     for OlderWeights { version, snapshot, path, is_needed } in older {
-        let is_last = newer_version == trainer.version() && version + 1 == newer_version;
-        let step = if is_last { LastStep::of(trainer.config(), trainer.updates()) } else { None };
+        let back = trainer.version().checked_sub(newer_version).filter(|_| version + 1 == newer_version);
+        let step = back.and_then(|back| LastStep::of(trainer.config(), trainer.updates(), back));
         let guess = Guess { newer: &newer, version: newer_version, trainer: step.map(|step| (folder, step)) };
         let bytes_max = if is_needed { u64::MAX } else { room };
         match older::write(&path, version, &snapshot, guess, bytes_max)? {

@@ -75,14 +75,32 @@ pub struct MemoryPlan {
 
 impl MemoryPlan {
     fn new(config: &RunConfig, facts: Facts, limit: Limit) -> Self {
-        let parts = parts::of(config, facts);
-        let sum = |when: When| -> u64 { parts.iter().filter(|part| part.when == when).map(|part| part.bytes).sum() };
-        let (generating, training) = (sum(When::Generating), sum(When::Training));
+        let mut plan = Self { parts: parts::of(config, facts), peak_bytes: 0, limit };
+        let (generating, training) = (plan.sum(When::Generating), plan.sum(When::Training));
         let turns = match config.run.mode {
             Mode::Sequential => generating.max(training),
             Mode::Async => generating + training,
         };
-        Self { peak_bytes: sum(When::Always) + turns, parts, limit }
+        plan.peak_bytes = plan.sum(When::Always) + turns;
+        plan
+    }
+
+    fn sum(&self, when: When) -> u64 {
+        self.parts.iter().filter(|part| part.when == when).map(|part| part.bytes).sum()
+    }
+
+    /// Bytes of buffers that may wait for reuse: of activations, and of gradients. The former are bounded by what training
+    /// may keep of them, the latter by what a sequential run holds less of while it generates than while it trains, so that
+    /// they wait without making the peak higher.
+    pub fn reused(&self, config: &RunConfig) -> [u64; 2] {
+        let activations = config.train.activation_mib() << 20;
+        let gradients = match config.run.mode {
+            Mode::Sequential => {
+                self.sum(When::Training).saturating_sub(self.sum(When::Generating)).saturating_sub(activations)
+            }
+            Mode::Async => u64::MAX,
+        };
+        [activations, gradients]
     }
 
     fn fits(&self) -> bool {

@@ -55,6 +55,23 @@ fn a_plan_counts_every_parameter_and_what_is_held_at_once() {
 }
 
 #[test]
+fn gradients_wait_where_generation_leaves_room_for_them() {
+    let reused = |sets: &[&str]| {
+        let (config, plan) = settled(sets);
+        let plan = plan.unwrap();
+        let part = |name: &str| plan.parts.iter().find(|part| part.name.starts_with(name)).unwrap().bytes;
+        (plan.reused(&config), part("gradients"), plan.sum(When::Generating), plan.sum(When::Training))
+    };
+    let ([activations, gradients], _, generating, training) =
+        reused(&["run.mode=sequential", "train.activation_mib_max=0", "rollout.max_new_tokens=8"]);
+    assert_eq!((activations, generating + gradients), (0, training));
+    let ([_, none], ..) = reused(&["run.mode=sequential", "train.activation_mib_max=512"]);
+    assert_eq!(none, 0, "buffers of activations wait there");
+    let ([_, all], of_all, ..) = reused(&["run.mode=async"]);
+    assert!(all >= of_all);
+}
+
+#[test]
 fn a_limit_lowers_what_costs_time_alone_and_nothing_that_a_person_has_set() {
     let free = settled(&["run.mode=sequential"]);
     assert_eq!(free.0.train.activation_mib_max, Some(512));
