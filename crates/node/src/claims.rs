@@ -13,7 +13,7 @@ use ledger::{Account, Ledger, Party, PartyReport, merkle};
 use protocol::Hash;
 use serde::{Deserialize, Serialize};
 
-use crate::run_dir;
+use record::run_dir;
 
 /// Largest file of proofs: those of a million accounts take 1.7 GB; this is for 65,536 parties.
 const FILE_BYTES_MAX: u64 = 256 << 20;

@@ -1,9 +1,10 @@
 //! What every command is given.
 
 use clap::Args;
+use record::term::Screen;
 
-use crate::output::{self, OutputError};
 use crate::signal::Stop;
+use record::output::{self, OutputError};
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -26,6 +27,17 @@ pub struct Context {
     pub global: Global,
     /// Raised when a person asks for an end.
     pub stop: Stop,
+}
+
+impl Global {
+    /// How a run is shown.
+    pub(crate) fn screen(&self) -> Screen {
+        match self {
+            Self { json: true, .. } => Screen::Json,
+            Self { quiet: true, .. } => Screen::Quiet,
+            _ => Screen::for_people(),
+        }
+    }
 }
 
 impl Context {

@@ -3,9 +3,9 @@
 //! Promise: `Ending::code` and `code_of` are all the exit codes there are, but for a clap error's.
 
 use crate::data::DataError;
-use crate::output;
-use crate::run_dir::RunDirError;
 use crate::signal::EXIT_INTERRUPTED;
+use record::output;
+use record::run_dir::RunDirError;
 
 /// Exit code of what failed, and of what was found not to be as it must be.
 pub(crate) const EXIT_FAILED: u8 = 1;

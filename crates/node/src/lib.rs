@@ -1,7 +1,5 @@
-//! The `essaim` program as a library: configuration, event log, run loop and the views made of it.
+//! The `essaim` program as a library: commands, configuration and the run loop.
 //!
-//! Promise: everything a person sees of a run (terminal, metrics files, summary, report) is a fold
-//! over the typed events in [`events`]; nothing decides anything by reading a log line.
 //! Here is the World side: files, signals, clocks and terminals. Numbers are made in `train` and
 //! `engine`, rules in `rounds`.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods))]
@@ -15,22 +13,10 @@ pub mod config;
 pub mod context;
 pub mod data;
 pub mod ending;
-pub mod events;
 pub mod evidence;
-pub mod machine;
-pub mod metrics;
-pub mod output;
 pub mod program;
-#[cfg(test)]
-mod recorded;
-pub mod report;
+#[cfg(any(test, feature = "testing"))]
+pub mod recorded;
 pub mod run;
-pub mod run_dir;
 pub mod signal;
 mod similar;
-pub mod store;
-pub mod summary;
-pub mod tensorboard;
-pub mod term;
-pub mod view;
-pub mod views;

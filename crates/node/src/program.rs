@@ -8,8 +8,8 @@ use crate::cli::Cli;
 use crate::commands;
 use crate::context::Context;
 use crate::ending::{EXIT_FAILED, EXIT_USAGE, code_of};
-use crate::output::{self, OutputError};
 use crate::signal::Stop;
+use record::output::{self, OutputError};
 
 /// The whole program: parses, runs, tells the exit code.
 pub fn main() -> ExitCode {

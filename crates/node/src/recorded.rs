@@ -1,16 +1,17 @@
-//! Real runs, each made once per process, for tests of everything that is drawn from events.
+//! Real runs, each made once per process: their folders, for tests of what is written there and drawn from it.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::config::{self, RunConfig};
 use crate::context::{Context, Global};
-use crate::events::{Event, Recorded};
-use crate::run_dir::{self, RunDir};
 use crate::signal::Stop;
-use crate::store::{EventLog, StoreError};
-use crate::view::RunView;
+use record::events::Event;
+use record::run_dir::{self, RunDir};
+use record::store::{EventLog, StoreError};
 
 /// A model and batches that are made in a blink.
 const SMALL: [&str; 13] = [
@@ -79,69 +80,40 @@ const DPPO: [&str; 7] = [
     "sft.steps=0",
 ];
 
-/// A run that has ended.
-pub(crate) struct Recording {
-    /// Its folder.
-    pub(crate) dir: tempfile::TempDir,
-    /// Its log.
-    pub(crate) events: Vec<Recorded>,
-}
-
-impl Recording {
-    /// What its events tell.
-    pub(crate) fn view(&self) -> RunView {
-        fold(&self.events)
-    }
-
-    /// A file of its folder.
-    pub(crate) fn file(&self, path: fn(&Path) -> std::path::PathBuf) -> String {
-        std::fs::read_to_string(path(self.dir.path())).unwrap()
-    }
-}
-
 /// The smallest model that the settings can describe.
-pub(crate) fn tiny_model() -> Arc<model::ModelConfig> {
+pub fn tiny_model() -> Arc<model::ModelConfig> {
     let config = config(&["model.random={hidden=16,layers=1,heads=2,kv_heads=1,ff=16,max_context=32}"]);
     let tasks = crate::run::setup::run_tasks(&config, false).unwrap();
     let device = crate::run::setup::device(&config).unwrap();
     crate::run::setup::model(&config, &tasks, &device).unwrap().1.config().clone()
 }
 
-/// What events tell.
-pub(crate) fn fold(events: &[Recorded]) -> RunView {
-    let mut view = RunView::default();
-    events.iter().for_each(|event| view.on_event(event));
-    view
-}
-
-/// Every run that is recorded.
-pub(crate) fn all() -> [&'static Recording; 5] {
-    [network(), alone(), cispo(), dppo(), supervised()]
-}
-
 /// Strangers, liars, a chain, two tasks of one type, a warm-up, stopped after 12 of 24 steps and gone on with.
-pub(crate) fn network() -> &'static Recording {
-    static MADE: OnceLock<Recording> = OnceLock::new();
+pub fn network() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
     MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         perform(dir.path(), config(&NETWORK), false);
         perform(dir.path(), config(&[&NETWORK[..], &["stop.steps=24"]].concat()), true);
-        read(dir)
+        dir
     })
+    .path()
 }
 
 /// One worker, sequential, no ledger, no warm-up.
-pub(crate) fn alone() -> &'static Recording {
-    static MADE: OnceLock<Recording> = OnceLock::new();
+pub fn alone() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
     MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         perform(dir.path(), config(&ALONE), false);
-        read(dir)
+        dir
     })
+    .path()
 }
 
-fn cispo() -> &'static Recording {
-    static MADE: OnceLock<Recording> = OnceLock::new();
+/// By cispo, and stopped by a person.
+pub fn cispo() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
     MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let (path, context) = (dir.path(), quiet());
@@ -152,17 +124,20 @@ fn cispo() -> &'static Recording {
             }
             context.stop.request();
         });
-        read(dir)
+        dir
     })
+    .path()
 }
 
-fn dppo() -> &'static Recording {
-    static MADE: OnceLock<Recording> = OnceLock::new();
+/// By dppo.
+pub fn dppo() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
     MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         perform(dir.path(), config(&DPPO), false);
-        read(dir)
+        dir
     })
+    .path()
 }
 
 /// Whether the log of a run that goes on has this step.
@@ -177,14 +152,15 @@ fn has_trained(path: &Path, step: u64) -> bool {
 }
 
 /// Supervised training only.
-pub(crate) fn supervised() -> &'static Recording {
-    static MADE: OnceLock<Recording> = OnceLock::new();
+pub fn supervised() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
     MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         let owner = RunDir::create_at(dir.path()).unwrap();
         crate::run::supervised::supervise(config(&["run.name=supervised", "sft.steps=6"]), owner, &quiet()).unwrap();
-        read(dir)
+        dir
     })
+    .path()
 }
 
 fn config(more: &[&str]) -> RunConfig {
@@ -204,17 +180,3 @@ fn perform_in(path: &Path, config: RunConfig, resumed: bool, context: &Context) 
     let dir = if resumed { RunDir::open(path) } else { RunDir::create_at(path) };
     crate::run::run(config, dir.unwrap(), resumed, context).unwrap();
 }
-
-fn read(dir: tempfile::TempDir) -> Recording {
-    let mut events = Vec::new();
-    let log = EventLog::open_to_read(&run_dir::events_path(dir.path())).unwrap();
-    log.replay(1, |recorded| {
-        events.push(recorded);
-        Ok::<(), StoreError>(())
-    })
-    .unwrap();
-    assert!(matches!(events.first().unwrap().event, Event::RunStarted(_)));
-    Recording { dir, events }
-}
-
-mod tests;

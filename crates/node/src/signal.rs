@@ -2,10 +2,10 @@
 //!
 //! Promise: the first signal asks for a clean stop (finish the step, write a checkpoint); the
 //! second ends the process at once with [`EXIT_INTERRUPTED`]. The log survives both, see
-//! [`crate::store`]. A run outlives its terminal: a hang-up is no word of a person, and the run's
+//! [`record::store`]. A run outlives its terminal: a hang-up is no word of a person, and the run's
 //! log is where a person looks afterwards.
 
-use crate::output;
+use record::output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -9,13 +9,13 @@ use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use node::config::{self, Layers, RunConfig};
-use node::events::{Event, GroupAccepted};
 use node::evidence::{Place, Reach, StoredGroup, recheck, take_out};
 use node::run::{checkpoint::Checkpoint, learning, setup};
-use node::run_dir;
-use node::store::{EventLog, StoreError};
 use ops::DeviceSpec;
 use protocol::{Outcome, VerifiedGroup};
+use record::events::{Event, GroupAccepted};
+use record::run_dir;
+use record::store::{EventLog, StoreError};
 use safetensors::SafeTensors;
 use tempfile::TempDir;
 use train::{BehaviourLogprobs, TrainRollout, Trainer, group_advantages};

@@ -13,7 +13,7 @@ const CLASSES: [(&str, &[&str]); 6] = [
     ("Numeric", &["ops", "jinja", "model", "engine", "train", "verify"]),
     ("Chain", &["chain"]),
     ("Simulated", &["sim"]),
-    ("World", &["node"]),
+    ("World", &["record", "node"]),
     ("Lab", &["bench", "xtask"]),
 ];
 

@@ -2,8 +2,8 @@
 
 use crate::cli::{Cli, CompletionsArgs};
 use crate::ending::Ending;
-use crate::output;
 use clap::CommandFactory;
+use record::output;
 
 /// Prints the script to standard output.
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Ending> {

@@ -3,12 +3,12 @@
 use crate::cli::ReportArgs;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
-use crate::run_dir;
-use crate::store::EventLog;
-use crate::summary::Summary;
-use crate::views;
 use anyhow::Context as _;
+use record::output;
+use record::run_dir;
+use record::store::EventLog;
+use record::summary::Summary;
+use record::views;
 
 /// Writes both files and prints the summary. A run folder that cannot be written to is reported on all the same.
 pub(crate) fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<Ending> {

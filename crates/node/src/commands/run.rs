@@ -8,7 +8,7 @@ use crate::ending::Ending;
 use crate::ending::WrongUsage;
 use crate::run::chat;
 use crate::run::memory::Kind;
-use crate::run_dir::{self, RunDir};
+use record::run_dir::{self, RunDir};
 use std::path::{Path, PathBuf};
 
 /// Starts a run or goes on with one.

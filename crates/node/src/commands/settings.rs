@@ -2,9 +2,9 @@
 
 use crate::config::RunConfig;
 use crate::context::Context;
-use crate::output;
 use crate::run::memory::Kind;
 use crate::run::{self, Planned};
+use record::output;
 
 /// Prints the settings to standard output: TOML that `essaim run` reads back, or JSON with `--json`. A password in
 /// the address of a chain is left out.

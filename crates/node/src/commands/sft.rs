@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::ending::Ending;
 use crate::run::memory::Kind;
 use crate::run::{chat, supervised};
-use crate::run_dir::{self, RunDir};
 use anyhow::Result;
+use record::run_dir::{self, RunDir};
 
 /// Trains, and writes the model into the run folder.
 pub(crate) fn sft(args: &SftArgs, context: &Context) -> Result<Ending> {

@@ -12,8 +12,8 @@ use super::progress::Progress;
 use crate::cli::{CheatWord, SimArgs};
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
-use crate::summary::duration;
+use record::output;
+use record::summary::duration;
 
 /// Seeds where neither `--seeds` nor `--seed` is given.
 const SEEDS: u64 = 20;

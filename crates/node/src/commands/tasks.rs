@@ -5,8 +5,8 @@ use crate::config::{self, Sources};
 use crate::context::Context;
 use crate::data;
 use crate::ending::Ending;
-use crate::output;
 use anyhow::Context as _;
+use record::output;
 use serde::Serialize;
 use tasks::{AdmissionReport, Message, Split, TaskSpec};
 

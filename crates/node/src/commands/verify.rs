@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::ending::WrongUsage;
 use crate::ending::{Ending, NotChecked};
 use crate::evidence::{self, Dropped, NotStored, Place, Reach, StoredGroup};
-use crate::output;
+use record::output;
 
 /// Where the model runs unless `--device` says otherwise: whoever looks at a file need not have the run's device.
 const DEVICE: &str = "cpu";

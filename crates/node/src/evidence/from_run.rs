@@ -7,9 +7,9 @@ use protocol::{BeaconPoint, Record, RunTerms, Submission, VerdictReveal};
 use rounds::Event as Rule;
 
 use super::StoredGroup;
-use crate::events::{Event, Fined, Party, Recorded};
-use crate::run_dir;
-use crate::store::EventLog;
+use record::events::{Event, Fined, Party, Recorded};
+use record::run_dir;
+use record::store::EventLog;
 
 /// Leases named in a hint.
 const HINTS_MAX: usize = 12;

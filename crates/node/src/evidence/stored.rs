@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use protocol::{BeaconPoint, ProtocolError, Record, RunTerms, Signed, Submission, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::events::Fined;
-use crate::run_dir::{self, RunDirError};
+use record::events::Fined;
+use record::run_dir::{self, RunDirError};
 
 /// First field of the file.
 const FORMAT: &str = "essaim stored group, version 1";

@@ -13,9 +13,9 @@ use serde::Serialize;
 use verify::weights_hash;
 
 use crate::config::RunConfig;
-use crate::output;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::learning;
+use record::output;
 
 /// A folder that holds weights.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use verify::tempered_limit;
 
 use super::{Recheck, Seen, StoredGroup};
-use crate::events::Fined;
+use record::events::Fined;
 
 /// All that `essaim verify` has to say; `--json` prints it as it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -25,7 +25,7 @@ use super::setup;
 use super::trainer::{self, TrainRule};
 use crate::beacon::Beacon;
 use crate::config::RunConfig;
-use crate::events::Party;
+use record::events::Party;
 
 /// What the threads are made of.
 pub struct Cast<'a> {

@@ -8,10 +8,10 @@ use rounds::Wait;
 
 use crate::clock::now_ms;
 use crate::context::Global;
-use crate::events::Event;
-use crate::run_dir::RunDir;
-use crate::store::{EventLog, Payload};
-use crate::views::Views;
+use record::events::Event;
+use record::run_dir::RunDir;
+use record::store::{EventLog, Payload};
+use record::views::Views;
 
 /// One run's log and its views.
 pub struct Journal {
@@ -23,7 +23,7 @@ impl Journal {
     /// A journal over a run's log, with the views of it: screen, metrics files, and at the end
     /// the summary and the report. The first event to record is `RunStarted` or `RunResumed`.
     pub fn open(log: EventLog, dir: &RunDir, global: &Global) -> Self {
-        Self { log, views: Views::new(dir.path(), global) }
+        Self { log, views: Views::new(dir.path(), global.screen()) }
     }
 
     /// The log.

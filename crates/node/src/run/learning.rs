@@ -9,9 +9,9 @@ use train::{OptimizerConfig, SftExample, TrainConfig, Trainer};
 use super::journal::Journal;
 use super::prompting::Prompting;
 use crate::config::{self, RunConfig};
-use crate::events::{Event, SftStep};
-use crate::machine;
 use crate::signal::Stop;
+use record::events::{Event, SftStep};
+use record::machine;
 
 /// A trainer for RL over these weights.
 pub fn rl_trainer(config: &RunConfig, model: Transformer) -> Result<Trainer> {

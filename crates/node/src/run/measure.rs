@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use protocol::{Group, Rollout};
 
-use crate::events::{GroupSums, PhaseSeconds, Range, StepMetrics};
-use crate::machine;
+use record::events::{GroupSums, PhaseSeconds, Range, StepMetrics};
+use record::machine;
 
 /// What happened since the last step.
 pub struct Since {

@@ -23,7 +23,7 @@ use super::measure::TrainTime;
 use super::payout::BankNews;
 use super::setup;
 use crate::config::RunConfig;
-use crate::events::{EvalFinished, EvalStage};
+use record::events::{EvalFinished, EvalStage};
 
 /// News that the conductor has not taken; threads with more of it wait.
 const NEWS_LEN_MAX: usize = 64;

@@ -278,7 +278,7 @@ mod tests {
     use crate::config;
     use crate::recorded::network;
     use crate::run::checkpoint::Checkpoint;
-    use crate::run_dir;
+    use record::run_dir;
 
     /// Weights of a tiny model: `weight(n)` is number n.
     fn weights(config: &Arc<ModelConfig>, weight: impl Fn(u32) -> f32) -> ModelSnapshot {
@@ -376,10 +376,10 @@ mod tests {
     #[test]
     fn the_version_before_the_trainers_is_guessed_from_the_last_step() {
         let run = network();
-        let newest = Checkpoint::all(&run.dir.path().join("checkpoints")).unwrap().pop().unwrap();
+        let newest = Checkpoint::all(&run.join("checkpoints")).unwrap().pop().unwrap();
         let file = |version: u64| newest.older().unwrap().into_iter().find(|(given, _)| *given == version).unwrap().1;
         let packed = std::fs::metadata(file(newest.step - 1)).unwrap().len();
         let raw = std::fs::metadata(newest.trainer().join("weights.safetensors")).unwrap().len();
-        assert!(packed * 20 < raw, "{packed} bytes of {raw}: {}", run_dir::events_path(run.dir.path()).display());
+        assert!(packed * 20 < raw, "{packed} bytes of {raw}: {}", run_dir::events_path(run).display());
     }
 }

@@ -15,7 +15,7 @@ use model::{ModelConfig, Tokenizer};
 use protocol::{BeaconTerms, DtypeTerm, Hash, Keypair, RunTerms, SamplingTerms, ValidatorId, WorkerId};
 
 use crate::config::{self, Dtype, RunConfig};
-use crate::events::Party;
+use record::events::Party;
 
 const SECRET_CONTEXT: &str = "essaim 2026 secret of a local run v1";
 

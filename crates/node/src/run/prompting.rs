@@ -12,7 +12,7 @@ use tasks::{Grade, Item, Role, Split, Task};
 use train::SftExample;
 use verify::Prompts;
 
-use crate::output;
+use record::output;
 
 /// One task of a run.
 pub struct RunTask {

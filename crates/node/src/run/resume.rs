@@ -20,9 +20,9 @@ use super::versions::Versions;
 use super::{Ready, Stage, beacon, conclude, learning, payout, perform, setup, stage};
 use crate::config::RunConfig;
 use crate::context::Context;
-use crate::events::{Event, Outcome, Recorded};
-use crate::run_dir::{self, RunDir};
-use crate::store::EventLog;
+use record::events::{Event, Outcome, Recorded};
+use record::run_dir::{self, RunDir};
+use record::store::EventLog;
 
 pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Result<Outcome> {
     let checkpoints = Checkpoint::all(&dir.checkpoints())?;

@@ -24,7 +24,7 @@ use super::prompting::{Prompting, RunTask};
 use crate::config::{self, Dtype, Family, Matmul, RandomModel, RunConfig};
 use crate::data;
 use crate::ending::WrongUsage;
-use crate::output;
+use record::output;
 
 /// Prompt tokens that the default size of the KV pool reckons with, beside the new tokens.
 const PROMPT_TOKENS_GUESS: usize = 512;

@@ -10,8 +10,8 @@ use protocol::{BeaconPoint, LeaseId, PromptLease, Record, Submission, ValidatorI
 use rounds::desk::Desk;
 use rounds::{Event as Rule, GroupSummary};
 
-use crate::events::{Event, Fined, Recorded};
-use crate::store::EventLog;
+use record::events::{Event, Fined, Recorded};
+use record::store::EventLog;
 
 /// Event numbers by lease.
 #[derive(Default)]

@@ -9,9 +9,9 @@ use super::{Ended, Stage, begin_journal, conclude, ending, evaluate_now, learnin
 use crate::config::RunConfig;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::events::{EvalStage, Outcome};
-use crate::run_dir::RunDir;
 use model::Transformer;
+use record::events::{EvalStage, Outcome};
+use record::run_dir::RunDir;
 
 use super::journal::Journal;
 

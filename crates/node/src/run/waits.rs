@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rounds::{Party, Wait, Waiting};
 
-use crate::events::Event;
+use record::events::Event;
 
 /// Least time between two tellings.
 const TELL_EVERY: Duration = Duration::from_secs(5);

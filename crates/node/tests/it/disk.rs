@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use node::events::{Event, Party};
+use record::events::{Event, Party};
 use serde_json::Value;
 
 use crate::resume::{SMALL, essaim as start, events};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use node::events::{Event, Outcome};
+use record::events::{Event, Outcome};
 use serde_json::Value;
 
 use crate::resume::{SMALL, essaim as start, events};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::resume::{SMALL, essaim, events};
-use node::events::{Event, Fined, Party};
 use protocol::Check;
+use record::events::{Event, Fined, Party};
 
 fn run(folder: &Path, more: &[&str]) -> Vec<Event> {
     let sets: Vec<&str> = SMALL.iter().copied().chain(more.iter().copied()).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ledger::{AuditReport, Party};
-use node::events::{Event, PaidOut};
+use record::events::{Event, PaidOut};
 use serde_json::Value;
 
 use crate::resume::{SMALL, essaim, events};

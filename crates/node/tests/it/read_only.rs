@@ -8,9 +8,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use node::events::Event;
-use node::run_dir;
-use node::store::EventLog;
+use record::events::Event;
+use record::run_dir;
+use record::store::EventLog;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use node::events::Event;
-use node::run_dir;
-use node::store::{EventLog, StoreError};
+use record::events::Event;
+use record::run_dir;
+use record::store::{EventLog, StoreError};
 use serde_json::Value;
 
 use crate::payout::is_sound;

@@ -1,7 +1,7 @@
 //! Every evaluation that a run asks for is answered with scores.
 
 use crate::resume::{SMALL, essaim, events};
-use node::events::Event;
+use record::events::Event;
 use rounds::Event as Rule;
 
 #[test]

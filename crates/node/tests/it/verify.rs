@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
 
-use node::events::{Event, Party};
+use record::events::{Event, Party};
 use serde_json::Value;
 
 use crate::resume::{SMALL, essaim as start, events};

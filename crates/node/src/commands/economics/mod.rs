@@ -14,8 +14,8 @@ use super::progress::Progress;
 use crate::cli::EconomicsArgs;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
-use crate::summary::duration;
+use record::output;
+use record::summary::duration;
 
 /// Simulates, prints the table, draws the picture if asked, and ends with a failure if a lie pays.
 pub(crate) fn economics(args: &EconomicsArgs, context: &Context) -> Result<Ending> {

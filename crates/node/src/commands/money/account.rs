@@ -8,8 +8,8 @@ use ledger::Account;
 
 use super::place::Place;
 use super::wrong_usage;
-use crate::events::Party;
 use crate::run::parties::Parties;
+use record::events::Party;
 
 /// Words that name a party of a run.
 const PARTIES: &str = "worker:N, validator:N, trainer, orchestrator, holder, guardian, council, deployer, treasury";

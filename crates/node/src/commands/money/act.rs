@@ -17,7 +17,7 @@ use super::{refusal, signer, words, wrong_usage};
 use crate::cli::SendArgs;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output::{self, OutputError};
+use record::output::{self, OutputError};
 
 /// One transaction.
 pub(super) struct Step {

@@ -15,7 +15,7 @@ use super::{signer, wrong_usage};
 use crate::cli::BalanceArgs;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
+use record::output;
 
 /// Asks and prints.
 pub(super) fn balance(args: &BalanceArgs, context: &Context) -> Result<Ending> {

@@ -11,7 +11,7 @@ use super::{signer, wrong_usage};
 use crate::cli::{AdvanceArgs, ChainShowArgs, NewWalletArgs, PlaceArgs, WalletArgs};
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
+use record::output;
 
 /// Makes a key and writes it into an encrypted file.
 pub(super) fn new_wallet(args: &NewWalletArgs, context: &Context) -> Result<Ending> {

@@ -20,9 +20,9 @@ use crate::cli::{DeployArgs, PresetWord, RolesArgs, WindowsWord};
 use crate::config::{self, Sources};
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
 use crate::run::parties::Parties;
 use crate::run::payout::{self, is_development, reach};
+use record::output;
 
 /// ESM at the start, if nothing else is said.
 const GENESIS: u64 = 1_000_000 * ledger::ESM;

@@ -19,9 +19,9 @@ use super::wrong_usage;
 use crate::cli::{ChallengeArgs, EpochPostArgs, EpochShowArgs, EpochVoidArgs, SendArgs};
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
 use crate::run::payout::Book;
-use crate::run_dir::{RunDir, RunDirError};
+use record::output;
+use record::run_dir::{RunDir, RunDirError};
 
 /// Roots that are listed.
 const ROOTS_SHOWN: usize = 40;

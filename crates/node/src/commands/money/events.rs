@@ -16,7 +16,7 @@ use super::place::{Access, Place};
 use crate::cli::EventsArgs;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
+use record::output;
 
 /// Pause between two looks at a chain that is followed.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -14,8 +14,8 @@ use protocol::Hash;
 use serde::Serialize;
 
 use crate::commands::progress::Progress;
-use crate::output;
 use crate::run::payout::ledger_path;
+use record::output;
 
 /// Characters shown of what a bad entry says that it is.
 const WHAT_CHARS_MAX: usize = 20;

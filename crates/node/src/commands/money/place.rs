@@ -13,7 +13,7 @@ use crate::cli::PlaceArgs;
 use crate::config::{self, RunConfig, Sources};
 use crate::run::parties::Parties;
 use crate::run::payout::{addresses_path, chain_path, is_development, ledger_path, reach};
-use crate::run_dir;
+use record::run_dir;
 
 /// Where `chain deploy` writes addresses.
 const ADDRESSES: &str = "addresses.json";

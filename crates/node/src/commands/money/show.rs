@@ -12,7 +12,7 @@ use crate::claims::ClaimsFile;
 use crate::cli::ShowArgs;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
+use record::output;
 
 /// Epochs that are listed one by one; of more, the first and the last.
 const EPOCHS_SHOWN: usize = 40;

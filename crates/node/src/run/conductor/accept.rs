@@ -10,7 +10,7 @@ use protocol::{Group, LeaseId, Rollout};
 use rounds::{Action, DropReason, Event as Rule};
 
 use super::Conductor;
-use crate::events::{Event, GroupAccepted, RolloutText};
+use record::events::{Event, GroupAccepted, RolloutText};
 
 impl Conductor<'_> {
     /// A group is in check from its arrival on.

@@ -11,7 +11,7 @@ use protocol::{Check, LeaseId, Outcome, RejectReason};
 use rounds::Peer;
 
 use super::Conductor;
-use crate::events::{Event, Fined, GroupReceived, Party, VerdictGiven};
+use record::events::{Event, Fined, GroupReceived, Party, VerdictGiven};
 
 /// Counts by party, and the reasons that verdicts gave.
 #[derive(Default)]
@@ -50,15 +50,6 @@ impl Tally {
         // The rules fine for the clearest fault that the numbers show; a verdict may name another.
         let reasons = self.reasons.get(&lease?)?;
         reasons.iter().find(|reason| reason.check == check).or(reasons.first()).copied()
-    }
-}
-
-impl From<Peer> for Party {
-    fn from(peer: Peer) -> Self {
-        match peer {
-            Peer::Worker(id) => Self::Worker(id),
-            Peer::Validator(id) => Self::Validator(id),
-        }
     }
 }
 

@@ -9,11 +9,11 @@ use rounds::{Event as Rule, Peer};
 use verify::{Answer, VerifyError};
 
 use super::{Conductor, Weights, offer, since};
-use crate::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
 use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::measure::TrainTime;
 use crate::run::messages::{News, Question, TaskScore, ValidatorOrder, WorkerOrder};
-use crate::store::Payload;
+use record::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
+use record::store::Payload;
 
 /// Steps between two accounts of the curriculum's levels.
 const LEVELS_EVERY_STEPS: u64 = 10;

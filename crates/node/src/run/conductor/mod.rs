@@ -35,10 +35,10 @@ use super::payout::Paymaster;
 use super::prompting::Prompting;
 use super::shelf::Shelf;
 use super::versions::Versions;
-use crate::events::{Event, Outcome, Party};
 use crate::signal::Stop;
 pub use blame::Tally;
 pub use progress::Progress;
+use record::events::{Event, Outcome, Party};
 pub use replay::Logged;
 
 /// How long the conductor sleeps at most before it looks at the stop flag and the clock.

@@ -9,9 +9,9 @@ use protocol::{Check, LeaseId, Outcome as Found, ValidatorId, VerifiedGroup};
 use rounds::PlantId;
 
 use super::Conductor;
-use crate::events::{Event, Outcome, Party};
 use crate::run::messages::News;
 use crate::run::payout::{BankNews, WHO};
+use record::events::{Event, Outcome, Party};
 
 impl Conductor<'_> {
     /// A group passed its checks: its worker and its validators are credited.

@@ -10,9 +10,9 @@ use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
 use super::{Conductor, Weights, order, signal};
 use crate::clock::now_ms;
-use crate::events::{self, Event, LeaseIssued, Party};
 use crate::run::checkpoint::Draft;
 use crate::run::messages::{BeaconOrder, EvalOrder, OlderWeights, Question, TrainOrder, ValidatorOrder, WorkerOrder};
+use record::events::{self, Event, LeaseIssued, Party};
 
 impl Conductor<'_> {
     /// Performs one action; gives the event that answers it at once, if any.

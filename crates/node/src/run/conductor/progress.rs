@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use protocol::{LeaseId, VerifiedGroup, WeightVersion, WorkerId};
 use rounds::FinishCause;
 
-use crate::events::{Outcome, Party, PhaseSeconds};
 use crate::run::actors::WorkCount;
 use crate::run::checkpoint::Draft;
 use crate::run::measure::Since;
 use crate::run::waits::Waits;
+use record::events::{Outcome, Party, PhaseSeconds};
 
 /// Steps over which the reward is averaged before it is held against the target.
 const REWARD_WINDOW_STEPS: usize = 10;

@@ -11,8 +11,8 @@ use protocol::LeaseId;
 use rounds::{Action, Event as Rule, Peer};
 
 use super::{Conductor, Weights};
-use crate::events::Party;
 use crate::run::messages::News;
+use record::events::Party;
 
 /// Events of the rules after the checkpoint, and what the log tells of what followed from them.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use crate::context::{Context, Global};
 use crate::run::memory::Kind;
 use crate::run::messages::QueueSizes;
 use crate::run::{Ready, Stage, begin_journal, desk, limits, perform, prepare, stage};
-use crate::run_dir::{self, RunDir};
+use record::run_dir::{self, RunDir};
 
 /// Two workers and a model that is made in a blink.
 const SETS: [&str; 6] = [
@@ -76,7 +76,7 @@ fn conducted_with(room: usize, body: impl FnOnce(&mut Conductor<'_>)) -> Vec<Eve
     conductor.feed(Rule::Started).unwrap();
     body(&mut conductor);
     let mut events = Vec::new();
-    let log = crate::store::EventLog::open_to_read(&run_dir::events_path(place.path())).unwrap();
+    let log = record::store::EventLog::open_to_read(&run_dir::events_path(place.path())).unwrap();
     log.replay(1, |recorded| {
         events.push(recorded.event);
         anyhow::Ok(())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::amount;
 use crate::config::RunConfig;
 use crate::ending::WrongUsage;
-use crate::machine;
+use record::machine;
 
 /// A bound in bytes, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

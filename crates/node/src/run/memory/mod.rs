@@ -21,7 +21,7 @@ pub use parts::{Part, When};
 use super::fitting::Fitted;
 use crate::config::{Dtype, Mode, RunConfig};
 use crate::ending::WrongUsage;
-use crate::machine;
+use record::machine;
 
 /// Mebibytes of activations that are tried one after the other where the settings leave it open: from the default down,
 /// to one layer at a time.

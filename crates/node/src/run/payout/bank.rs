@@ -12,9 +12,9 @@ use protocol::Hash;
 
 use super::cases::{Accusation, Court, Standing};
 use super::genesis::Ground;
-use crate::events::Party;
 use crate::run::messages::News;
 use crate::run::parties::Parties;
+use record::events::Party;
 
 /// What the thread calls itself.
 pub const WHO: &str = "bank";

@@ -13,7 +13,7 @@ use ledger::line::{LINE_BYTES_MAX, Line};
 use ledger::{Amount, Entry, Ledger, LedgerError, LedgerTerms, Party};
 use protocol::{Hash, Keypair};
 
-use crate::run_dir;
+use record::run_dir;
 
 /// Where the ledger of a run folder is.
 pub fn ledger_path(run: &Path) -> PathBuf {

@@ -17,8 +17,8 @@ use protocol::{Keypair, RunTerms};
 
 use super::remote;
 use crate::config::{EconomyPreset, RunConfig, ppm};
-use crate::events::Party;
 use crate::run::parties::Parties;
+use record::events::Party;
 
 /// The journal of the chain inside the run's process.
 const CHAIN_FILE: &str = "chain.jsonl";

@@ -26,12 +26,12 @@ use protocol::{Check, Commitment, LeaseId, Outcome, RunTerms, Signed, ValidatorI
 use rounds::PlantId;
 
 use crate::config::RunConfig;
-use crate::events::{EpochClosed, EpochPosted, Event, PaidOut, Party, StakeSlashed};
 use crate::run::parties::Parties;
 pub use bank::{Bank, BankNews, BankOrder, WHO, keep};
 pub use book::{Book, ledger_path};
 pub use cases::Accusation;
 pub use genesis::{Ground, addresses_path, chain_path, check_deterrence, economy, endow, plan};
+use record::events::{EpochClosed, EpochPosted, Event, PaidOut, Party, StakeSlashed};
 pub use remote::{is_development, reach};
 
 /// Where the proofs of a run are.

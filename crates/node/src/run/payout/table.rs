@@ -9,7 +9,7 @@ use anyhow::Result;
 use ledger::{Ledger, Party as Payee, PartyReport};
 
 use crate::claims::ClaimsFile;
-use crate::events::{PaidOut, Party, PayoutRow};
+use record::events::{PaidOut, Party, PayoutRow};
 
 /// Everybody's row.
 pub(super) fn of(ledger: &Ledger, cheats: &BTreeMap<Party, String>, spared: &BTreeMap<Party, String>) -> PaidOut {

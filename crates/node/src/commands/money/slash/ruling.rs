@@ -19,7 +19,7 @@ use crate::commands::money::signer;
 use crate::commands::money::words::some;
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
+use record::output;
 
 /// Longest ballot file.
 const FILE_BYTES_MAX: u64 = 64 * 1024;

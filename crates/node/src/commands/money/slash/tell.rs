@@ -12,7 +12,7 @@ use crate::commands::money::place::{Access, Place};
 use crate::commands::money::words::{date, esm, facts as lines, moment, table};
 use crate::context::Context;
 use crate::ending::Ending;
-use crate::output;
+use record::output;
 
 /// All cases, one a line.
 pub(super) fn list(args: &CasesArgs, context: &Context) -> Result<Ending> {

@@ -5,7 +5,6 @@
 //! made anew from the whole log. A file that cannot be written is an error that names it; a screen
 //! that cannot be written to is not.
 
-use crate::context::Global;
 use crate::events::{Event, Recorded};
 use crate::metrics::{self, MetricsFile, Points};
 use crate::run_dir::{self, RunDirError};
@@ -41,8 +40,8 @@ impl Files {
 
 impl Views {
     /// Views of the run in `dir`; files are opened at the first event, which is already in the log.
-    pub fn new(dir: &Path, global: &Global) -> Self {
-        Self { dir: dir.to_owned(), view: RunView::default(), screen: Screen::choose(global), files: None }
+    pub fn new(dir: &Path, screen: Screen) -> Self {
+        Self { dir: dir.to_owned(), view: RunView::default(), screen, files: None }
     }
 
     /// What is known of the run.
@@ -145,7 +144,7 @@ mod tests {
     #[test]
     fn a_resumed_run_leaves_the_files_of_an_uninterrupted_one() {
         let run = network();
-        let dir = run.dir.path();
+        let dir = run.dir();
         let metrics = run.file(run_dir::metrics_path);
         let steps = metrics.lines().filter(|line| line.contains("\"loss\""));
         assert_eq!(steps.count(), 24, "each step once, those before the stop too");

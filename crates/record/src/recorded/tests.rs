@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::*;
-use crate::events::{DropReason, EvalStage};
+use crate::events::{DropReason, EvalStage, Event};
 use crate::metrics::{EVAL_METRICS, METRICS, Points, SFT_METRICS};
 use crate::report;
 use crate::summary::Summary;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use protocol::{Check, Outcome, RejectReason, RunTerms};
+use rounds::Peer;
 use serde::{Deserialize, Serialize};
 
 /// What everybody in the run signs under.
@@ -22,6 +23,15 @@ pub enum Party {
     Worker(u32),
     /// The validator of this number.
     Validator(u32),
+}
+
+impl From<Peer> for Party {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Worker(id) => Self::Worker(id),
+            Peer::Validator(id) => Self::Validator(id),
+        }
+    }
 }
 
 impl fmt::Display for Party {

@@ -54,7 +54,7 @@ fn the_document_lists_every_metric_with_unit_and_formula() {
         std::fs::write(&path, &text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap();
-    assert!(written == text, "docs/metrics.md is out of date: ESSAIM_WRITE_METRICS=1 cargo test -p node --lib metrics");
+    assert!(written == text, "docs/metrics.md is out of date: ESSAIM_WRITE_METRICS=1 cargo test -p record --lib metrics");
 }
 
 fn document() -> String {
@@ -66,7 +66,7 @@ fn document() -> String {
     }
     format!(
         "# Metrics\n\n\
-         What `metrics.jsonl` and the TensorBoard file hold. This page is made from `crates/node/src/metrics/table.rs` \
+         What `metrics.jsonl` and the TensorBoard file hold. This page is made from `crates/record/src/metrics/table.rs` \
          by a test. A name of TRL or prime-rl is used where the meaning is equal, and only there. What was not \
          measured has no entry: a line without `clip_ratio/low_mean` is of a loss that does not clip.\n\n\
          ## Training steps\n\n\

@@ -4,7 +4,6 @@
 //! rate, `--json` gets every event as one line, `--quiet` only warnings and the result. All is made
 //! from the view; a screen that cannot be written to never harms the run.
 
-use crate::context::Global;
 use crate::events::{EpochClosed, EvalFinished, EvalStage, Event, Recorded, RunStarted, SftStep, StepMetrics};
 use crate::metrics::per_second;
 use crate::output;
@@ -34,13 +33,9 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// The screen that fits the options and the terminal.
-    pub fn choose(global: &Global) -> Self {
-        if global.json {
-            Self::Json
-        } else if global.quiet {
-            Self::Quiet
-        } else if output::is_terminal() {
+    /// For a person who reads standard output: drawn on a terminal, else lines.
+    pub fn for_people() -> Self {
+        if output::is_terminal() {
             Self::Live(Box::new(Live::new(ProgressDrawTarget::stdout())))
         } else {
             Self::Plain(Plain::default())
