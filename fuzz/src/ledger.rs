@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use ledger::{Account, Economy, Entry, Ledger, LedgerTerms, Line, Party, SlashSchedule, Split, audit, yuma::YumaTerms};
-use protocol::{Check, Commitment, Keypair, Outcome, Signed};
+use ledger::{Account, Economy, Entry, Ledger, LedgerTerms, Line, SlashSchedule, Split, audit, yuma::YumaTerms};
+use protocol::{Check, Commitment, Keypair, Outcome, Party, Signed};
 
 use super::world;
 

@@ -10,10 +10,10 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Check, Hash, RunId};
+use protocol::{Check, Hash, Party, RunId};
 use serde::{Serialize, Serializer};
 
-use crate::{Account, Amount, Fault, Ledger, LedgerError, Party, Payout, hex};
+use crate::{Account, Amount, Fault, Ledger, LedgerError, Payout, hex};
 
 /// What a log adds up to.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -6,14 +6,12 @@ mod rehearsal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{Check, Commitment, Hash, LeaseId, RunId, Signed, ValidatorId, Verdict, WorkerId};
+use protocol::{Check, Commitment, Hash, LeaseId, Party, RunId, Signed, ValidatorId, Verdict, WorkerId};
 
 use crate::evidence::{Signatures, Signers, Vote};
 use crate::settle::{Settled, Settling};
 use crate::tally::Tally;
-use crate::{
-    Account, Amount, Entry, EpochReport, Fault, LedgerTerms, Party, PartyReport, Payout, Severity, hex, merkle,
-};
+use crate::{Account, Amount, Entry, EpochReport, Fault, LedgerTerms, PartyReport, Payout, Severity, hex, merkle};
 
 pub use rehearsal::{Rehearsal, RehearsedVote};
 

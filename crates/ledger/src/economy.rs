@@ -3,6 +3,7 @@
 //! Promise: whatever passes [`Economy::check`] can be computed with, and pays out each budget to the last unit.
 
 use protocol::Check;
+use protocol::Party;
 use protocol::constants::PPM_ONE;
 use serde::{Deserialize, Serialize};
 
@@ -183,11 +184,11 @@ impl Economy {
     }
 
     /// Stake that `party` must hold; none for the trainer and the treasury.
-    pub fn stake_due(&self, party: crate::Party) -> Amount {
+    pub fn stake_due(&self, party: Party) -> Amount {
         match party {
-            crate::Party::Worker(_) => self.stake_worker,
-            crate::Party::Validator(_) => self.stake_validator,
-            crate::Party::Trainer | crate::Party::Treasury => 0,
+            Party::Worker(_) => self.stake_worker,
+            Party::Validator(_) => self.stake_validator,
+            Party::Trainer | Party::Treasury => 0,
         }
     }
 

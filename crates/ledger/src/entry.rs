@@ -3,10 +3,10 @@
 //! Promise: an entry holds all that is needed to judge it: signed records in full, and for a closed epoch the
 //! numbers that must follow from the entries before.
 
-use protocol::{Check, Commitment, Hash, LeaseId, Signed, StepNumber, ValidatorId, Verdict};
+use protocol::{Check, Commitment, Hash, LeaseId, Party, Signed, StepNumber, ValidatorId, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::{Amount, LedgerTerms, Party, hex};
+use crate::{Amount, LedgerTerms, hex};
 
 /// One fact. In the log, `what` names the variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,11 +2,11 @@
 //!
 //! Promise: a fault names what was expected and what was given; an error says at which entry.
 
-use protocol::{Check, LeaseId, ProtocolError, ValidatorId};
+use protocol::{Check, LeaseId, Party, ProtocolError, ValidatorId};
 use thiserror::Error;
 
+use crate::Amount;
 use crate::yuma::YumaError;
-use crate::{Amount, Party};
 
 /// An entry that was refused, and its position in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use protocol::{
-    Check, CheckedRollout, Commitment, Hash, LeaseId, Outcome, ProtocolError, PublicKey, RunId, RunTerms, Signable,
-    Signed, ValidatorId, Verdict, WorkerId,
+    Check, CheckedRollout, Commitment, Hash, LeaseId, Outcome, Party, ProtocolError, PublicKey, RunId, RunTerms,
+    Signable, Signed, ValidatorId, Verdict, WorkerId,
 };
 
-use crate::{Fault, Party};
+use crate::Fault;
 
 /// The terms that signatures are held to.
 #[derive(Clone, Copy)]

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Check, Commitment, Hash, Keypair, LeaseId, RunId, Signed, StepNumber, ValidatorId, Verdict, WorkerId};
+use protocol::{
+    Check, Commitment, Hash, Keypair, LeaseId, Party, RunId, Signed, StepNumber, ValidatorId, Verdict, WorkerId,
+};
 use serde::Serialize;
 
 use crate::book::Book;
 use crate::evidence::Signatures;
 use crate::line::{FIRST_PREVIOUS, Line, head_after};
-use crate::{
-    Account, Amount, Entry, EpochReport, Fault, LedgerError, LedgerTerms, Party, PartyReport, Payout, hex, merkle,
-};
+use crate::{Account, Amount, Entry, EpochReport, Fault, LedgerError, LedgerTerms, PartyReport, Payout, hex, merkle};
 
 /// The book of a run, at some place in its log.
 #[derive(Clone, Debug, PartialEq)]

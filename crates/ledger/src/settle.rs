@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use protocol::constants::PPM_ONE;
-use protocol::{ValidatorId, WorkerId};
+use protocol::{Party, ValidatorId, WorkerId};
 use serde::Serialize;
 
 use crate::rounding::largest_remainder;
 use crate::tally::{Judged, Tally};
 use crate::yuma::{Masks, YumaInput, YumaOutput, epoch};
-use crate::{Account, Amount, Fault, LedgerTerms, Party, Pool};
+use crate::{Account, Amount, Fault, LedgerTerms, Pool};
 
 /// One payment: to whom, from which pool, for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

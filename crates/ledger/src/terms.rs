@@ -2,11 +2,11 @@
 //!
 //! Promise: who signs, who is paid where, and how much, are all in the first entry of the log.
 
-use protocol::{Record, RunId, RunTerms};
+use protocol::{Party, Record, RunId, RunTerms};
 use serde::{Deserialize, Serialize};
 
 use crate::yuma::{CELLS_MAX, YumaError};
-use crate::{Account, Economy, Fault, Party, hex};
+use crate::{Account, Economy, Fault, hex};
 
 /// The terms of a ledger: its first entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

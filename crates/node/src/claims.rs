@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use chain::{Address, B256};
-use ledger::{Account, Ledger, Party, PartyReport, merkle};
-use protocol::Hash;
+use ledger::{Account, Ledger, PartyReport, merkle};
+use protocol::{Hash, Party};
 use serde::{Deserialize, Serialize};
 
 use record::run_dir;

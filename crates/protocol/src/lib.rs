@@ -21,6 +21,7 @@ mod layouts;
 mod lease;
 pub mod merkle;
 mod order;
+mod party;
 mod plant;
 mod rollout;
 mod seed;
@@ -42,6 +43,7 @@ pub use ids::{
 };
 pub use lease::PromptLease;
 pub use order::{CheckOrder, RevealOrder};
+pub use party::{Party, UnknownParty};
 pub use plant::PlantRequest;
 pub use rollout::{FinishReason, Rollout};
 pub use seed::{Domain, rollout_seed, run_seed};

@@ -15,9 +15,9 @@ mod trust;
 
 use crate::machine::Machine;
 pub use measures::{Graded, GroupSums, PhaseSeconds, Range, StepMetrics};
-pub use money::{EpochClosed, EpochPosted, PaidOut, Payee, PayoutRow, StakeSlashed};
+pub use money::{EpochClosed, EpochPosted, PaidOut, PayoutRow, StakeSlashed};
 use serde::{Deserialize, Serialize};
-pub use trust::{Fined, GroupReceived, Party, TermsSet, VerdictGiven};
+pub use trust::{Fined, GroupReceived, TermsSet, VerdictGiven};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,15 +69,14 @@ pub enum Event {
     /// A worker or validator that does not answer gets no work for a while; it pays nothing.
     Suspended {
         /// Who.
-        #[serde(flatten)]
-        party: Party,
+        party: protocol::Party,
     },
     /// A group will not be trained on.
     GroupDropped {
         /// Lease of the group.
         lease: u64,
         /// Why.
-        reason: DropReason,
+        reason: rounds::DropReason,
     },
     /// The weights moved by one batch.
     StepTrained(Box<StepTrained>),
@@ -233,41 +232,6 @@ pub struct RolloutText {
     pub reward_micro: i64,
     /// Whether the answer is exact.
     pub exact: bool,
-}
-
-/// Why a group is not trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DropReason {
-    /// Older than the staleness bound.
-    Stale,
-    /// All rewards equal: nothing to compare.
-    EqualRewards,
-    /// Mean reward outside the gate's limits.
-    OutsideGate,
-    /// Taken back before it was finished.
-    Cancelled,
-    /// The worker failed, or did not answer in time.
-    Failed,
-    /// Its worker was caught lying: nothing more of that worker is trained on.
-    WorkerBanned,
-    /// No validator could judge it.
-    Unchecked,
-}
-
-impl DropReason {
-    /// In words.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Stale => "too stale",
-            Self::EqualRewards => "equal rewards",
-            Self::OutsideGate => "outside the gate",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-            Self::WorkerBanned => "of a banned worker",
-            Self::Unchecked => "unchecked",
-        }
-    }
 }
 
 /// One training step.

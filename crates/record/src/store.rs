@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use payloads::{PAYLOAD_BYTES_MAX, Payload};
 
 /// Version of the table layout and of the events' meaning; raised when an old log no longer reads.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 /// Marks the file as ours (`PRAGMA application_id`): the letters `ESSA`.
 const APPLICATION_ID: i64 = 0x4553_5341;
 

@@ -6,12 +6,13 @@
 mod payout;
 mod verification;
 
-use crate::events::{DropReason, EvalFinished, EvalStage, Outcome, PhaseSeconds, StepMetrics};
+use crate::events::{EvalFinished, EvalStage, Outcome, PhaseSeconds, StepMetrics};
 use crate::machine::Machine;
 use crate::metrics::per_second;
 use crate::view::RunView;
 pub use payout::Payout;
 pub(crate) use payout::{esm, some_esm};
+use rounds::DropReason;
 use serde::Serialize;
 use std::collections::BTreeMap;
 pub(crate) use verification::percent;
@@ -201,7 +202,7 @@ impl Summary {
             rollouts_trained: steps().map(|m| m.batch.rollouts).sum(),
             groups: view.groups,
             useful: Useful::of(view),
-            groups_dropped: view.dropped.iter().map(|(why, n)| (why.label(), *n)).collect(),
+            groups_dropped: view.dropped.clone(),
             sft_steps: view.sft.len() as u64,
             staleness: staleness(view),
             tokens_per_second: TokenRates {
@@ -311,7 +312,7 @@ fn staleness(view: &RunView) -> Option<Staleness> {
     Some(Staleness {
         mean: sum(ages().map(|age| age.mean))? / view.steps.len() as f64,
         max: ages().map(|age| age.max).fold(0.0, f64::max),
-        dropped_groups: view.dropped.get(&DropReason::Stale).copied().unwrap_or(0),
+        dropped_groups: view.dropped.get(DropReason::Stale { limit: 0, given: 0 }.label()).copied().unwrap_or(0),
     })
 }
 

@@ -9,7 +9,7 @@ mod money;
 mod trust;
 
 use crate::events::{
-    DropReason, EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
+    EvalFinished, EvalStage, Event, Recorded, RolloutText, RunFinished, RunStarted, SftStep, StepMetrics,
 };
 pub use curriculum::Curriculum;
 pub use money::Money;
@@ -42,8 +42,8 @@ pub struct RunView {
     pub samples: BTreeMap<u64, Vec<RolloutText>>,
     /// What groups were worth, and where leases went.
     pub curriculum: Curriculum,
-    /// Groups dropped, by reason.
-    pub dropped: BTreeMap<DropReason, u64>,
+    /// Groups dropped, by reason in words.
+    pub dropped: BTreeMap<&'static str, u64>,
     /// Leases issued.
     pub leases: u64,
     /// The lease of the latest batch with the newest weights, and these.
@@ -118,7 +118,7 @@ impl RunView {
                 }
             }
             Event::GroupDropped { lease, reason } => {
-                *self.dropped.entry(*reason).or_default() += 1;
+                *self.dropped.entry(reason.label()).or_default() += 1;
                 self.accepted.remove(lease);
             }
             Event::StepTrained(step) => {

@@ -13,7 +13,7 @@ use crate::summary::Summary;
 use crate::tensorboard::TensorBoardFile;
 use crate::term::Screen;
 use crate::view::RunView;
-use rounds::{Party, Wait, Waiting};
+use rounds::{Wait, Waiter, Waiting};
 use std::path::{Path, PathBuf};
 
 /// The views of one run in its folder.
@@ -99,9 +99,9 @@ impl Views {
 /// A wait as a person says it; nothing for the waits that are the normal course of things.
 fn in_words(wait: &Wait) -> Option<String> {
     let who = match wait.who {
-        Party::Trainer => "trainer",
-        Party::Workers => "workers",
-        Party::Run => "run",
+        Waiter::Trainer => "trainer",
+        Waiter::Workers => "workers",
+        Waiter::Run => "run",
     };
     let on = match wait.on {
         Waiting::Start | Waiting::Finished { .. } => return None,

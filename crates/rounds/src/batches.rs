@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{LeaseId, PromptLease, WorkerId};
+use protocol::{LeaseId, Party, PromptLease, WorkerId};
 
 use crate::admission::{Load, capacity};
 use crate::constants::{EMPTY_BATCHES_MAX, REFILL_WAVES_MAX};
 use crate::machine::{Accepted, Back, Phase, Wave};
-use crate::{Action, Batch, DropReason, FinishCause, GroupSummary, Mode, Notice, Peer, Rounds};
+use crate::{Action, Batch, DropReason, FinishCause, GroupSummary, Mode, Notice, Rounds};
 
 impl GroupSummary {
     pub(crate) fn weight_version_min(&self) -> u64 {
@@ -56,7 +56,7 @@ impl Rounds {
         match held {
             Ok(group) => self.buffer.push_back(Accepted { worker, group }),
             Err(reason) => {
-                let in_vain = reason != DropReason::GroupFailed || self.all_workers_rest();
+                let in_vain = reason != DropReason::Failed || self.all_workers_rest();
                 self.refused += u64::from(in_vain);
                 self.drop_group(lease, reason, actions);
             }
@@ -67,7 +67,7 @@ impl Rounds {
     fn learn_from(&mut self, group: &GroupSummary, actions: &mut Vec<Action>) {
         // A single rollout is compared with other groups.
         let signal = self.config.group_size == 1 || group.rewards_differ();
-        let useful = signal && self.config.gate.passes(group);
+        let useful = signal && self.config.gate.refusal(group).is_none();
         self.sampler.learn(&self.config, group, useful, self.next_lease);
         let told = self.signal.judged(useful, group.reward_mean_micro());
         actions.extend(told.map(Action::Notice));
@@ -79,17 +79,17 @@ impl Rounds {
 
     fn refusal(&self, group: &GroupSummary) -> Option<DropReason> {
         let stale = self.stale(group.weight_version_min());
-        stale.or((!self.config.gate.passes(group)).then_some(DropReason::NoSignal))
+        stale.or(self.config.gate.refusal(group))
     }
 
     pub(crate) fn drop_group(&mut self, lease: LeaseId, reason: DropReason, actions: &mut Vec<Action>) {
         let count = match reason {
             DropReason::Stale { .. } => &mut self.counters.dropped_stale,
-            DropReason::NoSignal => &mut self.counters.dropped_no_signal,
-            DropReason::GroupFailed => &mut self.counters.dropped_failed,
+            DropReason::EqualRewards | DropReason::OutsideGate => &mut self.counters.dropped_no_signal,
+            DropReason::Failed => &mut self.counters.dropped_failed,
             DropReason::WorkerBanned => &mut self.counters.dropped_banned,
             DropReason::Unchecked => &mut self.counters.dropped_unchecked,
-            DropReason::RunEnded => &mut self.counters.dropped_run_ended,
+            DropReason::Cancelled => &mut self.counters.dropped_run_ended,
         };
         *count += 1;
         if let (DropReason::WorkerBanned, Some(wave)) = (reason, &mut self.wave) {
@@ -119,7 +119,7 @@ impl Rounds {
         // Nobody waits for the deadline of a lease that is of no use any more, but silence is silence.
         let unanswered: Vec<_> = self.in_flight.extract_if(.., |lease, _| old.contains_key(lease)).collect();
         for (_, lease) in unanswered {
-            self.note_silence(Peer::Worker(lease.worker), actions);
+            self.note_silence(Party::Worker(lease.worker), actions);
         }
         for (lease, reason) in old {
             self.drop_group(lease, reason, actions);
@@ -262,7 +262,7 @@ impl Rounds {
         for _ in 0..count {
             let worker = self.next_of_crew();
             let lease = self.next_lease(worker);
-            if self.fined(Peer::Worker(worker)).is_none() {
+            if self.fined(Party::Worker(worker)).is_none() {
                 actions.push(Action::Lease(self.give(lease)));
             } else {
                 lost += 1;
@@ -277,10 +277,10 @@ impl Rounds {
         let crew = &self.wave.as_ref().expect("sequential leases belong to a wave").crew;
         let first = (self.next_lease % crew.len() as u64) as usize; // a crew has a worker
         let unfit = |&worker: &WorkerId| {
-            let worker = Peer::Worker(worker);
+            let worker = Party::Worker(worker);
             self.fined(worker).is_some() || self.rests(worker)
         };
-        if !self.rests(Peer::Worker(crew[first])) {
+        if !self.rests(Party::Worker(crew[first])) {
             return crew[first];
         }
         let turns = crew[first..].iter().chain(&crew[..first]);
@@ -320,7 +320,7 @@ impl Rounds {
         let lease = self.next_lease;
         let (task, item) = self.sampler.draw(&self.config.tasks, lease);
         self.next_lease += 1;
-        let member = self.member_mut(Peer::Worker(worker));
+        let member = self.member_mut(Party::Worker(worker));
         let worker_lease = member.leases;
         member.leases += 1;
         PromptLease {

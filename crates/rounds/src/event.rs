@@ -3,7 +3,7 @@
 //! Promise: an event carries all that decides; feeding the same events gives the same actions.
 
 use protocol::{
-    BeaconPoint, Check, Hash, LeaseId, Outcome, PromptLease, RejectReason, StepNumber, Submission, TaskIndex,
+    BeaconPoint, Check, Hash, LeaseId, Outcome, Party, PromptLease, RejectReason, StepNumber, Submission, TaskIndex,
     ValidatorId, WeightVersion, WorkerId,
 };
 use serde::{Deserialize, Serialize};
@@ -118,15 +118,6 @@ pub struct EvalScore {
     pub exact_micro: i64,
     /// Mean reward, in millionths.
     pub reward_micro: i64,
-}
-
-/// A worker or a validator, as the one who pays or rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Peer {
-    /// A worker.
-    Worker(WorkerId),
-    /// A validator.
-    Validator(ValidatorId),
 }
 
 /// Something that happened outside.
@@ -261,6 +252,7 @@ pub struct Batch {
 
 /// Why a group was dropped whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DropReason {
     /// Its oldest token lags too far behind the weights it would train, in versions.
     Stale {
@@ -269,17 +261,34 @@ pub enum DropReason {
         /// Versions it lags.
         given: u64,
     },
-    /// The gate refused it: no reward differs, or the mean is out of bounds.
-    NoSignal,
+    /// The gate refused it: all rewards are equal, so there is nothing to compare.
+    EqualRewards,
+    /// The gate refused it: the mean reward is out of bounds.
+    OutsideGate,
     /// It failed outside, or its deadline passed.
-    GroupFailed,
+    Failed,
     /// Its worker was fined: nothing more of that worker is trained on.
     WorkerBanned,
     /// No validator is left who could check it or break a tie, or those who find fault do so too
     /// narrowly to be sure.
     Unchecked,
     /// The last batch has been taken.
-    RunEnded,
+    Cancelled,
+}
+
+impl DropReason {
+    /// In words.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stale { .. } => "too stale",
+            Self::EqualRewards => "equal rewards",
+            Self::OutsideGate => "outside the gate",
+            Self::Failed => "failed",
+            Self::WorkerBanned => "of a banned worker",
+            Self::Unchecked => "unchecked",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Why a run ended.
@@ -403,6 +412,11 @@ pub enum Action {
         /// Who.
         validator: ValidatorId,
     },
+    /// The group passed its checks: its worker and validators have earned their pay, whether it is trained on or not.
+    Accepted {
+        /// The group's lease.
+        lease: LeaseId,
+    },
     /// Show a validator a known-bad group that looks like any other; answer with `PlantAnswered`, or
     /// not at all: nothing waits for it.
     Plant {
@@ -414,7 +428,7 @@ pub enum Action {
     /// Take stake from a liar. It is given no further work, and is fined no second time.
     Fine {
         /// Who pays.
-        party: Peer,
+        party: Party,
         /// The lease the lie is about, if there is one.
         lease: Option<LeaseId>,
         /// What the liar failed.
@@ -423,7 +437,7 @@ pub enum Action {
     /// Tell a silent worker or validator that it rests; later it is asked again.
     Suspend {
         /// Who rests.
-        party: Peer,
+        party: Party,
     },
     /// Train; answer with `StepTrained`.
     TrainBatch(Batch),

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{Check, LeaseId, ValidatorId, WorkerId};
+use protocol::{Check, LeaseId, Party, ValidatorId, WorkerId};
 
 use crate::machine::{Back, Rounds};
 use crate::members::{Member, unfined};
 use crate::verdicts::Due;
-use crate::{Action, DropReason, FinishCause, Peer};
+use crate::{Action, DropReason, FinishCause};
 
 impl Rounds {
     /// Fines a worker that was not fined before, and drops all it has out, under check or waiting.
@@ -21,7 +21,7 @@ impl Rounds {
         check: Check,
         actions: &mut Vec<Action>,
     ) {
-        self.fine(Peer::Worker(worker), lease, check, actions);
+        self.fine(Party::Worker(worker), lease, check, actions);
         self.counters.workers_fined += 1;
         let out = self.in_flight.values().filter(|out| out.worker == worker).map(|out| out.lease);
         let checking = self.panels.values().filter(|panel| panel.worker == worker).map(|panel| panel.group.lease);
@@ -49,17 +49,17 @@ impl Rounds {
         due: &mut Due,
         actions: &mut Vec<Action>,
     ) {
-        if self.fined(Peer::Validator(validator)).is_some() {
+        if self.fined(Party::Validator(validator)).is_some() {
             return; // two panels found its lies at once
         }
-        self.fine(Peer::Validator(validator), lease, check, actions);
+        self.fine(Party::Validator(validator), lease, check, actions);
         self.counters.validators_fined += 1;
         self.plants.remove(&validator);
         let vacant = self.panels.iter_mut().filter_map(|(&lease, panel)| panel.expel(validator).then_some(lease));
         due.extend(vacant);
     }
 
-    fn fine(&mut self, party: Peer, lease: Option<LeaseId>, check: Check, actions: &mut Vec<Action>) {
+    fn fine(&mut self, party: Party, lease: Option<LeaseId>, check: Check, actions: &mut Vec<Action>) {
         let before = self.member_mut(party).fined.replace(check);
         assert_eq!(before, None, "{party:?} is fined twice");
         actions.push(Action::Fine { party, lease, check });
@@ -75,11 +75,11 @@ impl Rounds {
     /// always fails at once would have the fewest leases out, and get them all.
     pub(crate) fn unanswered(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
         let worker = self.in_flight.remove(&lease).expect("admitted only while the lease is out").worker;
-        self.note_silence(Peer::Worker(worker), actions);
-        self.arrive(Back { lease, worker, held: Err(DropReason::GroupFailed) }, actions);
+        self.note_silence(Party::Worker(worker), actions);
+        self.arrive(Back { lease, worker, held: Err(DropReason::Failed) }, actions);
     }
 
-    pub(crate) fn note_silence(&mut self, party: Peer, actions: &mut Vec<Action>) {
+    pub(crate) fn note_silence(&mut self, party: Party, actions: &mut Vec<Action>) {
         let (overdue_max, batches_taken) = (self.config.overdue_max, self.batches_taken);
         if self.member_mut(party).silent(overdue_max, batches_taken) {
             actions.push(Action::Suspend { party });
@@ -88,13 +88,14 @@ impl Rounds {
 
     /// Whether no worker is left that could work and does not rest.
     pub(crate) fn all_workers_rest(&self) -> bool {
-        unfined(&self.workers).all(|worker| self.rests(Peer::Worker(worker)))
+        unfined(&self.workers).all(|worker| self.rests(Party::Worker(worker)))
     }
 
     /// Workers that leases may be made out to: those that do not rest, or, if all rest, all. Empty
     /// once every worker was fined.
     pub(crate) fn crew(&self) -> Vec<WorkerId> {
-        let awake: Vec<WorkerId> = unfined(&self.workers).filter(|&worker| !self.rests(Peer::Worker(worker))).collect();
+        let awake: Vec<WorkerId> =
+            unfined(&self.workers).filter(|&worker| !self.rests(Party::Worker(worker))).collect();
         match awake.is_empty() {
             true => unfined(&self.workers).collect(),
             false => awake,

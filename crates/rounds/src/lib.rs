@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use std::collections::VecDeque;
-//! use protocol::{BeaconPoint, Check};
+//! use protocol::{BeaconPoint, Check, Party};
 //! use rounds::*;
 //!
 //! let mut rounds = Rounds::new(RoundsConfig {
@@ -94,7 +94,7 @@
 //!                 events.push_back(Event::EvalFinished { eval, scores: Vec::new() });
 //!             }
 //!             Action::Fine { party, lease, check } => fines.push((party, lease, check)),
-//!             Action::DropGroup { .. } | Action::Notice(_) => {}
+//!             Action::Accepted { .. } | Action::DropGroup { .. } | Action::Notice(_) => {}
 //!             Action::Plant { .. } | Action::Suspend { .. } => {}
 //!             Action::Finish { cause } => assert_eq!(cause, FinishCause::StepsDone),
 //!         }
@@ -103,7 +103,7 @@
 //! // 0, 3, 6 and 9 taught nothing and 5 was a lie; the batches they were leased for were refilled.
 //! assert_eq!(batches, [[1, 2], [4, 7], [8, 10]]);
 //! // One accusation is not believed; the second of three validators is the majority.
-//! assert_eq!(fines, [(Peer::Worker(1), Some(5), Check::Fingerprint)]);
+//! assert_eq!(fines, [(Party::Worker(1), Some(5), Check::Fingerprint)]);
 //! # Ok::<(), RoundsError>(())
 //! ```
 //!
@@ -150,10 +150,10 @@ pub use counters::Counters;
 pub use curriculum::{LevelView, Pool, PoolView};
 pub use error::RoundsError;
 pub use event::{
-    Action, Batch, DropReason, EvalId, EvalScore, Event, FinishCause, GroupSummary, Notice, OutcomeKind, Peer, PlantId,
+    Action, Batch, DropReason, EvalId, EvalScore, Event, FinishCause, GroupSummary, Notice, OutcomeKind, PlantId,
     RolloutSummary,
 };
 pub use machine::Rounds;
 pub use panel::{Ruling, Votes};
 pub use score::{Ratio, avg_at_k, pass_at_k};
-pub use waiting::{Party, Wait, Waiting};
+pub use waiting::{Wait, Waiter, Waiting};

@@ -4,11 +4,11 @@
 //! only earns a rest that ends.
 //! Takes: answers, silences and lies. Gives: who may be given work. Never: knows a clock.
 
-use protocol::Check;
+use protocol::{Check, Party};
 use serde::{Deserialize, Serialize};
 
+use crate::Rounds;
 use crate::constants::REST_BATCHES_MAX;
-use crate::{Peer, Rounds};
 
 /// Answers that make up for one silence. With one, whoever answers every other time would never rest.
 const SILENCE: u32 = 2;
@@ -74,26 +74,30 @@ pub(crate) fn unfined(members: &[Member]) -> impl Iterator<Item = u32> + '_ {
 
 impl Rounds {
     /// What a worker or validator was fined for; none if it never was, or if there is no such member.
-    pub fn fined(&self, party: Peer) -> Option<Check> {
+    pub fn fined(&self, party: Party) -> Option<Check> {
         self.member(party)?.fined
     }
 
     /// Whether a worker or validator was silent too often and is left out for now.
-    pub fn rests(&self, party: Peer) -> bool {
+    pub fn rests(&self, party: Party) -> bool {
         self.member(party).is_some_and(|member| member.rests(self.batches_taken))
     }
 
-    fn member(&self, party: Peer) -> Option<&Member> {
+    fn member(&self, party: Party) -> Option<&Member> {
         match party {
-            Peer::Worker(worker) => self.workers.get(worker as usize),
-            Peer::Validator(validator) => self.validators.get(validator as usize),
+            Party::Worker(worker) => self.workers.get(worker as usize),
+            Party::Validator(validator) => self.validators.get(validator as usize),
+            Party::Trainer | Party::Treasury => None,
         }
     }
 
-    pub(crate) fn member_mut(&mut self, party: Peer) -> &mut Member {
+    /// # Panics
+    /// If there is no such member.
+    pub(crate) fn member_mut(&mut self, party: Party) -> &mut Member {
         match party {
-            Peer::Worker(worker) => &mut self.workers[worker as usize],
-            Peer::Validator(validator) => &mut self.validators[validator as usize],
+            Party::Worker(worker) => &mut self.workers[worker as usize],
+            Party::Validator(validator) => &mut self.validators[validator as usize],
+            Party::Trainer | Party::Treasury => panic!("the {party} is no member"),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Rounds {
         let out = std::mem::take(&mut self.in_flight);
         let waiting = waiting.iter().map(|kept| kept.group.lease);
         for lease in waiting.chain(checked.into_keys()).chain(out.into_keys()) {
-            self.drop_group(lease, DropReason::RunEnded, actions);
+            self.drop_group(lease, DropReason::Cancelled, actions);
         }
     }
 

@@ -8,12 +8,12 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{BeaconPoint, Check, LeaseId, ValidatorId};
+use protocol::{BeaconPoint, Check, LeaseId, Party, ValidatorId};
 
 use crate::machine::{Back, Rounds};
 use crate::members::unfined;
 use crate::panel::{Panel, Ruling, SeatState};
-use crate::{Action, DropReason, GroupSummary, OutcomeKind, Peer, PlantId};
+use crate::{Action, DropReason, GroupSummary, OutcomeKind, PlantId};
 
 /// The place of the lot that chooses whom a plant is shown; no panel has so many seats.
 const PLANT_PLACE: u32 = u32::MAX;
@@ -25,7 +25,7 @@ impl Rounds {
     /// A group is back: its worker has answered, and the beacon shall say who checks it.
     pub(crate) fn open_panel(&mut self, group: &GroupSummary, actions: &mut Vec<Action>) {
         let lease = self.in_flight.remove(&group.lease).expect("admitted only while the lease is out");
-        self.member_mut(Peer::Worker(lease.worker)).answered();
+        self.member_mut(Party::Worker(lease.worker)).answered();
         self.panels.insert(group.lease, Panel::new(&lease, group.clone()));
         actions.push(Action::Draw { lease: group.lease });
     }
@@ -69,7 +69,7 @@ impl Rounds {
     }
 
     pub(crate) fn verdict(&mut self, lease: LeaseId, validator: ValidatorId, outcome: OutcomeKind) {
-        self.member_mut(Peer::Validator(validator)).answered();
+        self.member_mut(Party::Validator(validator)).answered();
         self.panel_mut(lease).settle_seat(validator, outcome.into());
         self.counters.verdicts += 1;
     }
@@ -87,7 +87,7 @@ impl Rounds {
             Some(check) => self.fine_validator(validator, Some(lease), check, due, actions),
             None => {
                 self.panel_mut(lease).settle_seat(validator, SeatState::Silent);
-                self.note_silence(Peer::Validator(validator), actions);
+                self.note_silence(Party::Validator(validator), actions);
             }
         }
     }
@@ -144,7 +144,7 @@ impl Rounds {
     /// if there are none, those who were silent.
     fn candidates(&self, panel: &Panel) -> Vec<ValidatorId> {
         let fresh = |validator: &ValidatorId| panel.asks(*validator) == 0;
-        let awake = |validator: &ValidatorId| !self.rests(Peer::Validator(*validator));
+        let awake = |validator: &ValidatorId| !self.rests(Party::Validator(*validator));
         let all = || unfined(&self.validators);
         let mut chosen: Vec<ValidatorId> = all().filter(fresh).filter(awake).collect();
         if chosen.is_empty() {
@@ -169,7 +169,7 @@ impl Rounds {
             (Ruling::Accept | Ruling::AcceptAgainstLiars, _) => self.leave_panel(lease, Ok(()), actions),
             (Ruling::TooNarrow, _) => {
                 // Once is an accident. Whoever sits on the limit again and again comes to rest.
-                self.note_silence(Peer::Worker(worker), actions);
+                self.note_silence(Party::Worker(worker), actions);
                 self.leave_panel(lease, Err(DropReason::Unchecked), actions);
             }
             _ => self.leave_panel(lease, Err(DropReason::Unchecked), actions),
@@ -182,6 +182,9 @@ impl Rounds {
     fn leave_panel(&mut self, lease: LeaseId, found: Result<(), DropReason>, actions: &mut Vec<Action>) {
         let panel = self.panels.remove(&lease).expect("settled only while the group is under check");
         let held = found.map(|()| panel.group);
+        if held.is_ok() {
+            actions.push(Action::Accepted { lease });
+        }
         self.arrive(Back { lease, worker: panel.worker, held }, actions);
     }
 

@@ -10,7 +10,7 @@ use crate::{EvalId, FinishCause, Mode};
 
 /// Somebody who would act if it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Party {
+pub enum Waiter {
     /// The trainer, which has nothing to train.
     Trainer,
     /// The workers, which get no further lease.
@@ -73,7 +73,7 @@ pub enum Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wait {
     /// Who waits.
-    pub who: Party,
+    pub who: Waiter,
     /// On what.
     pub on: Waiting,
 }
@@ -81,14 +81,14 @@ pub struct Wait {
 impl Rounds {
     /// Who waits on whom, now. Callers add the times; the rules know no clock.
     pub fn waiting_on(&self) -> Vec<Wait> {
-        let run = |on| vec![Wait { who: Party::Run, on }];
+        let run = |on| vec![Wait { who: Waiter::Run, on }];
         match self.phase {
             Phase::New => run(Waiting::Start),
             Phase::Finished(cause) => run(Waiting::Finished { cause }),
             Phase::Ending(cause) => self.end_waits(cause).into_iter().flat_map(run).collect(),
             Phase::Running => {
-                let trainer = self.trainer_waits().map(|on| Wait { who: Party::Trainer, on });
-                let workers = self.workers_wait().map(|on| Wait { who: Party::Workers, on });
+                let trainer = self.trainer_waits().map(|on| Wait { who: Waiter::Trainer, on });
+                let workers = self.workers_wait().map(|on| Wait { who: Waiter::Workers, on });
                 trainer.into_iter().chain(workers).collect()
             }
         }

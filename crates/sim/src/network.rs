@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use protocol::Party;
+
 use crate::chance::Chance;
 use crate::packet::Packet;
 
@@ -17,6 +19,19 @@ pub(crate) enum Node {
     Trainer,
     Worker(u32),
     Validator(u32),
+}
+
+impl Node {
+    /// # Panics
+    /// For the treasury, which is an account and has no address.
+    pub(crate) fn of(party: Party) -> Self {
+        match party {
+            Party::Worker(id) => Self::Worker(id),
+            Party::Validator(id) => Self::Validator(id),
+            Party::Trainer => Self::Trainer,
+            Party::Treasury => panic!("the treasury has no address"),
+        }
+    }
 }
 
 impl fmt::Display for Node {

@@ -3,11 +3,11 @@
 //! Promise: credits, points, bars and settlement are the ledger's own code; only the reading of signed
 //! records is left out. Nothing of it can be written to a log.
 
-use protocol::{Check, ValidatorId, WorkerId};
+use protocol::{Check, Party, ValidatorId, WorkerId};
 
 use super::Book;
 use crate::evidence::{Signatures, Vote};
-use crate::{Amount, Entry, Fault, LedgerTerms, Party, Payout};
+use crate::{Amount, Entry, Fault, LedgerTerms, Payout};
 
 /// A verdict as a rehearsal takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

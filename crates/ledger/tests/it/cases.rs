@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use ledger::{Account, ESM, Entry, Party, Payout, audit};
-use protocol::Check;
+use ledger::{Account, ESM, Entry, Payout, audit};
+use protocol::{Check, Party};
 
 use super::world::{Pen, Says, fails, terms, unchecked, valid};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{ESM, Economy, Party, Severity};
-use protocol::Check;
+use ledger::{ESM, Economy, Severity};
+use protocol::{Check, Party};
 
 use super::world::economy;
 

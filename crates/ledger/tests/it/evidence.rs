@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Entry, Fault, Party};
-use protocol::{Check, CheckedRollout, Outcome, ProtocolError, Signed, Verdict};
+use ledger::{Entry, Fault};
+use protocol::{Check, CheckedRollout, Outcome, Party, ProtocolError, Signed, Verdict};
 
 use super::refusals::refused;
 use super::world::{Pen, Says, fails, invalid, keys, terms, valid};

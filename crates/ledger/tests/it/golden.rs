@@ -2,8 +2,8 @@
 //! The numbers below are printed by `scripts/audit_ledger.py crates/ledger/golden/ledger.jsonl`, which shares no
 //! code with the ledger.
 
-use ledger::{Entry, Ledger, Party, audit, keccak256};
-use protocol::Check;
+use ledger::{Entry, Ledger, audit, keccak256};
+use protocol::{Check, Party};
 
 use super::world::{Pen, account, fails, terms, valid};
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Account, Entry, Ledger, Party, audit, largest_remainder, merkle};
+use ledger::{Account, Entry, Ledger, audit, largest_remainder, merkle};
 use proptest::prelude::*;
-use protocol::Check;
+use protocol::{Check, Party};
 
 use super::world::{Pen, Says, account, invalid, terms, unchecked, valid};
 

@@ -2,8 +2,8 @@
 
 use ledger::line::{LINE_BYTES_MAX, Line};
 use ledger::yuma::YumaError;
-use ledger::{ESM, EconomyError, Entry, Fault, Ledger, LedgerError, LedgerTerms, Party, audit};
-use protocol::{Check, Outcome, ProtocolError, Signed, ValidatorId};
+use ledger::{ESM, EconomyError, Entry, Fault, Ledger, LedgerError, LedgerTerms, audit};
+use protocol::{Check, Outcome, Party, ProtocolError, Signed, ValidatorId};
 
 use super::world::{Pen, Says, account, invalid, keys, orchestrator, terms, valid};
 

@@ -1,7 +1,7 @@
 //! A rehearsal pays what the ledger pays for the same facts with all their signatures.
 
-use ledger::{Party, Rehearsal, RehearsedVote};
-use protocol::Check;
+use ledger::{Rehearsal, RehearsedVote};
+use protocol::{Check, Party};
 
 use crate::world::{Pen, Says, invalid, terms, valid};
 

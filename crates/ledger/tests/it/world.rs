@@ -1,10 +1,10 @@
 //! A small run with made-up keys, and a pen that writes its ledger.
 
 use ledger::yuma::YumaTerms;
-use ledger::{Account, ESM, Economy, Entry, Ledger, LedgerError, LedgerTerms, Party, SlashSchedule, Split};
+use ledger::{Account, ESM, Economy, Entry, Ledger, LedgerError, LedgerTerms, SlashSchedule, Split};
 use protocol::{
-    BeaconPoint, BeaconTerms, Check, CheckedRollout, Commitment, DtypeTerm, Hash, Keypair, LeaseId, Outcome, PublicKey,
-    RejectReason, RunTerms, SamplingTerms, Signed, UncheckedCause, ValidatorId, Verdict, WorkerId,
+    BeaconPoint, BeaconTerms, Check, CheckedRollout, Commitment, DtypeTerm, Hash, Keypair, LeaseId, Outcome, Party,
+    PublicKey, RejectReason, RunTerms, SamplingTerms, Signed, UncheckedCause, ValidatorId, Verdict, WorkerId,
 };
 
 pub(crate) fn keys(role: &str, index: u32) -> Keypair {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use protocol::{BeaconPoint, Record, RunTerms, Submission, VerdictReveal};
+use protocol::{BeaconPoint, Party, Record, RunTerms, Submission, VerdictReveal};
 use rounds::Event as Rule;
 
 use super::StoredGroup;
-use record::events::{Event, Fined, Party, Recorded};
+use record::events::{Event, Fined, Recorded};
 use record::run_dir;
 use record::store::EventLog;
 

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::Device;
-use protocol::{RunTerms, ValidatorId, WorkerId};
+use protocol::{Party, RunTerms, ValidatorId, WorkerId};
 use sim::liars::{self, Cheat, Ring};
 use train::Trainer;
 use verify::{Validator, ValidatorActor, ValidatorSetup, Worker, WorkerActor, WorkerSetup};
@@ -25,7 +25,6 @@ use super::setup;
 use super::trainer::{self, TrainRule};
 use crate::beacon::Beacon;
 use crate::config::RunConfig;
-use record::events::Party;
 
 /// What the threads are made of.
 pub struct Cast<'a> {

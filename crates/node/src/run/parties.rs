@@ -12,11 +12,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use chain::Wallet;
 use model::{ModelConfig, Tokenizer};
-use protocol::{BeaconTerms, DtypeTerm, Hash, Keypair, RunTerms, SamplingTerms, ValidatorId, WorkerId};
+use protocol::{BeaconTerms, DtypeTerm, Hash, Keypair, Party, RunTerms, SamplingTerms, ValidatorId, WorkerId};
 
 use crate::config::{self, Dtype, RunConfig};
-use record::events::Party;
 
+const NO_KEYS: &str = "the treasury is a contract and has no keys";
 const SECRET_CONTEXT: &str = "essaim 2026 secret of a local run v1";
 
 /// The keys of a local run.
@@ -59,24 +59,29 @@ impl Parties {
     }
 
     /// What a party signs messages with.
+    ///
+    /// # Panics
+    /// For the treasury, which is a contract.
     pub fn keys(&self, party: Party) -> Keypair {
         match party {
             Party::Worker(id) => self.worker(id),
             Party::Validator(id) => self.validator(id),
+            Party::Trainer => self.trainer(),
+            Party::Treasury => panic!("{NO_KEYS}"),
         }
     }
 
     /// Pays stake, receives rewards, and, of a validator, signs rulings.
+    ///
+    /// # Panics
+    /// For the treasury, which is a contract.
     pub fn wallet(&self, party: Party) -> Wallet {
         match party {
             Party::Worker(id) => Wallet::derive(&self.secret, "worker", id),
             Party::Validator(id) => Wallet::derive(&self.secret, "validator", id),
+            Party::Trainer => Wallet::derive(&self.secret, "trainer", 0),
+            Party::Treasury => panic!("{NO_KEYS}"),
         }
-    }
-
-    /// Receives the trainer's share.
-    pub fn trainer_wallet(&self) -> Wallet {
-        Wallet::derive(&self.secret, "trainer", 0)
     }
 
     /// Deploys the contracts, and then may do nothing more.
@@ -161,7 +166,7 @@ mod tests {
             || Parties::of(&config::resolve(&config::Sources { sets: sets.clone(), ..Default::default() }).unwrap());
         let roles = |parties: &Parties| {
             [
-                parties.trainer_wallet(),
+                parties.wallet(Party::Trainer),
                 parties.orchestrator_wallet(),
                 parties.deployer_wallet(),
                 parties.holder_wallet(),

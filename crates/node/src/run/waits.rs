@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rounds::{Party, Wait, Waiting};
+use rounds::{Wait, Waiter, Waiting};
 
 use record::events::Event;
 
@@ -102,13 +102,13 @@ impl Waits {
         for Wait { who, on } in std::mem::replace(&mut self.waiting, waiting) {
             let Some(on) = thing(on) else { continue };
             match who {
-                Party::Trainer if is_saving => {}
-                Party::Trainer => {
+                Waiter::Trainer if is_saving => {}
+                Waiter::Trainer => {
                     self.trainer += wall;
                     self.add("trainer", on, wall);
                 }
-                Party::Workers => self.add("workers", on, workers),
-                Party::Run => self.add("run", on, wall),
+                Waiter::Workers => self.add("workers", on, workers),
+                Waiter::Run => self.add("run", on, wall),
             }
         }
         self.add("validators", "groups to check", validators);
@@ -195,7 +195,7 @@ mod tests {
     fn time_counts_for_what_was_waited_for_when_it_began() {
         let (idle, mut waits) = (IdleTime::default(), Waits::now());
         let on_groups = Waiting::Groups { have: 0, need: 4, in_flight: 0, checking: 4 };
-        waits.look(vec![Wait { who: Party::Trainer, on: on_groups }], false, &idle, &idle);
+        waits.look(vec![Wait { who: Waiter::Trainer, on: on_groups }], false, &idle, &idle);
         thread::sleep(Duration::from_millis(5));
         waits.look(vec![], false, &idle, &idle);
         thread::sleep(Duration::from_millis(5));

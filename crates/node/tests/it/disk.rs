@@ -1,5 +1,6 @@
 //! What a run leaves on the disk, and what is left of it when it is killed in the middle of tidying up.
 
+use protocol::Party;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use record::events::{Event, Party};
+use record::events::Event;
 use serde_json::Value;
 
 use crate::resume::{SMALL, essaim as start, events};

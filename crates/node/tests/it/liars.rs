@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::resume::{SMALL, essaim, events};
-use protocol::Check;
-use record::events::{Event, Fined, Party};
+use protocol::{Check, Party};
+use record::events::{Event, Fined};
 
 fn run(folder: &Path, more: &[&str]) -> Vec<Event> {
     let sets: Vec<&str> = SMALL.iter().copied().chain(more.iter().copied()).collect();

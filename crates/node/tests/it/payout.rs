@@ -1,9 +1,10 @@
 //! Who is paid, and who loses stake, in a real run.
 
+use protocol::Party;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ledger::{AuditReport, Party};
+use ledger::AuditReport;
 use record::events::{Event, PaidOut};
 use serde_json::Value;
 

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who can be paid: a worker, a validator, the trainer, or the treasury.
-pub use ledger::Party as Payee;
-
-use super::Party;
+use protocol::Party;
 
 /// An epoch of the ledger is closed: its budget is shared out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +34,6 @@ pub struct EpochPosted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StakeSlashed {
     /// Whose stake.
-    #[serde(flatten)]
     pub party: Party,
     /// How much of it.
     pub amount: u64,
@@ -78,7 +74,7 @@ pub struct PaidOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayoutRow {
     /// Who.
-    pub who: Payee,
+    pub who: Party,
     /// Where the money goes.
     pub account: String,
     /// What was counted: completion tokens of a worker, rollouts recomputed by a validator, steps of the trainer.
@@ -100,19 +96,10 @@ impl PayoutRow {
     /// What `units` counts; nothing for the treasury.
     pub fn unit(&self) -> &'static str {
         match self.who {
-            Payee::Worker(_) => "tokens",
-            Payee::Validator(_) => "checks",
-            Payee::Trainer => "steps",
-            Payee::Treasury => "",
-        }
-    }
-}
-
-impl From<Party> for Payee {
-    fn from(party: Party) -> Self {
-        match party {
-            Party::Worker(id) => Self::Worker(id),
-            Party::Validator(id) => Self::Validator(id),
+            Party::Worker(_) => "tokens",
+            Party::Validator(_) => "checks",
+            Party::Trainer => "steps",
+            Party::Treasury => "",
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Events about who handed in what, who checked it, and who was caught.
 
-use std::fmt;
-
-use protocol::{Check, Outcome, RejectReason, RunTerms};
-use rounds::Peer;
+use protocol::{Check, Outcome, Party, RejectReason, RunTerms};
 use serde::{Deserialize, Serialize};
 
 /// What everybody in the run signs under.
@@ -13,34 +10,6 @@ pub struct TermsSet {
     pub run: String,
     /// The terms.
     pub terms: Box<RunTerms>,
-}
-
-/// Somebody who takes part and can be fined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Party {
-    /// The worker of this number.
-    Worker(u32),
-    /// The validator of this number.
-    Validator(u32),
-}
-
-impl From<Peer> for Party {
-    fn from(peer: Peer) -> Self {
-        match peer {
-            Peer::Worker(id) => Self::Worker(id),
-            Peer::Validator(id) => Self::Validator(id),
-        }
-    }
-}
-
-impl fmt::Display for Party {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Worker(id) => write!(out, "worker {id}"),
-            Self::Validator(id) => write!(out, "validator {id}"),
-        }
-    }
 }
 
 /// A signed submission that is not checked yet.
@@ -81,7 +50,6 @@ pub struct VerdictGiven {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fined {
     /// Who pays.
-    #[serde(flatten)]
     pub party: Party,
     /// The lease that the lie is about, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

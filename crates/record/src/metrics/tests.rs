@@ -54,7 +54,10 @@ fn the_document_lists_every_metric_with_unit_and_formula() {
         std::fs::write(&path, &text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap();
-    assert!(written == text, "docs/metrics.md is out of date: ESSAIM_WRITE_METRICS=1 cargo test -p record --lib metrics");
+    assert!(
+        written == text,
+        "docs/metrics.md is out of date: ESSAIM_WRITE_METRICS=1 cargo test -p record --lib metrics"
+    );
 }
 
 fn document() -> String {

@@ -1,8 +1,9 @@
 //! The page's section about money: who earned what, and whose stake was lost for which lie.
 
 use super::html::{escape, table};
-use crate::events::{EpochClosed, PaidOut, Payee, PayoutRow};
+use crate::events::{EpochClosed, PaidOut, PayoutRow};
 use crate::summary::{Payout, Summary, esm, some_esm};
+use protocol::Party;
 
 /// Epochs shown one by one; of more, the first and the last.
 const EPOCHS_SHOWN: usize = 24;
@@ -49,7 +50,7 @@ fn row(row: &PayoutRow, paid: &PaidOut) -> Vec<String> {
     };
     let faults = if row.faults == 0 { "–".to_owned() } else { row.faults.to_string() };
     let name = match row.who {
-        Payee::Treasury => "treasury<div class=\"soft\">its share, and what nobody earned</div>".to_owned(),
+        Party::Treasury => "treasury<div class=\"soft\">its share, and what nobody earned</div>".to_owned(),
         who => who.to_string(),
     };
     let why = row.why.as_deref().map_or(String::new(), |why| format!("<span class=\"bad\">{}</span>", escape(why)));

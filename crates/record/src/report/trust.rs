@@ -1,11 +1,11 @@
 //! The page's section about checks: who was caught, by what, and what it cost.
 
+use protocol::Party;
 use std::collections::BTreeMap;
 
 use sim::liars::Cheat;
 
 use super::html::{escape, table};
-use crate::events::Party;
 use crate::summary::{CaughtLiar, Liar, Rested, Summary, Verification, duration, percent};
 use crate::view::{HandedIn, RunView};
 

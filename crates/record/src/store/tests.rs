@@ -70,7 +70,7 @@ fn other_files_and_other_versions_are_refused_by_name() {
     log.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(log);
     let message = EventLog::open(&path).unwrap_err().to_string();
-    assert!(message.contains("version 7, this program reads version 4"), "{message}");
+    assert!(message.contains("version 7, this program reads version 5"), "{message}");
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn a_log_of_the_version_before_is_refused_by_its_number() {
     let connection = Connection::open(&path).unwrap();
     let layout = "CREATE TABLE events (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, event TEXT NOT NULL, payload BLOB) STRICT;
                   INSERT INTO events VALUES (1, 5, '{\"event\":\"warning\",\"message\":\"a\"}', NULL);
-                  PRAGMA user_version = 3;";
+                  PRAGMA user_version = 4;";
     connection.execute_batch(layout).unwrap();
     connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
     drop(connection);
     for error in [EventLog::open(&path).unwrap_err(), EventLog::open_to_read(&path).unwrap_err()] {
-        assert!(error.to_string().contains("version 3, this program reads version 4"), "{error}");
+        assert!(error.to_string().contains("version 4, this program reads version 5"), "{error}");
     }
 }
 

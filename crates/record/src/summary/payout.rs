@@ -1,12 +1,13 @@
 //! Who was paid, and who lost stake: the part of the summary about money.
 
+use protocol::Party;
 use std::fmt::Write;
 
 use ledger::ESM;
 use serde::Serialize;
 
 use super::{count, duration};
-use crate::events::{EpochClosed, PaidOut, Payee, PayoutRow, StakeSlashed};
+use crate::events::{EpochClosed, PaidOut, PayoutRow, StakeSlashed};
 use crate::view::RunView;
 
 /// Rows printed of the table; the others are summed up in one line. The report and `summary.json` have all.
@@ -109,7 +110,7 @@ impl PayoutRow {
     /// What was counted, with its unit.
     pub fn did(&self) -> String {
         match self.who {
-            Payee::Treasury => String::new(),
+            Party::Treasury => String::new(),
             _ => format!("{} {}", count(self.units as f64), self.unit()),
         }
     }
@@ -172,12 +173,12 @@ mod tests {
         let text = summary.to_text();
         let head = format!("  payouts          {} in {} epochs; {} of", esm(paid.budget), paid.epochs, esm(paid.lost));
         assert!(text.contains(&head), "{text}");
-        let row = |who: Payee| paid.rows.iter().find(|row| row.who == who).unwrap();
+        let row = |who: Party| paid.rows.iter().find(|row| row.who == who).unwrap();
         let line = |who: &str| text.lines().find(|line| line.trim_start().starts_with(who)).unwrap().to_owned();
-        let (liar, shown) = (row(Payee::Worker(1)), line("worker 1  "));
+        let (liar, shown) = (row(Party::Worker(1)), line("worker 1  "));
         assert!(liar.lost > 0 && payout.slashed.iter().any(|slash| slash.amount == liar.lost));
         assert!(shown.ends_with(&format!("   {}   fake_reward: reward", number(liar.lost))), "{shown}");
-        assert!(line("worker 0  ").contains(&row(Payee::Worker(0)).did()), "{text}");
+        assert!(line("worker 0  ").contains(&row(Party::Worker(0)).did()), "{text}");
         let table: Vec<&str> = text.lines().skip_while(|line| !line.contains("faults found")).collect();
         let end_of = |line: &str, head: &str| line.find(head).map(|at| line[..at].chars().count() + head.len());
         let lost = number(liar.lost);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use protocol::Check;
+use protocol::{Check, Party};
 use serde::Serialize;
 
 use super::{count, duration};
-use crate::events::{Party, PhaseSeconds};
+use crate::events::PhaseSeconds;
 use crate::view::{Caught, RunView, Trust};
 
 /// The part of `summary.json` about checks.

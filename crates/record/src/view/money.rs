@@ -2,9 +2,10 @@
 //!
 //! Promise: an epoch, a posting and a slash count once, however often a resumed run tells of them.
 
+use protocol::Party;
 use std::collections::BTreeMap;
 
-use crate::events::{EpochClosed, EpochPosted, Event, PaidOut, Party, StakeSlashed};
+use crate::events::{EpochClosed, EpochPosted, Event, PaidOut, StakeSlashed};
 
 /// What is known of a run's money. Memory: a hundred bytes per epoch.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::Outcome;
+use protocol::{Outcome, Party};
 
-use crate::events::{Event, Fined, GroupReceived, Party, VerdictGiven};
+use crate::events::{Event, Fined, GroupReceived, VerdictGiven};
 
 /// Fines kept word for word; all are counted. A run has fewer parties than this.
 const FINES_KEPT_MAX: usize = 1024;
@@ -164,7 +164,9 @@ mod tests {
     use protocol::{Check, RejectReason, UncheckedCause};
 
     use super::*;
-    use crate::events::{DropReason, GroupAccepted};
+    use rounds::DropReason;
+
+    use crate::events::GroupAccepted;
 
     fn received(lease: u64, worker: u32) -> Event {
         Event::GroupReceived(GroupReceived { lease, worker, rollouts: 16, tokens: 64, bytes: 9000 })

@@ -26,7 +26,7 @@ fn refused_groups_are_refilled_by_the_next_wave() {
     assert_eq!(run.hears(Event::Started).len(), 3);
     let failed = Event::GroupFailed { lease: 1, cause: "engine".into() };
     let after = run.hears_all([failed, good(2, 0), dull(0, 0)]);
-    assert_eq!(after, ["drop 0 NoSignal", "drop 1 GroupFailed", "lease 3@0", "lease 4@0"]);
+    assert_eq!(after, ["drop 0 EqualRewards", "drop 1 Failed", "lease 3@0", "lease 4@0"]);
     assert_eq!(run.hears_all([good(4, 0), good(3, 0)]), ["train 1 [2, 3, 4]"]);
 }
 
@@ -41,7 +41,7 @@ fn refills_are_bounded_then_the_batch_is_taken_short_and_says_so() {
         last = run.hears(dull(lease, 0));
     }
     let notice = "ShortBatch { step: 1, have: 1, need: 2 }";
-    assert_eq!(last, ["drop 5 NoSignal", notice, "train 1 [0]"]);
+    assert_eq!(last, ["drop 5 EqualRewards", notice, "train 1 [0]"]);
 }
 
 #[test]

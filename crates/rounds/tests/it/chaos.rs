@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 
 use proptest::prelude::*;
-use protocol::BeaconPoint;
-use rounds::{EvalPlan, FinishCause, Gate, Mode, Peer, Plateau, RoundsConfig, StopRules, TaskShare};
+use protocol::{BeaconPoint, Party};
+use rounds::{EvalPlan, FinishCause, Gate, Mode, Plateau, RoundsConfig, StopRules, TaskShare};
 
 use super::witness::End;
 use super::world::{Lies, Weather, World};
@@ -236,6 +236,6 @@ fn the_chaos_is_real() {
     assert!(counters.dropped_stale > 0 && counters.dropped_no_signal > 0, "{counters:?}");
     assert!(counters.dropped_failed > 0 && counters.dropped_banned > 0, "{counters:?}");
     assert!(counters.plants_caught > 0 && counters.staleness_max == 2, "{counters:?}");
-    let liars = (0..3).flat_map(|id| [Peer::Worker(id), Peer::Validator(id)]);
+    let liars = (0..3).flat_map(|id| [Party::Worker(id), Party::Validator(id)]);
     assert_eq!(seen.fined, liars.collect(), "all of them in the end");
 }

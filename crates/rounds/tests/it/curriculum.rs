@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 
 use rounds::{
-    EvalPlan, EvalScore, Event, FinishCause, Mode, Notice, Party, Plateau, RoundsConfig, RoundsError, StopRules,
-    TaskShare, Wait, Waiting,
+    EvalPlan, EvalScore, Event, FinishCause, Mode, Notice, Plateau, RoundsConfig, RoundsError, StopRules, TaskShare,
+    Wait, Waiter, Waiting,
 };
 
 use super::script::{Run, asynchronous, dull, good, published, trained};
@@ -32,7 +32,7 @@ fn leveled() -> RoundsConfig {
 fn leases_wait_for_the_score_that_says_at_which_level_to_begin() {
     let mut run = Run::of(leveled());
     assert_eq!(run.hears(Event::Started), ["eval 0@0"]);
-    let wait = Wait { who: Party::Workers, on: Waiting::Eval { eval: 0, version: 0 } };
+    let wait = Wait { who: Waiter::Workers, on: Waiting::Eval { eval: 0, version: 0 } };
     assert!(run.0.waiting_on().contains(&wait), "{:?}", run.0.waiting_on());
     // Level 0 is solved, level 1 half, of level 2 nothing is: level 1 has the signal.
     let scores = vec![score(0, 1_000_000), score(1, 500_000), score(2, 0)];

@@ -1,7 +1,7 @@
 //! Who gets which lease, who rests, who is banned, and longer runs, worked by hand.
 
-use protocol::{Check, WorkerId};
-use rounds::{Action, Event, FinishCause, Mode, Peer, RoundsConfig, RoundsError};
+use protocol::{Check, Party, WorkerId};
+use rounds::{Action, Event, FinishCause, Mode, RoundsConfig, RoundsError};
 
 use super::config;
 use super::script::{Run, asynchronous, drawn, dull, good, published, trained};
@@ -117,7 +117,7 @@ fn silent_worker_rests_and_comes_back() {
     assert_eq!(leased_to(&mut run, Event::Started), [0, 1, 0, 1]);
     assert!(run.hears(overdue(0)).is_empty(), "one silence is no reason");
     assert_eq!(run.hears(overdue(2)), ["suspend worker 0"]);
-    assert_eq!((run.0.rests(Peer::Worker(0)), run.0.fined(Peer::Worker(0))), (true, None));
+    assert_eq!((run.0.rests(Party::Worker(0)), run.0.fined(Party::Worker(0))), (true, None));
     run.hears(good(1, 0));
     assert_eq!(leased_to(&mut run, good(3, 0)), [1, 1], "the refill is for the other one");
     run.hears_all([good(4, 0), good(5, 0), trained(1)]);
@@ -141,7 +141,7 @@ fn worker_whose_leases_grow_stale_unanswered_rests_too() {
         told[1..4],
         ["suspend worker 1", "drop 1 Stale { limit: 1, given: 2 }", "drop 3 Stale { limit: 1, given: 2 }"]
     );
-    assert!(run.0.rests(Peer::Worker(1)) && !run.0.rests(Peer::Worker(0)));
+    assert!(run.0.rests(Party::Worker(1)) && !run.0.rests(Party::Worker(0)));
 }
 
 fn failed(lease: u64) -> Event {
@@ -183,7 +183,7 @@ fn a_worker_that_always_fails_rests_and_does_not_end_the_run_of_the_others() {
         }
         let counters = run.0.counters();
         assert_eq!((counters.groups_trained, counters.dropped_failed), (36, failures), "{mode:?}");
-        assert_eq!(run.0.fined(Peer::Worker(0)), None);
+        assert_eq!(run.0.fined(Party::Worker(0)), None);
     }
 }
 
@@ -222,7 +222,7 @@ fn whoever_withholds_every_other_answer_comes_to_rest() {
 fn when_all_rest_all_are_asked() {
     let mut run = Run::of(RoundsConfig { prompts_per_step: 1, overdue_max: 1, ..config() });
     run.hears(Event::Started);
-    assert_eq!(run.hears(overdue(0)), ["suspend worker 0", "drop 0 GroupFailed", "lease 1@0"]);
+    assert_eq!(run.hears(overdue(0)), ["suspend worker 0", "drop 0 Failed", "lease 1@0"]);
     assert_eq!(run.hears(good(1, 0)), ["train 1 [1]"]);
 }
 
@@ -231,9 +231,9 @@ fn restart_wakes_everybody() {
     let mut run = Run::of(RoundsConfig { workers: 2, overdue_max: 1, ..config() });
     run.hears(Event::Started);
     run.hears(overdue(0));
-    assert!(run.0.rests(Peer::Worker(0)));
+    assert!(run.0.rests(Party::Worker(0)));
     run.hears(Event::Started);
-    assert!(!run.0.rests(Peer::Worker(0)), "it may have had no chance to answer");
+    assert!(!run.0.rests(Party::Worker(0)), "it may have had no chance to answer");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::num::NonZeroU64;
 
 use protocol::BeaconPoint;
 use rounds::{
-    Action, EvalPlan, Event, FinishCause, GroupSummary, Notice, Party, Rounds, RoundsConfig, RoundsError, Wait, Waiting,
+    Action, EvalPlan, Event, FinishCause, GroupSummary, Notice, Rounds, RoundsConfig, RoundsError, Wait, Waiter,
+    Waiting,
 };
 
 use super::config;
@@ -24,7 +25,7 @@ fn evals_start_on_time_and_hold_up_only_the_end() {
     assert_eq!(run.hears(published(3)), ["eval 2@3"], "the end, off the interval");
     run.hears_all([Event::CheckpointSaved { step: 3 }, Event::EvalFinished { eval: 0, scores: vec![] }]);
     run.hears(Event::EvalFailed { eval: 1, cause: "gone".into() });
-    let waits = Wait { who: Party::Run, on: Waiting::Eval { eval: 2, version: 3 } };
+    let waits = Wait { who: Waiter::Run, on: Waiting::Eval { eval: 2, version: 3 } };
     assert_eq!(run.0.waiting_on(), [waits]);
     assert_eq!(run.hears(Event::EvalFinished { eval: 2, scores: vec![] }), ["finish StepsDone"]);
 }
@@ -114,21 +115,21 @@ fn false_reports_are_refused_by_name_and_change_nothing() {
 fn who_waits_on_whom_is_told_at_each_stage() {
     let mut run = Run::of(RoundsConfig { prompts_per_step: 1, ..config() });
     let wait = |who, on| Wait { who, on };
-    assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Start)]);
+    assert_eq!(run.0.waiting_on(), [wait(Waiter::Run, Waiting::Start)]);
     run.hears(Event::Started);
     let groups = Waiting::Groups { have: 0, need: 1, in_flight: 1, checking: 0 };
-    let both = [wait(Party::Trainer, groups), wait(Party::Workers, groups)];
+    let both = [wait(Waiter::Trainer, groups), wait(Waiter::Workers, groups)];
     assert_eq!(run.0.waiting_on(), both);
     run.hears(good(0, 0));
-    assert_eq!(run.0.waiting_on(), [wait(Party::Workers, Waiting::Trainer { step: 1 })]);
+    assert_eq!(run.0.waiting_on(), [wait(Waiter::Workers, Waiting::Trainer { step: 1 })]);
     run.hears(trained(1));
     let weights = Waiting::Weights { version: 1 };
-    assert_eq!(run.0.waiting_on(), [wait(Party::Trainer, weights), wait(Party::Workers, weights)]);
+    assert_eq!(run.0.waiting_on(), [wait(Waiter::Trainer, weights), wait(Waiter::Workers, weights)]);
     run.hears_all([published(1), Event::StopRequested]);
-    assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Checkpoint { step: 1 })]);
+    assert_eq!(run.0.waiting_on(), [wait(Waiter::Run, Waiting::Checkpoint { step: 1 })]);
     run.hears(Event::CheckpointSaved { step: 1 });
     let cause = FinishCause::Stopped;
-    assert_eq!(run.0.waiting_on(), [wait(Party::Run, Waiting::Finished { cause })]);
+    assert_eq!(run.0.waiting_on(), [wait(Waiter::Run, Waiting::Finished { cause })]);
 }
 
 #[test]

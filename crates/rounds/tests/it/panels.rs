@@ -1,7 +1,7 @@
 //! Who checks a group, and what follows from the votes, worked by hand.
 
-use protocol::{Check, ValidatorId};
-use rounds::{Action, Event, FinishCause, Mode, OutcomeKind, Peer, RoundsConfig, RoundsError, Waiting};
+use protocol::{Check, Party, ValidatorId};
+use rounds::{Action, Event, FinishCause, Mode, OutcomeKind, RoundsConfig, RoundsError, Waiting};
 
 use super::config;
 use super::script::{Run, beacon, drawn, good, invalid, narrow, sealed, short, silent, trained, unchecked, valid};
@@ -50,7 +50,7 @@ fn one_valid_verdict_is_enough() {
     assert!(run.0.waiting_on().iter().all(|wait| wait.on == groups), "{:?}", run.0.waiting_on());
     assert_eq!(first.len(), 1);
     let after = votes(&mut run, 0, first[0], valid(0, first[0]));
-    assert_eq!(words(&after), ["train 1 [0]"]);
+    assert_eq!(words(&after), ["accept 0", "train 1 [0]"]);
     assert_eq!(run.0.counters().verdicts, 1);
 }
 
@@ -66,7 +66,7 @@ fn seals_are_opened_only_when_the_whole_panel_has_sealed() {
     let reveals = run.tells(sealed(0, first));
     assert_eq!(reveals, [format!("reveal 0 by {first}"), format!("reveal 0 by {second}")]);
     assert!(run.tells(valid(0, first)).is_empty(), "both have to agree");
-    assert_eq!(run.tells(valid(0, second)), ["train 1 [0]"]);
+    assert_eq!(run.tells(valid(0, second)), ["accept 0", "train 1 [0]"]);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn one_accuser_is_not_believed_and_two_of_three_are() {
     let after = votes(&mut run, 0, second, invalid(0, second));
     let expected = ["fine worker 0 fingerprint Some(0)", "drop 0 WorkerBanned", "lease 1@0"];
     assert_eq!(words(&after), expected);
-    assert_eq!(run.0.fined(Peer::Worker(0)), Some(Check::Fingerprint));
+    assert_eq!(run.0.fined(Party::Worker(0)), Some(Check::Fingerprint));
     assert_eq!(run.0.counters().workers_fined, 1);
 }
 
@@ -104,15 +104,18 @@ fn whoever_accuses_an_honest_worker_pays() {
     let second = asked(&votes(&mut run, 0, liar, invalid(0, liar)))[0];
     let third = asked(&votes(&mut run, 0, second, valid(0, second)))[0];
     let after = words(&votes(&mut run, 0, third, valid(0, third)));
-    assert_eq!(after, [format!("fine validator {liar} verdict_disagrees Some(0)"), "train 1 [0]".into()]);
-    assert_eq!((run.0.fined(Peer::Worker(0)), run.0.counters().validators_fined), (None, 1));
+    assert_eq!(
+        after,
+        ["accept 0".into(), format!("fine validator {liar} verdict_disagrees Some(0)"), "train 1 [0]".into()]
+    );
+    assert_eq!((run.0.fined(Party::Worker(0)), run.0.counters().validators_fined), (None, 1));
 }
 
 #[test]
 fn honest_validators_that_contradict_each_other_at_a_tolerance_do_not_pay() {
     // Narrow, valid, valid: trained on. Narrow, valid, narrow: dropped.
     for (last, expected) in
-        [(valid as fn(_, _) -> _, ["train 1 [0]"].as_slice()), (narrow, &["drop 0 Unchecked", "lease 1@0"])]
+        [(valid as fn(_, _) -> _, ["accept 0", "train 1 [0]"].as_slice()), (narrow, &["drop 0 Unchecked", "lease 1@0"])]
     {
         let mut run = started(panel_of(3));
         let first = first_asked(&mut run, 0)[0];
@@ -132,7 +135,7 @@ fn worker_that_sits_on_a_tolerance_again_and_again_comes_to_rest() {
         let after = words(&votes(&mut run, lease, validator, narrow(lease, validator)));
         assert_eq!(after[0] == "suspend worker 0", lease == 2, "{after:?}");
     }
-    assert_eq!(run.0.fined(Peer::Worker(0)), None);
+    assert_eq!(run.0.fined(Party::Worker(0)), None);
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn doubts_of_one_validator_do_not_shield_a_clear_lie() {
     let third = asked(&votes(&mut run, 0, second, invalid(0, second)))[0];
     let after = words(&votes(&mut run, 0, third, invalid(0, third)));
     assert_eq!(after[0], "fine worker 0 fingerprint Some(0)");
-    assert_eq!(run.0.fined(Peer::Validator(shield)), None, "a doubt is no lie");
+    assert_eq!(run.0.fined(Party::Validator(shield)), None, "a doubt is no lie");
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn two_colluders_of_five_convict_nobody() {
     let fifth = asked(&votes(&mut run, 0, fourth, valid(0, fourth)))[0];
     let after = words(&votes(&mut run, 0, fifth, valid(0, fifth)));
     let fines = liars.map(|liar| format!("fine validator {liar} verdict_disagrees Some(0)"));
-    assert_eq!(after, [&fines[..], &["train 1 [0]".to_string()]].concat());
+    assert_eq!(after, [&["accept 0".to_string()], &fines[..], &["train 1 [0]".to_string()]].concat());
 }
 
 #[test]
@@ -203,10 +206,10 @@ fn silent_validator_is_replaced_and_its_late_answer_refused() {
     let second = asked(&run.told(&silent(0, first)))[0];
     let late = run.0.on_event(&sealed(0, first)).unwrap_err();
     assert_eq!(late, RoundsError::VerdictNotAsked { lease: 0, validator: first });
-    assert_eq!(words(&votes(&mut run, 0, second, valid(0, second))), ["train 1 [0]"]);
+    assert_eq!(words(&votes(&mut run, 0, second, valid(0, second))), ["accept 0", "train 1 [0]"]);
     let over = run.0.on_event(&sealed(0, first)).unwrap_err();
     assert_eq!(over, RoundsError::NotChecking { lease: 0 });
-    assert_eq!(run.0.fined(Peer::Validator(first)), None);
+    assert_eq!(run.0.fined(Party::Validator(first)), None);
 }
 
 #[test]
@@ -225,11 +228,11 @@ fn resting_validator_is_left_out_until_the_next_batch() {
     let after = run.tells(silent(0, first));
     let other = 1 - first;
     assert_eq!(after, [format!("suspend validator {first}"), format!("check 0 by {other}")]);
-    assert!(run.0.rests(Peer::Validator(first)));
+    assert!(run.0.rests(Party::Validator(first)));
     votes(&mut run, 0, other, valid(0, other));
     assert_eq!(first_asked(&mut run, 1), [other]);
     votes(&mut run, 1, other, valid(1, other));
-    assert!(!run.0.rests(Peer::Validator(first)), "the batch is taken");
+    assert!(!run.0.rests(Party::Validator(first)), "the batch is taken");
 }
 
 #[test]
@@ -330,7 +333,7 @@ fn restart_forgets_seals_and_keeps_verdicts() {
     let expected = [check(0, both[1]), check(1, other[0]), check(1, other[1]), "draw 2".into()];
     assert_eq!(run.tells(Event::Started), expected);
     assert_eq!(run.tells(sealed(0, both[1])), [format!("reveal 0 by {}", both[1])]);
-    assert!(run.tells(valid(0, both[1])).is_empty(), "with the vote of before it is accepted");
+    assert_eq!(run.tells(valid(0, both[1])), ["accept 0"], "with the vote of before it is accepted");
     assert_eq!(run.0.waiting_on()[0].on, Waiting::Groups { have: 1, need: 3, in_flight: 0, checking: 2 });
 }
 

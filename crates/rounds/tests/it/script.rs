@@ -1,7 +1,7 @@
 //! Writes short runs as events and words.
 
 use protocol::{BeaconPoint, Check};
-use rounds::{Action, Event, GroupSummary, Mode, OutcomeKind, Peer, RolloutSummary, Rounds, RoundsConfig};
+use rounds::{Action, Event, GroupSummary, Mode, OutcomeKind, RolloutSummary, Rounds, RoundsConfig};
 
 use super::config;
 
@@ -28,20 +28,17 @@ pub(crate) fn beacon(round: u64) -> BeaconPoint {
     BeaconPoint { round, randomness }
 }
 
-/// Actions in short: `lease 3@1`, `train 1 [0, 1]`, `drop 0 NoSignal`, `check 3 by 0`.
+/// Actions in short: `lease 3@1`, `train 1 [0, 1]`, `drop 0 EqualRewards`, `check 3 by 0`.
 pub(crate) fn short(action: &Action) -> String {
-    let of = |party: &Peer| match party {
-        Peer::Worker(worker) => format!("worker {worker}"),
-        Peer::Validator(validator) => format!("validator {validator}"),
-    };
     match action {
         Action::Lease(lease) => format!("lease {}@{}", lease.lease, lease.weight_version),
         Action::Draw { lease } => format!("draw {lease}"),
         Action::Check { lease, validator } => format!("check {lease} by {validator}"),
         Action::Reveal { lease, validator } => format!("reveal {lease} by {validator}"),
+        Action::Accepted { lease } => format!("accept {lease}"),
         Action::Plant { plant, validator } => format!("plant {plant} for {validator}"),
-        Action::Fine { party, lease, check } => format!("fine {} {check} {lease:?}", of(party)),
-        Action::Suspend { party } => format!("suspend {}", of(party)),
+        Action::Fine { party, lease, check } => format!("fine {} {check} {lease:?}", party),
+        Action::Suspend { party } => format!("suspend {}", party),
         Action::TrainBatch(batch) => format!("train {} {:?}", batch.step, batch.leases),
         Action::DropGroup { lease, reason } => format!("drop {lease} {reason:?}"),
         Action::PublishWeights { version } => format!("publish {version}"),
@@ -72,7 +69,7 @@ impl Run {
     }
 
     /// Tells one event, and lets beacon and validators find every group valid at once, unless it was
-    /// dropped at once. Gives the other actions.
+    /// dropped at once, so that all are accepted. Gives the other actions.
     pub(crate) fn hears(&mut self, event: Event) -> Vec<String> {
         let mut words = Vec::new();
         let mut events = vec![(None, event)];
@@ -83,6 +80,7 @@ impl Run {
                 }
                 match prompt_answer(&action) {
                     Some((lease, answer)) => events.push((Some(lease), answer)),
+                    None if matches!(action, Action::Accepted { .. }) => {}
                     None => words.push(short(&action)),
                 }
             }

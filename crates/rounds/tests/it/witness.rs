@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{LeaseId, ValidatorId, WorkerId};
-use rounds::{Action, Batch, DropReason, Event, GroupSummary, Notice, OutcomeKind, Peer, RoundsConfig};
+use protocol::{LeaseId, Party, ValidatorId, WorkerId};
+use rounds::{Action, Batch, DropReason, Event, GroupSummary, Notice, OutcomeKind, RoundsConfig};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -17,16 +17,17 @@ pub(crate) enum End {
 pub(crate) struct Witness {
     config: Option<RoundsConfig>,
     /// Who lies at times. All others are honest.
-    liars: BTreeSet<Peer>,
+    liars: BTreeSet<Party>,
     pub(crate) ends: BTreeMap<LeaseId, End>,
     pub(crate) batches: Vec<Vec<LeaseId>>,
     pub(crate) short_steps: Vec<u64>,
-    pub(crate) fined: BTreeSet<Peer>,
+    pub(crate) fined: BTreeSet<Party>,
     pub(crate) rests: u64,
     pub(crate) lies_trained: u64,
     /// Leases given, by task.
     pub(crate) leased: BTreeMap<u32, u64>,
     seen: BTreeSet<LeaseId>,
+    accepted: BTreeSet<LeaseId>,
     made_by: BTreeMap<LeaseId, WorkerId>,
     lies: BTreeSet<LeaseId>,
     votes: BTreeMap<LeaseId, BTreeMap<ValidatorId, OutcomeKind>>,
@@ -37,7 +38,7 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    pub(crate) fn new(config: &RoundsConfig, liars: BTreeSet<Peer>) -> Self {
+    pub(crate) fn new(config: &RoundsConfig, liars: BTreeSet<Party>) -> Self {
         Self { config: Some(config.clone()), liars, ..Self::default() }
     }
 
@@ -75,14 +76,14 @@ impl Witness {
     pub(crate) fn sees(&mut self, action: &Action, store: &BTreeMap<LeaseId, GroupSummary>) {
         match action {
             Action::Lease(lease) => {
-                self.works(Peer::Worker(lease.worker));
+                self.works(Party::Worker(lease.worker));
                 if self.seen.insert(lease.lease) {
                     *self.leased.entry(lease.task).or_default() += 1;
                 }
                 self.made_by.insert(lease.lease, lease.worker);
             }
             Action::Check { lease, validator } => {
-                self.works(Peer::Validator(*validator));
+                self.works(Party::Validator(*validator));
                 self.unsealed.insert((*lease, *validator));
                 self.seals.remove(&(*lease, *validator));
             }
@@ -91,7 +92,8 @@ impl Witness {
                 let owed = self.unsealed.range((*lease, 0)..=(*lease, u32::MAX)).next();
                 assert_eq!(owed, None, "a seal is opened before all have sealed");
             }
-            Action::Plant { validator, .. } => self.works(Peer::Validator(*validator)),
+            Action::Accepted { lease } => assert!(self.accepted.insert(*lease), "lease {lease} is accepted twice"),
+            Action::Plant { validator, .. } => self.works(Party::Validator(*validator)),
             Action::Fine { party, lease, .. } => self.sees_fine(*party, *lease),
             Action::Suspend { party } => {
                 assert!(!self.fined.contains(party), "{party:?} rests for ever already");
@@ -103,6 +105,8 @@ impl Witness {
             Action::TrainBatch(batch) => self.sees_batch(batch, store),
             Action::DropGroup { lease, reason } => {
                 self.unsealed.retain(|(other, _)| other != lease);
+                let by_gate = matches!(reason, DropReason::EqualRewards | DropReason::OutsideGate);
+                assert!(!by_gate || self.accepted.contains(lease), "the gate refuses lease {lease} unchecked");
                 self.end(*lease, End::Dropped(*reason));
             }
             Action::Notice(Notice::ShortBatch { step, .. }) => self.short_steps.push(*step),
@@ -110,22 +114,26 @@ impl Witness {
         }
     }
 
-    fn works(&self, party: Peer) {
+    fn works(&self, party: Party) {
         assert!(!self.fined.contains(&party), "{party:?} was fined and is given work");
     }
 
-    fn sees_fine(&mut self, party: Peer, lease: Option<LeaseId>) {
+    fn sees_fine(&mut self, party: Party, lease: Option<LeaseId>) {
         assert!(self.liars.contains(&party), "{party:?} is honest and is fined for lease {lease:?}");
         assert!(self.fined.insert(party), "{party:?} is fined twice");
-        if let Peer::Validator(validator) = party {
+        if let Party::Validator(validator) = party {
             self.unsealed.retain(|(_, other)| *other != validator);
         }
-        if let (Peer::Worker(_), Some(lease)) = (party, lease) {
+        if let (Party::Worker(_), Some(lease)) = (party, lease) {
             assert!(self.is_lie(lease), "lease {lease} was answered honestly");
         }
     }
 
     fn sees_batch(&mut self, batch: &Batch, store: &BTreeMap<LeaseId, GroupSummary>) {
+        assert!(
+            batch.leases.iter().all(|lease| self.accepted.contains(lease)),
+            "{batch:?} holds what was not accepted"
+        );
         let config = self.config.clone().unwrap(); // set in `new`
         let wanted = config.prompts_per_step as usize;
         let short = self.short_steps.contains(&batch.step);
@@ -135,7 +143,7 @@ impl Witness {
             let oldest = rollouts.iter().map(|rollout| rollout.weight_version_min).min().unwrap();
             let staleness = batch.step - 1 - oldest;
             assert!(staleness <= config.staleness_limit(), "stale by {staleness}");
-            assert!(!self.fined.contains(&Peer::Worker(self.made_by[&lease])), "lease {lease} is a banned worker's");
+            assert!(!self.fined.contains(&Party::Worker(self.made_by[&lease])), "lease {lease} is a banned worker's");
             self.sees_trained(lease);
             self.end(lease, End::Trained(batch.step));
         }
@@ -150,7 +158,7 @@ impl Witness {
             votes.values().filter(|outcome| matches!(outcome, OutcomeKind::Invalid(_) | OutcomeKind::Narrow(_)));
         let invalid = invalid.count();
         let valid = votes.iter().filter(|(_, outcome)| **outcome == OutcomeKind::Valid);
-        let valid: Vec<Peer> = valid.map(|(&validator, _)| Peer::Validator(validator)).collect();
+        let valid: Vec<Party> = valid.map(|(&validator, _)| Party::Validator(validator)).collect();
         assert!(valid.len() > invalid, "lease {lease} is trained on with {} to {invalid} verdicts", valid.len());
         if self.is_lie(lease) {
             assert!(valid.iter().all(|party| self.liars.contains(party)), "{valid:?}");

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{Check, PromptLease, ValidatorId};
+use protocol::{Check, Party, PromptLease, ValidatorId};
 use rounds::{
-    Action, Batch, EvalScore, Event, FinishCause, GroupSummary, OutcomeKind, Peer, RolloutSummary, Rounds,
-    RoundsConfig, RoundsError, TaskShare,
+    Action, Batch, EvalScore, Event, FinishCause, GroupSummary, OutcomeKind, RolloutSummary, Rounds, RoundsConfig,
+    RoundsError, TaskShare,
 };
 
 use super::script::beacon;
@@ -71,10 +71,11 @@ pub(crate) struct Lies {
 }
 
 impl Lies {
-    fn of(&self, party: Peer) -> bool {
+    fn of(&self, party: Party) -> bool {
         match party {
-            Peer::Worker(worker) => worker < self.workers,
-            Peer::Validator(validator) => validator < self.validators,
+            Party::Worker(worker) => worker < self.workers,
+            Party::Validator(validator) => validator < self.validators,
+            Party::Trainer | Party::Treasury => false,
         }
     }
 }
@@ -148,8 +149,8 @@ const FRESH: Trainer = Trainer { step: 0, weights: 1 };
 
 impl World {
     pub(crate) fn new(config: &RoundsConfig, weather: Weather, lies: Lies) -> Self {
-        let workers = (0..config.workers).map(Peer::Worker);
-        let parties = workers.chain((0..config.validators).map(Peer::Validator));
+        let workers = (0..config.workers).map(Party::Worker);
+        let parties = workers.chain((0..config.validators).map(Party::Validator));
         Self {
             rounds: Rounds::new(config.clone()).unwrap(),
             config: config.clone(),
@@ -252,7 +253,11 @@ impl World {
             Action::DropGroup { lease, .. } if lease % 2 == 0 => {
                 self.jobs.retain(|job| job.lease() != Some(lease));
             }
-            Action::DropGroup { .. } | Action::Notice(_) | Action::Fine { .. } | Action::Suspend { .. } => {}
+            Action::Accepted { .. }
+            | Action::DropGroup { .. }
+            | Action::Notice(_)
+            | Action::Fine { .. }
+            | Action::Suspend { .. } => {}
             Action::Finish { cause } => return Some(cause),
         }
         None
@@ -316,7 +321,7 @@ impl World {
             }
             return Event::LeaseOverdue { lease: id };
         }
-        let lies = self.lies.of(Peer::Worker(worker)) && luck(1, id, worker, self.lies.permille);
+        let lies = self.lies.of(Party::Worker(worker)) && luck(1, id, worker, self.lies.permille);
         if !lies {
             return self.make_group(&lease);
         }
@@ -347,7 +352,7 @@ impl World {
     }
 
     fn validator_lies(&self, lease: u64, validator: ValidatorId) -> bool {
-        self.lies.of(Peer::Validator(validator)) && luck(3, lease, validator, self.lies.permille)
+        self.lies.of(Party::Validator(validator)) && luck(3, lease, validator, self.lies.permille)
     }
 
     /// An order is overdue, and half of the time its answer comes all the same.

@@ -2,8 +2,8 @@
 //!
 //! Promise: every payout is the ledger's own; only signatures are left out ([`ledger::Rehearsal`]).
 
-use ledger::{Account, LedgerTerms, Party, Rehearsal, RehearsedVote};
-use protocol::{BeaconTerms, Check, DtypeTerm, Keypair, RunTerms, SamplingTerms, ValidatorId, WorkerId};
+use ledger::{Account, LedgerTerms, Rehearsal, RehearsedVote};
+use protocol::{BeaconTerms, Check, DtypeTerm, Keypair, Party, RunTerms, SamplingTerms, ValidatorId, WorkerId};
 
 use super::EconomyError;
 use super::crowd::Crowd;

@@ -3,8 +3,7 @@
 //! Promise: nothing that somebody waits for is given up; what nobody waits for is sent a bounded number
 //! of times.
 
-use protocol::{LeaseId, StepNumber, ValidatorId, WorkerId};
-use rounds::Peer;
+use protocol::{LeaseId, Party, StepNumber, ValidatorId, WorkerId};
 
 use super::Simulation;
 use crate::network::Node;
@@ -60,12 +59,13 @@ impl Simulation {
     }
 
     /// Somebody was fined: nothing more is sent there, no answer is read, and an accusation counts no more.
-    pub(super) fn dismiss(&mut self, party: Peer) {
+    pub(super) fn dismiss(&mut self, party: Party) {
         match party {
-            Peer::Worker(id) => self.office.desk.ban(id),
-            Peer::Validator(id) => self.office.desk.strike(id),
+            Party::Worker(id) => self.office.desk.ban(id),
+            Party::Validator(id) => self.office.desk.strike(id),
+            Party::Trainer | Party::Treasury => {}
         }
-        let node = node_of(party);
+        let node = Node::of(party);
         self.office.letters.retain(|_, letter| letter.to != node);
     }
 
@@ -83,12 +83,5 @@ impl Simulation {
         for (to, packet) in due {
             self.send(Node::Orchestrator, to, packet);
         }
-    }
-}
-
-fn node_of(party: Peer) -> Node {
-    match party {
-        Peer::Worker(id) => Node::Worker(id),
-        Peer::Validator(id) => Node::Validator(id),
     }
 }

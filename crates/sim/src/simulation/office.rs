@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::{
-    BeaconPoint, LeaseId, PromptLease, Record, StepNumber, ValidatorId, VerifiedGroup, WeightVersion, WorkerId,
+    BeaconPoint, LeaseId, Party, PromptLease, Record, StepNumber, ValidatorId, VerifiedGroup, WeightVersion, WorkerId,
 };
 use rounds::desk::{Desk, DeskError, Heard, PlantAsk, PlantOrder, Refused, Taken, Timeouts};
-use rounds::{Action, Batch as BatchOfLeases, Event, FinishCause, Peer, Rounds, RoundsError, Wait};
+use rounds::{Action, Batch as BatchOfLeases, Event, FinishCause, Rounds, RoundsError, Wait};
 
 use super::audit::Audit;
 use super::mail::{Errand, Letter};
@@ -136,10 +136,10 @@ impl Simulation {
             }
         }
         let validators = 0..self.validators.len() as ValidatorId; // a few
-        let fined = validators.filter(|&id| rounds.fined(Peer::Validator(id)).is_some());
+        let fined = validators.filter(|&id| rounds.fined(Party::Validator(id)).is_some());
         fined.for_each(|id| desk.strike(id));
         let workers = 0..self.workers.len() as WorkerId; // a few
-        let fined = workers.filter(|&id| rounds.fined(Peer::Worker(id)).is_some());
+        let fined = workers.filter(|&id| rounds.fined(Party::Worker(id)).is_some());
         fined.for_each(|id| desk.ban(id));
         let drawn = disk.log.iter().filter_map(|event| match event {
             Event::Drawn { lease, beacon } => Some((*lease, *beacon)),
@@ -192,7 +192,7 @@ impl Simulation {
             Action::Reveal { lease, validator } => self.order_reveal(lease, validator),
             Action::Plant { plant, validator } => self.office.desk.want_plant(plant, validator),
             Action::Fine { party, .. } => self.dismiss(party),
-            Action::Suspend { .. } | Action::Notice(_) | Action::StartEval { .. } => {}
+            Action::Accepted { .. } | Action::Suspend { .. } | Action::Notice(_) | Action::StartEval { .. } => {}
             Action::TrainBatch(batch) => self.give_batch(batch),
             Action::DropGroup { lease, .. } => self.withdraw(lease),
             Action::PublishWeights { version } => self.later(50, 500, Alarm::Published(version)),

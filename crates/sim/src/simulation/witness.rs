@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{Check, LeaseId, Record, StepNumber, ValidatorId, VerifiedGroup, WorkerId};
-use rounds::{Action, OutcomeKind, Peer};
+use protocol::{Check, LeaseId, Party, Record, StepNumber, ValidatorId, VerifiedGroup, WorkerId};
+use rounds::{Action, OutcomeKind};
 
 use super::Simulation;
 use crate::cast::Cast;
@@ -154,11 +154,8 @@ impl Witness {
         self.liars.get(&Node::Worker(worker)) == Some(&Cheat::Withheld)
     }
 
-    fn see_fine(&mut self, party: Peer, lease: Option<LeaseId>, check: Check) {
-        let node = match party {
-            Peer::Worker(id) => Node::Worker(id),
-            Peer::Validator(id) => Node::Validator(id),
-        };
+    fn see_fine(&mut self, party: Party, lease: Option<LeaseId>, check: Check) {
+        let node = Node::of(party);
         if let (Node::Worker(_), Some(lease)) = (node, lease) {
             self.proven.insert(lease);
         }
@@ -172,15 +169,15 @@ impl Witness {
         }
     }
 
-    fn see_rest(&mut self, party: Peer) {
+    fn see_rest(&mut self, party: Party) {
         match party {
-            Peer::Worker(id) if self.is_silent(id) => {
+            Party::Worker(id) if self.is_silent(id) => {
                 let node = Node::Worker(id);
                 if !self.caught.contains_key(&node) {
                     self.catch(node, Check::Withheld);
                 }
             }
-            Peer::Worker(id) if self.liars.contains_key(&Node::Worker(id)) => {}
+            Party::Worker(id) if self.liars.contains_key(&Node::Worker(id)) => {}
             _ => self.outcome.honest_rests += 1,
         }
     }
@@ -295,7 +292,7 @@ mod tests {
     }
 
     fn fine(id: WorkerId, check: Check) -> Action {
-        Action::Fine { party: Peer::Worker(id), lease: Some(0), check }
+        Action::Fine { party: Party::Worker(id), lease: Some(0), check }
     }
 
     fn batch(step: StepNumber, leases: &[LeaseId]) -> Action {
@@ -334,7 +331,7 @@ mod tests {
         let (mut witness, _) = witness(None);
         witness.see(&batch(1, &[0, 1]));
         witness.see(&batch(1, &[0, 1]));
-        witness.see(&Action::DropGroup { lease: 1, reason: DropReason::NoSignal });
+        witness.see(&Action::DropGroup { lease: 1, reason: DropReason::EqualRewards });
         assert_eq!(failures(witness), ["lease 1 ends twice"], "a step asked for again is the same step");
     }
 

@@ -1,5 +1,6 @@
 //! Accounts as people name them: an address, or a party of the run.
 
+use protocol::Party;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -9,7 +10,6 @@ use ledger::Account;
 use super::place::Place;
 use super::wrong_usage;
 use crate::run::parties::Parties;
-use record::events::Party;
 
 /// Words that name a party of a run.
 const PARTIES: &str = "worker:N, validator:N, trainer, orchestrator, holder, guardian, council, deployer, treasury";
@@ -49,7 +49,7 @@ pub(super) fn wallet(word: &str, parties: &Parties) -> Result<Wallet> {
             }
         }
         None => match word {
-            "trainer" => parties.trainer_wallet(),
+            "trainer" => parties.wallet(Party::Trainer),
             "orchestrator" => parties.orchestrator_wallet(),
             "holder" => parties.holder_wallet(),
             "guardian" => parties.guardian_wallet(),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use ledger::line::{LINE_BYTES_MAX, Line};
-use ledger::{Entry, Ledger, LedgerError, Party};
-use protocol::Hash;
+use ledger::{Entry, Ledger, LedgerError};
+use protocol::{Hash, Party};
 use serde::Serialize;
 
 use crate::commands::progress::Progress;

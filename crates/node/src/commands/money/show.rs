@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chain::B256;
-use ledger::{Account, EpochReport, Ledger, Party, PartyReport, Payout, Pool};
+use ledger::{Account, EpochReport, Ledger, PartyReport, Payout, Pool};
+use protocol::Party;
 use serde_json::{Value, json};
 
 use super::log;

@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use protocol::{Check, LeaseId, Outcome, RejectReason};
-use rounds::Peer;
+use protocol::{Check, LeaseId, Outcome, Party, RejectReason};
 
 use super::Conductor;
-use record::events::{Event, Fined, GroupReceived, Party, VerdictGiven};
+use record::events::{Event, Fined, GroupReceived, VerdictGiven};
 
 /// Counts by party, and the reasons that verdicts gave.
 #[derive(Default)]
@@ -54,16 +53,15 @@ impl Tally {
 }
 
 impl Conductor<'_> {
-    pub(super) fn fine(&mut self, peer: Peer, lease: Option<LeaseId>, check: Check) -> Result<()> {
-        let party = Party::from(peer);
+    pub(super) fn fine(&mut self, party: Party, lease: Option<LeaseId>, check: Check) -> Result<()> {
         self.charge(party, lease, check)?;
         lease.into_iter().for_each(|lease| self.shelf.fined(lease));
-        if let Peer::Validator(validator) = peer {
+        if let Party::Validator(validator) = party {
             self.desk.strike(validator);
         }
         let reason = match party {
             Party::Worker(_) => self.tally.reason(lease, check),
-            Party::Validator(_) => None,
+            _ => None,
         };
         let words = match (&reason, self.tally.refused.get(&party)) {
             (Some(reason), _) => reason.to_string(),

@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use protocol::{BeaconPoint, CheckedRollout, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId};
+use protocol::{
+    BeaconPoint, CheckedRollout, Party, Record, Submission, ValidatorId, VerdictReveal, WeightVersion, WorkerId,
+};
+use rounds::Event as Rule;
 use rounds::desk::PlantOrder;
-use rounds::{Event as Rule, Peer};
 use verify::{Answer, VerifyError};
 
 use super::{Conductor, Weights, offer, since};
 use crate::run::checkpoint::{self, Checkpoint};
 use crate::run::measure::TrainTime;
 use crate::run::messages::{News, Question, TaskScore, ValidatorOrder, WorkerOrder};
-use record::events::{EvalStage, Event, GroupReceived, Party, StepTrained, VerdictGiven};
+use record::events::{EvalStage, Event, GroupReceived, StepTrained, VerdictGiven};
 use record::store::Payload;
 
 /// Steps between two accounts of the curriculum's levels.
@@ -54,7 +56,7 @@ impl Conductor<'_> {
     fn answered(&mut self, worker: WorkerId, answer: Answer) -> Result<()> {
         let lease = answer.lease;
         // Whoever was fined is heard no more: not decoded, not logged.
-        if self.rounds.fined(Peer::Worker(worker)).is_some() {
+        if self.rounds.fined(Party::Worker(worker)).is_some() {
             return Ok(());
         }
         let bytes = match answer.bytes {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use model::ModelSnapshot;
-use protocol::{Hash, ValidatorId, WorkerId};
+use protocol::{Hash, Party, ValidatorId, WorkerId};
 use rounds::desk::Desk;
 use rounds::{EvalId, Event as Rule, FinishCause, Rounds, RoundsError};
 
@@ -38,7 +38,7 @@ use super::versions::Versions;
 use crate::signal::Stop;
 pub use blame::Tally;
 pub use progress::Progress;
-use record::events::{Event, Outcome, Party};
+use record::events::{Event, Outcome};
 pub use replay::Logged;
 
 /// How long the conductor sleeps at most before it looks at the stop flag and the clock.
@@ -162,9 +162,7 @@ impl Conductor<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            self.note_in_check(&rule);
             self.journal.record(Event::Rules { rules: rule })?;
-            self.note_accepted(&actions)?;
             for action in actions {
                 queue.extend(self.perform(action)?);
             }

@@ -5,13 +5,13 @@
 //! Never: counts money. The ledger does.
 
 use anyhow::{Result, bail};
-use protocol::{Check, LeaseId, Outcome as Found, ValidatorId, VerifiedGroup};
+use protocol::{Check, LeaseId, Outcome as Found, Party, ValidatorId, VerifiedGroup};
 use rounds::PlantId;
 
 use super::Conductor;
 use crate::run::messages::News;
 use crate::run::payout::{BankNews, WHO};
-use record::events::{Event, Outcome, Party};
+use record::events::{Event, Outcome};
 
 impl Conductor<'_> {
     /// A group passed its checks: its worker and its validators are credited.

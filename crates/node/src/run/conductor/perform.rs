@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use protocol::{BeaconRound, LeaseId, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
+use protocol::{BeaconRound, LeaseId, Party, PromptLease, Record, ValidatorId, VerifiedGroup, WeightVersion};
 use rounds::desk::PlantAsk;
 use rounds::{Action, DropReason, Event as Rule, Mode, Notice};
 
@@ -12,7 +12,7 @@ use super::{Conductor, Weights, order, signal};
 use crate::clock::now_ms;
 use crate::run::checkpoint::Draft;
 use crate::run::messages::{BeaconOrder, EvalOrder, OlderWeights, Question, TrainOrder, ValidatorOrder, WorkerOrder};
-use record::events::{self, Event, LeaseIssued, Party};
+use record::events::{Event, LeaseIssued};
 
 impl Conductor<'_> {
     /// Performs one action; gives the event that answers it at once, if any.
@@ -22,9 +22,10 @@ impl Conductor<'_> {
             Action::Draw { lease } => self.draw(lease)?,
             Action::Check { lease, validator } => self.order_check(lease, validator)?,
             Action::Reveal { lease, validator } => self.order_reveal(lease, validator)?,
+            Action::Accepted { lease } => self.tell_accepted(lease)?,
             Action::Plant { plant, validator } => self.desk.want_plant(plant, validator),
             Action::Fine { party, lease, check } => self.fine(party, lease, check)?,
-            Action::Suspend { party } => self.journal.record(Event::Suspended { party: Party::from(party) })?,
+            Action::Suspend { party } => self.journal.record(Event::Suspended { party })?,
             Action::TrainBatch(batch) => self.order_batch(batch.step, &batch.leases)?,
             Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
             Action::PublishWeights { version } => {
@@ -144,21 +145,9 @@ impl Conductor<'_> {
     }
 
     pub(super) fn drop_group(&mut self, lease: LeaseId, reason: DropReason) -> Result<()> {
-        let equal = |group: &VerifiedGroup| {
-            group.group().rollouts.windows(2).all(|pair| pair[0].reward_micro == pair[1].reward_micro)
-        };
-        let reason = match reason {
-            DropReason::Stale { .. } => {
-                self.progress.since.dropped_stale();
-                events::DropReason::Stale
-            }
-            DropReason::NoSignal if equal(&*self.verified(lease)?) => events::DropReason::EqualRewards,
-            DropReason::NoSignal => events::DropReason::OutsideGate,
-            DropReason::GroupFailed => events::DropReason::Failed,
-            DropReason::WorkerBanned => events::DropReason::WorkerBanned,
-            DropReason::Unchecked => events::DropReason::Unchecked,
-            DropReason::RunEnded => events::DropReason::Cancelled,
-        };
+        if let DropReason::Stale { .. } = reason {
+            self.progress.since.dropped_stale();
+        }
         if let Some(worker) = self.progress.leased.get(&lease) {
             // One that does not hear of it works in vain; its answer comes too late.
             self.tell_worker(*worker, WorkerOrder::Cancel(lease))?;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use protocol::{LeaseId, VerifiedGroup, WeightVersion, WorkerId};
+use protocol::{LeaseId, Party, VerifiedGroup, WeightVersion, WorkerId};
 use rounds::FinishCause;
 
 use crate::run::actors::WorkCount;
 use crate::run::checkpoint::Draft;
 use crate::run::measure::Since;
 use crate::run::waits::Waits;
-use record::events::{Outcome, Party, PhaseSeconds};
+use record::events::{Outcome, PhaseSeconds};
 
 /// Steps over which the reward is averaged before it is held against the target.
 const REWARD_WINDOW_STEPS: usize = 10;
@@ -35,8 +35,6 @@ pub struct Progress {
     pub(super) leased: BTreeMap<LeaseId, WorkerId>,
     /// Groups that passed their checks, until they are trained on or dropped.
     pub(super) verified: BTreeMap<LeaseId, Arc<VerifiedGroup>>,
-    /// Groups that validators look at.
-    pub(super) in_check: BTreeSet<LeaseId>,
     rewards: VecDeque<f64>,
     pub(super) early: Option<Outcome>,
     pub(super) finished: Option<FinishCause>,
@@ -55,7 +53,6 @@ impl Default for Progress {
             given: BTreeSet::new(),
             leased: BTreeMap::new(),
             verified: BTreeMap::new(),
-            in_check: BTreeSet::new(),
             rewards: VecDeque::new(),
             early: None,
             finished: None,

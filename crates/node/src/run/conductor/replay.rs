@@ -7,12 +7,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, anyhow};
-use protocol::LeaseId;
-use rounds::{Action, Event as Rule, Peer};
+use protocol::{LeaseId, Party};
+use rounds::{Action, Event as Rule};
 
 use super::{Conductor, Weights};
 use crate::run::messages::News;
-use record::events::Party;
 
 /// Events of the rules after the checkpoint, and what the log tells of what followed from them.
 #[derive(Default)]
@@ -31,29 +30,25 @@ impl Conductor<'_> {
     /// Feeds logged events again, after a restart.
     pub fn replay(&mut self, logged: Logged) -> Result<()> {
         let Logged { rules, accepted, dropped, fined: told } = logged;
-        self.progress.in_check = self.rounds.in_check().collect();
         let mut fined: Vec<u32> = (0..self.rounds.config().validators).collect();
-        fined.retain(|validator| self.rounds.fined(Peer::Validator(*validator)).is_some());
+        fined.retain(|validator| self.rounds.fined(Party::Validator(*validator)).is_some());
         fined.into_iter().for_each(|validator| self.desk.strike(validator));
         for rule in rules {
             if let Rule::StepTrained { step } = rule {
                 self.train_again(step)?;
             }
             let actions = self.rounds.on_event(&rule)?;
-            self.note_in_check(&rule);
             self.note_replayed(&rule);
-            let mut untold = self.judged(&actions);
-            untold.retain(|lease| !accepted.contains(lease));
-            untold.into_iter().try_for_each(|lease| self.tell_accepted(lease))?;
             for action in actions {
                 match action {
+                    Action::Accepted { lease } if !accepted.contains(&lease) => self.tell_accepted(lease)?,
                     Action::StartEval { eval, version, .. } => drop(self.evals.insert(eval, version)),
-                    Action::Fine { party, lease, check } if !told.contains(&Party::from(party)) => {
+                    Action::Fine { party, lease, check } if !told.contains(&party) => {
                         self.fine(party, lease, check)?;
                     }
                     Action::Fine { party, lease, .. } => {
                         self.hold_evidence(lease)?;
-                        if let Peer::Validator(validator) = party {
+                        if let Party::Validator(validator) = party {
                             self.desk.strike(validator);
                         }
                     }

@@ -7,14 +7,13 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use chain::{ChainError, EpochToPost, Wallet, settle_epoch};
-use ledger::{Ledger, Party as Payee};
-use protocol::Hash;
+use ledger::Ledger;
+use protocol::{Hash, Party};
 
 use super::cases::{Accusation, Court, Standing};
 use super::genesis::Ground;
 use crate::run::messages::News;
 use crate::run::parties::Parties;
-use record::events::Party;
 
 /// What the thread calls itself.
 pub const WHO: &str = "bank";
@@ -78,7 +77,7 @@ pub struct Bank {
     /// The committee, each member a validator.
     pub committee: Vec<(Party, Wallet)>,
     /// Parties that were fined so far.
-    pub fined: Vec<Payee>,
+    pub fined: Vec<Party>,
 }
 
 impl Bank {
@@ -142,7 +141,7 @@ impl Teller<'_> {
         match order {
             BankOrder::Post(epoch) => self.unposted = Some(epoch),
             BankOrder::Accuse(accusation) => {
-                self.bank.fined.push(accusation.party.into());
+                self.bank.fined.push(accusation.party);
                 self.cases.push(accusation);
             }
             BankOrder::WindUp => is_end = true,
@@ -172,7 +171,7 @@ impl Teller<'_> {
 
     fn accuse(&mut self, accusation: Accusation, is_end: bool) -> Result<(), Gone> {
         let Bank { ground, orchestrator, committee, fined } = &mut self.bank;
-        let sits = |(party, _): &&(Party, Wallet)| !fined.contains(&Payee::from(*party));
+        let sits = |(party, _): &&(Party, Wallet)| !fined.contains(party);
         let members = committee.iter().filter(sits).map(|(_, wallet)| wallet).collect();
         let court = Court { contracts: &ground.contracts, challenger: orchestrator, members };
         let party = accusation.party;

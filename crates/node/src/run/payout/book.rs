@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ledger::line::{LINE_BYTES_MAX, Line};
-use ledger::{Amount, Entry, Ledger, LedgerError, LedgerTerms, Party};
-use protocol::{Hash, Keypair};
+use ledger::{Amount, Entry, Ledger, LedgerError, LedgerTerms};
+use protocol::{Hash, Keypair, Party};
 
 use record::run_dir;
 

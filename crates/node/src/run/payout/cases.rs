@@ -7,8 +7,7 @@
 use chain::bindings::StakeVault::StakeVaultEvents;
 use chain::contracts::{Case, CaseState, Outcome, StakeRuling};
 use chain::{Address, B256, Chain, ChainError, Contracts, Event, Filter, Receipt, U256, Wallet};
-
-use record::events::Party;
+use protocol::Party;
 
 /// Steps that a case can take at most, from its opening to its end, twice over for one that expired.
 const STEPS_MAX: usize = 16;

@@ -6,19 +6,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use chain::contracts::registration_digest;
 use chain::{
     Address, Addresses, B256, Call, Chain, Contracts, DeployPlan, Genesis, LocalChain, NodeKind, U256, Wallet, Windows,
     deploy, units,
 };
-use ledger::{Account, Amount, Economy, LedgerTerms, Party as Payee, Undeterred, Watch, presets};
-use protocol::{Keypair, RunTerms};
+use ledger::{Account, Amount, Economy, LedgerTerms, Undeterred, Watch, presets};
+use protocol::{Keypair, Party, RunTerms};
 
 use super::remote;
 use crate::config::{EconomyPreset, RunConfig, ppm};
 use crate::run::parties::Parties;
-use record::events::Party;
 
 /// The journal of the chain inside the run's process.
 const CHAIN_FILE: &str = "chain.jsonl";
@@ -205,7 +204,7 @@ pub fn endow(ground: &mut Ground, holder: &Wallet, parties: &Parties, economy: &
     let orchestrator = parties.orchestrator_wallet().address();
     chain.idle(holder.address())?;
     gas_money(chain, holder, orchestrator, GAS_OF_A_RUN)?;
-    gas_money(chain, holder, parties.trainer_wallet().address(), GAS_OF_A_PARTY)?;
+    gas_money(chain, holder, parties.wallet(Party::Trainer).address(), GAS_OF_A_PARTY)?;
     let (bonds, has) = (bonds(parties, economy), contracts.balance(chain, orchestrator)?);
     if has < bonds && holder.address() != orchestrator {
         chain.send(holder, contracts.transfer(orchestrator, bonds - has)).context("money for bonds")?;
@@ -256,6 +255,7 @@ fn register(
     let kind = match party {
         Party::Worker(_) => NodeKind::Worker,
         Party::Validator(_) => NodeKind::Validator,
+        Party::Trainer | Party::Treasury => bail!("{party} has no place in the registry"),
     };
     chain.send(wallet, contracts.register(&keys.public(), kind, B256::ZERO, &keys.sign(&digest.0)))?;
     Ok(())
@@ -282,7 +282,7 @@ pub(super) fn terms(run: &RunTerms, parties: &Parties, economy: Economy, ground:
         rewards: Account(at.rewards.into()),
         workers: (0..parties.worker_count()).map(|id| account(parties.wallet(Party::Worker(id)))).collect(),
         validators: (0..parties.validator_count()).map(|id| account(parties.wallet(Party::Validator(id)))).collect(),
-        trainer: account(parties.trainer_wallet()),
+        trainer: account(parties.wallet(Party::Trainer)),
         treasury: Account(at.treasury.into()),
         economy,
     }
@@ -290,12 +290,12 @@ pub(super) fn terms(run: &RunTerms, parties: &Parties, economy: Economy, ground:
 
 /// What every party has active in the vault now, with the block at which that was seen. What is leaving does not
 /// count; a slash that is open has not lowered it yet.
-pub(super) fn stakes_seen(ground: &Ground, parties: &Parties, economy: &Economy) -> Result<Vec<(Payee, Amount, u64)>> {
+pub(super) fn stakes_seen(ground: &Ground, parties: &Parties, economy: &Economy) -> Result<Vec<(Party, Amount, u64)>> {
     let chain = &*ground.chain;
     let block = chain.head()?.number;
     let seen = |(party, _): (Party, Amount)| {
         let stake = ground.contracts.stake_of(chain, parties.wallet(party).address())?;
-        Ok((party.into(), stake, block))
+        Ok((party, stake, block))
     };
     stakes(parties, economy).map(seen).collect()
 }

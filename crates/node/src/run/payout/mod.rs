@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use chain::{B256, EpochToPost};
-use ledger::{Amount, Entry, Ledger, LedgerError, Party as Payee};
-use protocol::{Check, Commitment, LeaseId, Outcome, RunTerms, Signed, ValidatorId, Verdict, VerifiedGroup};
+use ledger::{Amount, Entry, Ledger, LedgerError};
+use protocol::{Check, Commitment, LeaseId, Outcome, Party, RunTerms, Signed, ValidatorId, Verdict, VerifiedGroup};
 use rounds::PlantId;
 
 use crate::config::RunConfig;
@@ -31,7 +31,7 @@ pub use bank::{Bank, BankNews, BankOrder, WHO, keep};
 pub use book::{Book, ledger_path};
 pub use cases::Accusation;
 pub use genesis::{Ground, addresses_path, chain_path, check_deterrence, economy, endow, plan};
-use record::events::{EpochClosed, EpochPosted, Event, PaidOut, Party, StakeSlashed};
+use record::events::{EpochClosed, EpochPosted, Event, PaidOut, StakeSlashed};
 pub use remote::{is_development, reach};
 
 /// Where the proofs of a run are.
@@ -168,15 +168,15 @@ impl Paymaster {
         let known = lease.and_then(|lease| self.evidence.get(&lease)).cloned().unwrap_or_default();
         let shown = match party {
             Party::Worker(_) => self.convicted_of(&known.verdicts, check),
-            Party::Validator(_) => (check == Check::VerdictDisagrees).then_some(check),
+            _ => (check == Check::VerdictDisagrees).then_some(check),
         };
         let (commitment, verdicts) = match (shown, party) {
             (None, _) => (None, Vec::new()),
             (Some(_), Party::Worker(_)) => (known.commitment, known.verdicts),
-            (Some(_), Party::Validator(_)) => (None, known.verdicts),
+            (Some(_), _) => (None, known.verdicts),
         };
         let check = shown.unwrap_or(check);
-        let entry = Entry::Fined { party: party.into(), check, lease, commitment, verdicts };
+        let entry = Entry::Fined { party, check, lease, commitment, verdicts };
         match self.append(entry) {
             Ok(()) => self.accuse(party).map(|()| None),
             // What the ledger does not believe costs nothing; the rules have banned the party all the same. A line
@@ -242,7 +242,7 @@ impl Paymaster {
             }
             BankNews::Slashed { party, amount, block } => {
                 self.spared.remove(&party);
-                self.append(Entry::Slashed { party: party.into(), amount, block })?;
+                self.append(Entry::Slashed { party, amount, block })?;
                 Ok(Some(Event::StakeSlashed(StakeSlashed { party, amount, block })))
             }
             BankNews::Spared { party, why } => {
@@ -312,7 +312,7 @@ impl Paymaster {
 
     /// Asks for the stake of a party that was fined.
     fn accuse(&mut self, party: Party) -> Result<()> {
-        let (ledger, payee) = (self.book.ledger(), Payee::from(party));
+        let (ledger, payee) = (self.book.ledger(), party);
         let (Some(report), Some(evidence)) = (ledger.parties().get(&payee), self.book.fines().get(&payee)) else {
             return Ok(());
         };
@@ -327,13 +327,9 @@ impl Paymaster {
 
     /// Parties that were fined and have not paid.
     fn unpaid_fines(&self) -> Vec<Party> {
-        let unpaid = |(payee, report): (&Payee, &ledger::PartyReport)| match (payee, report.slashed) {
-            (Payee::Worker(id), 0) => Some(Party::Worker(*id)),
-            (Payee::Validator(id), 0) => Some(Party::Validator(*id)),
-            _ => None,
-        };
-        let fined = self.ledger().parties().iter().filter(|(_, report)| !report.fines.is_empty());
-        fined.filter_map(unpaid).collect()
+        let unpaid =
+            self.ledger().parties().iter().filter(|(_, report)| !report.fines.is_empty() && report.slashed == 0);
+        unpaid.map(|(party, _)| *party).collect()
     }
 
     /// What verdicts convict the worker of, if more accuse it than clear it, those of fined validators aside: the
@@ -341,7 +337,7 @@ impl Paymaster {
     /// clearest fault that the numbers show. A fine for bytes that the desk could not take may name a lease that
     /// nobody finds fault with.
     fn convicted_of(&self, verdicts: &[Signed<Verdict>], fined_for: Check) -> Option<Check> {
-        let heard = |verdict: &&Signed<Verdict>| !self.ledger().is_barred(Payee::Validator(verdict.body.validator));
+        let heard = |verdict: &&Signed<Verdict>| !self.ledger().is_barred(Party::Validator(verdict.body.validator));
         let outcomes: Vec<Outcome> = verdicts.iter().filter(heard).map(|verdict| verdict.body.outcome).collect();
         let accused = |outcome: &Outcome| match outcome {
             Outcome::Invalid(reason) => Some(reason.check),
@@ -354,7 +350,7 @@ impl Paymaster {
     }
 
     fn has_fined(&self, party: Party) -> bool {
-        self.ledger().parties().get(&party.into()).is_some_and(|report| !report.fines.is_empty())
+        self.ledger().parties().get(&party).is_some_and(|report| !report.fines.is_empty())
     }
 
     fn order(&mut self, order: BankOrder) -> Result<()> {

@@ -2,14 +2,15 @@
 //!
 //! Promise: made from the ledger alone; whoever has `claims.json` can claim for any account, with any wallet.
 
+use protocol::Party;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use ledger::{Ledger, Party as Payee, PartyReport};
+use ledger::{Ledger, PartyReport};
 
 use crate::claims::ClaimsFile;
-use record::events::{PaidOut, Party, PayoutRow};
+use record::events::{PaidOut, PayoutRow};
 
 /// Everybody's row.
 pub(super) fn of(ledger: &Ledger, cheats: &BTreeMap<Party, String>, spared: &BTreeMap<Party, String>) -> PaidOut {
@@ -31,21 +32,16 @@ pub(super) fn of(ledger: &Ledger, cheats: &BTreeMap<Party, String>, spared: &BTr
 }
 
 fn row(
-    who: Payee,
+    who: Party,
     report: &PartyReport,
     cheats: &BTreeMap<Party, String>,
     spared: &BTreeMap<Party, String>,
 ) -> PayoutRow {
     let units = match who {
-        Payee::Worker(_) => report.tokens,
-        Payee::Validator(_) => report.checks,
-        Payee::Trainer => report.steps,
-        Payee::Treasury => 0,
-    };
-    let party = match who {
-        Payee::Worker(id) => Some(Party::Worker(id)),
-        Payee::Validator(id) => Some(Party::Validator(id)),
-        Payee::Trainer | Payee::Treasury => None,
+        Party::Worker(_) => report.tokens,
+        Party::Validator(_) => report.checks,
+        Party::Trainer => report.steps,
+        Party::Treasury => 0,
     };
     PayoutRow {
         who,
@@ -55,7 +51,7 @@ fn row(
         earned: report.earned,
         stake: report.stake.saturating_add(report.slashed),
         lost: report.slashed,
-        why: party.and_then(|party| why(report, cheats.get(&party), spared.get(&party))),
+        why: why(report, cheats.get(&who), spared.get(&who)),
     }
 }
 

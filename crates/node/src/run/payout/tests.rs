@@ -110,7 +110,7 @@ fn a_run_begins_with_every_stake_in_the_vault_and_every_key_registered() {
             assert_eq!(ground.contracts.stake_of(&*ground.chain, account).unwrap(), due, "{party}");
             let node = ground.contracts.node(&*ground.chain, &place.parties.keys(party).public()).unwrap().unwrap();
             assert_eq!(node.owner, account);
-            assert_eq!(book.ledger().parties()[&party.into()].stake, due);
+            assert_eq!(book.ledger().parties()[&party].stake, due);
         }
     }
     let head = ground.chain.head().unwrap();
@@ -250,7 +250,7 @@ fn a_fined_validator_does_not_rule_and_without_a_majority_nobody_loses_stake() {
     assert_eq!(first.party, Party::Validator(0));
     assert!(message.contains("validator 1 keeps its stake: a ruling needs 2 members"), "{message}");
     let table = paymaster.pay_out().unwrap();
-    let why = |id: u32| table.rows.iter().find(|row| row.who == Payee::Validator(id)).unwrap().why.clone();
+    let why = |id: u32| table.rows.iter().find(|row| row.who == Party::Validator(id)).unwrap().why.clone();
     assert_eq!(why(0).unwrap(), "not told to lie: plant_missed");
     assert!(why(1).unwrap().contains("keeps its stake"));
 }
@@ -286,7 +286,7 @@ fn a_fine_rests_on_verdicts_that_convict_whatever_check_they_name_and_on_no_othe
     // The ledger believes no accusation without verdicts: then nobody pays.
     let refused = paymaster.fined(Party::Worker(0), None, Check::Fingerprint).unwrap();
     assert!(matches!(refused, Some(Event::Warning { message }) if message.contains("worker 0 keeps its stake")));
-    let fines = |id: u32| paymaster.ledger().parties()[&Payee::Worker(id)].fines.clone();
+    let fines = |id: u32| paymaster.ledger().parties()[&Party::Worker(id)].fines.clone();
     assert_eq!((fines(1), fines(2)), (vec![Check::ActivationMantissa], vec![Check::Signature]));
     drop(paymaster);
     assert_eq!(place.entries("fined"), 2);

@@ -6,7 +6,8 @@ mod tell;
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::contracts::{Case, CaseKind, Outcome};
 use chain::{Address, B256, Wallet};
-use ledger::{Account, Party, PartyReport, keccak256};
+use ledger::{Account, PartyReport, keccak256};
+use protocol::Party;
 use serde_json::json;
 
 use super::account::{self, Names};

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use protocol::{ValidatorId, WorkerId};
+use crate::{ValidatorId, WorkerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
