@@ -27,6 +27,7 @@ pub(super) fn check(config: &RunConfig) -> Result<(), Fault> {
     economy::check(config)?;
     warm_up("sft", config.sft.schedule, config.sft.warmup_steps, config.sft.steps)?;
     warm_up("train", config.train.schedule, config.train.warmup_steps, config.stop.steps)?;
+    in_flight(config)?;
     rest(config)?;
     task_entry::check(&config.tasks)
 }
@@ -153,6 +154,12 @@ fn rollout(rollout: &RolloutSection) -> Result<(), Fault> {
         within("rollout.in_flight_max", in_flight as u64, 1..=GROUPS_IN_FLIGHT_MAX)?;
     }
     Ok(())
+}
+
+/// What is out must fit the engine's queue, since one worker may get all of it.
+fn in_flight(config: &RunConfig) -> Result<(), Fault> {
+    let given = config.in_flight_max().saturating_mul(config.rollout.group_size);
+    within("rollout.in_flight_max * rollout.group_size", given, ..=::engine::QUEUE_LEN_MAX)
 }
 
 fn engine(engine: &EngineSection) -> Result<(), Fault> {

@@ -198,6 +198,9 @@ fn in_flight_follows_mode_and_staleness_unless_given() {
     assert_eq!(count(&["run.mode=sequential"]), 16);
     assert_eq!(count(&["run.mode=async", "rollout.staleness_max=0"]), 16);
     assert_eq!(count(&["rollout.in_flight_max=40"]), 40);
+    let message = resolve_text(SMALL, &["rollout.in_flight_max=65", "rollout.group_size=1024"]).unwrap_err();
+    assert!(message.contains("in_flight_max * rollout.group_size"), "{message}");
+    assert!(message.contains("66560") && message.contains("65536"), "{message}");
 }
 
 #[test]

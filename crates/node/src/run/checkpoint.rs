@@ -20,20 +20,30 @@ const PREFIX: &str = "step-";
 const OLDER: &str = "weights-";
 const PART: &str = ".part";
 const DELTA: &str = ".delta";
-/// Version of the folder's layout; 1 had older weights as folders of their own.
-const FORMAT: u32 = 2;
+/// What the trainer says of its own files, with their hashes.
+const TRAINER: &str = "trainer.json";
+/// Version of the folder's layout; 1 had older weights as folders of their own, 2 no hash of what the trainer says.
+const FORMAT: u32 = 3;
 
 /// What a checkpoint says of itself.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
     /// See [`FORMAT`].
-    #[serde(default = "first_format")]
     format: u32,
     /// Steps behind it.
     step: u64,
     /// blake3 of the rules' state, hexadecimal.
     rules_blake3: String,
+    /// The same of the trainer's counters and the hashes of its tensors.
+    trainer_blake3: String,
+}
+
+/// What all layouts but the first say.
+#[derive(Deserialize)]
+struct Layout {
+    #[serde(default = "first_format")]
+    format: u32,
 }
 
 fn first_format() -> u32 {
@@ -80,8 +90,13 @@ impl Draft {
 
     /// Called once the trainer's state is on disk: writes the rest and gives the checkpoint its name.
     pub fn finish(self) -> Result<Checkpoint> {
-        let rules_blake3 = blake3::hash(&self.rules).to_hex().to_string();
-        let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, step: self.step, rules_blake3 })?;
+        let manifest = Manifest {
+            format: FORMAT,
+            step: self.step,
+            rules_blake3: hash_of(&self.rules),
+            trainer_blake3: hash_of(&read(&self.trainer().join(TRAINER))?),
+        };
+        let manifest = serde_json::to_vec_pretty(&manifest)?;
         for (name, bytes) in [(RULES, &self.rules), (MANIFEST, &manifest)] {
             let path = self.part.join(name);
             write_flushed(&path, bytes).with_context(|| path.display().to_string())?;
@@ -89,8 +104,8 @@ impl Draft {
         flush_names(&self.part)?;
         let whole = Checkpoint { step: self.step, path: self.whole };
         if whole.path.exists() {
-            // The same step saved again, after a resume. The run went on from what is there, so it is as good, and it
-            // may be the only one: there is no moment without it.
+            // The same step saved again, after a resume. The run went on from what is there, for one that it did not go
+            // on from is discarded; so it is as good, and it may be the only one: there is no moment without it.
             fs::remove_dir_all(&self.part).with_context(|| self.part.display().to_string())?;
             return Ok(whole);
         }
@@ -98,6 +113,22 @@ impl Draft {
         flush_names(whole.path.parent().expect("a checkpoint lies in a folder"))?;
         Ok(whole)
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| path.display().to_string())
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// The file's bytes, if they have this hash.
+fn same_hash(path: &Path, expected: &str) -> Result<Vec<u8>> {
+    let bytes = read(path)?;
+    let given = hash_of(&bytes);
+    ensure!(given == expected, "{}: blake3 is {given}, the manifest says {expected}", path.display());
+    Ok(bytes)
 }
 
 /// Brings the names in a folder to the disk.
@@ -150,27 +181,34 @@ impl Checkpoint {
         Ok(self.older()?.first().map_or(self.step, |(version, _)| (*version).min(self.step)))
     }
 
-    /// The rules as they were. Errors name the file that is missing or was changed.
+    /// The rules as they were. Errors name the file that is missing or was changed, the trainer's files among them.
     pub fn rules(&self) -> Result<rounds::Rounds> {
+        let path = self.path.join(MANIFEST);
+        let layout: Layout = serde_json::from_slice(&read(&path)?).with_context(|| path.display().to_string())?;
+        let given = layout.format;
+        ensure!(given == FORMAT, "{}: checkpoint format {given}, this program reads {FORMAT}", path.display());
+        let manifest: Manifest = serde_json::from_slice(&read(&path)?).with_context(|| path.display().to_string())?;
+        let (given, expected) = (manifest.step, self.step);
+        ensure!(given == expected, "{}: it is of step {given}, its folder of step {expected}", path.display());
+        same_hash(&self.trainer().join(TRAINER), &manifest.trainer_blake3)?;
         let path = self.path.join(RULES);
-        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-        let manifest_path = self.path.join(MANIFEST);
-        let text = fs::read(&manifest_path).with_context(|| manifest_path.display().to_string())?;
-        let manifest: Manifest = serde_json::from_slice(&text).with_context(|| manifest_path.display().to_string())?;
-        ensure!(
-            manifest.format == FORMAT,
-            "{}: checkpoint format {}, this program reads {FORMAT}",
-            manifest_path.display(),
-            manifest.format
-        );
-        let given = blake3::hash(&bytes).to_hex().to_string();
-        ensure!(
-            manifest.rules_blake3 == given,
-            "{}: blake3 is {given}, the manifest says {}",
-            path.display(),
-            manifest.rules_blake3
-        );
-        rounds::Rounds::from_bytes(&bytes).with_context(|| path.display().to_string())
+        let rules = rounds::Rounds::from_bytes(&same_hash(&path, &manifest.rules_blake3)?);
+        let rules = rules.with_context(|| path.display().to_string())?;
+        let given = rules.steps_trained();
+        ensure!(given == expected, "{}: {given} steps are behind it, not {expected}", path.display());
+        Ok(rules)
+    }
+
+    /// Gives up its name: it is not read any more, and removed with what unfinished ones left behind.
+    pub fn discard(&self) -> Result<()> {
+        let mut part = self.path.clone().into_os_string();
+        part.push(PART);
+        let part = PathBuf::from(part);
+        if part.exists() {
+            fs::remove_dir_all(&part).with_context(|| part.display().to_string())?;
+        }
+        fs::rename(&self.path, &part).with_context(|| self.path.display().to_string())?;
+        flush_names(self.path.parent().expect("a checkpoint lies in a folder"))
     }
 
     /// Bytes on disk.
@@ -183,14 +221,7 @@ impl Checkpoint {
 pub fn prune(folder: &Path, keep: usize) -> Result<()> {
     let all = Checkpoint::all(folder)?;
     let surplus = all.len().saturating_sub(keep.max(1));
-    for Checkpoint { step, path } in &all[..surplus] {
-        let part = folder.join(format!("{PREFIX}{step}{PART}"));
-        if part.exists() {
-            fs::remove_dir_all(&part).with_context(|| part.display().to_string())?;
-        }
-        fs::rename(path, part).with_context(|| path.display().to_string())?;
-    }
-    flush_names(folder)?;
+    all[..surplus].iter().try_for_each(Checkpoint::discard)?;
     unfinished(folder)?.iter().try_for_each(|part| fs::remove_dir_all(part).with_context(|| part.display().to_string()))
 }
 

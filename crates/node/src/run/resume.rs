@@ -33,20 +33,23 @@ pub(super) fn resume(config: RunConfig, dir: RunDir, context: &Context) -> Resul
     );
     let (stage, model) = stage(config, Kind::Rl, dir, context.stop.clone())?;
     let log = EventLog::open(&stage.dir.events())?;
-    let (checkpoint, passed_over) = newest_logged(checkpoints, &log)?;
+    let (checkpoint, lost) = newest_logged(checkpoints, &log)?;
     let ready = recall(&stage, model, &checkpoint, &log)?;
     run_dir::write_whole(&stage.dir.config(), stage.config.to_toml()?.as_bytes())?;
     let mut journal = Journal::open(log, &stage.dir, &context.global);
     let predicted_memory_bytes = Some(stage.memory.peak_bytes);
     journal.record(Event::RunResumed { step: checkpoint.step, predicted_memory_bytes })?;
-    passed_over.into_iter().try_for_each(|message| journal.record(Event::Warning { message }))?;
+    for (checkpoint, message) in lost {
+        checkpoint.discard()?; // or it would be taken for the one that the run comes to once more
+        journal.record(Event::Warning { message })?;
+    }
     let ended = perform(&stage, ready, &mut journal, QueueSizes::of(&stage.config));
     conclude(&stage, &mut journal, ended)
 }
 
 /// The newest checkpoint whose whole past is in the log, and what to say of newer ones. A power cut may take the log's
 /// end and leave the checkpoint that was written after it.
-fn newest_logged(checkpoints: Vec<Checkpoint>, log: &EventLog) -> Result<(Checkpoint, Vec<String>)> {
+fn newest_logged(checkpoints: Vec<Checkpoint>, log: &EventLog) -> Result<(Checkpoint, Vec<(Checkpoint, String)>)> {
     let mut logged = 0;
     log.replay(1, |recorded| {
         logged += u64::from(matches!(recorded.event, Event::Rules { .. }));
@@ -58,11 +61,13 @@ fn newest_logged(checkpoints: Vec<Checkpoint>, log: &EventLog) -> Result<(Checkp
         if taken <= logged {
             return Ok((checkpoint, passed_over));
         }
-        passed_over.push(format!(
+        let message = format!(
             "the checkpoint of step {step} is passed over: it follows {taken} events of the rules, the log has {logged}"
-        ));
+        );
+        passed_over.push((checkpoint, message));
     }
-    bail!("the log has lost its end: {}", passed_over.join("; "))
+    let messages: Vec<String> = passed_over.into_iter().map(|(_, message)| message).collect();
+    bail!("the log has lost its end: {}", messages.join("; "))
 }
 
 /// What the log says of the time before.

@@ -320,12 +320,6 @@ pub fn rules(config: &RunConfig, prompting: &Prompting, weights: Hash, beacon: B
         beacon,
     };
     rules.check()?;
-    let given = in_flight.saturating_mul(config.rollout.group_size);
-    if given > engine::QUEUE_LEN_MAX {
-        let limit = engine::QUEUE_LEN_MAX;
-        let message = format!("rollout.in_flight_max * rollout.group_size: limit {limit}, given {given}");
-        return Err(WrongUsage::from(message).into());
-    }
     Ok(rules)
 }
 

@@ -93,7 +93,10 @@ fn a_log_that_has_lost_its_end_goes_on_from_the_checkpoint_that_it_covers() {
         log.execute(&format!("DELETE FROM {table} WHERE seq > ?1"), [kept]).unwrap();
     }
     drop(log);
+    let lost = folder.join("checkpoints/step-14");
+    std::fs::write(lost.join("mark"), "of a past that the log does not know").unwrap();
     resume(&folder);
+    assert!(lost.exists() && !lost.join("mark").exists(), "the run came to step 14 once more and kept its own");
     assert!(weights(&folder) == whole, "the weights differ");
     let all = events(&folder);
     let resumed = all.iter().find_map(|event| match event {
@@ -105,6 +108,24 @@ fn a_log_that_has_lost_its_end_goes_on_from_the_checkpoint_that_it_covers() {
         |event: &Event| matches!(event, Event::Warning { message } if message.contains("step 14 is passed over"));
     assert!(all.iter().any(told));
     is_sound(&folder, 14);
+}
+
+#[test]
+fn a_checkpoint_whose_counters_were_changed_is_refused_by_its_file() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("run");
+    let sets: Vec<&str> = SMALL.iter().chain(&["stop.steps=7"]).copied().collect();
+    assert!(essaim(&["--out", folder.to_str().unwrap()], &sets).status().unwrap().success());
+    let path = folder.join("checkpoints/step-7/trainer/trainer.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed = text.replacen("\"updates\": ", "\"updates\": 1", 1);
+    assert_ne!(text, changed);
+    std::fs::write(&path, changed).unwrap();
+    let arguments = ["--resume", folder.to_str().unwrap(), "--set", "stop.steps=8"];
+    let output = essaim(&arguments, &[]).stderr(Stdio::piped()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("trainer.json: blake3 is "), "{error}");
 }
 
 /// Leases whose group came back, and leases whose fate the log tells: trained or dropped.
