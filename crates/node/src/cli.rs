@@ -140,7 +140,7 @@ Prints the summary as well. While a run goes on, the report is of what its log h
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
-  essaim verify runs/liars --lease 9970        a group of a run; its end names one whose weights are kept
+  essaim verify runs/liars --lease 9970        a group of a run; the end of one in async mode names such
   essaim verify runs/liars --lease 9970 --export group.json
   essaim verify group.json --weights runs/liars --all --json
 

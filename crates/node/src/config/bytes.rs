@@ -16,7 +16,8 @@ const UNITS: [(&str, u64); 7] = [
     ("MiB", 1 << 20),
     ("KiB", 1 << 10),
 ];
-const EXPECTED: &str = "a size such as \"3.5 GB\" or \"800 MiB\", or a whole number of bytes";
+const EXPECTED: &str =
+    "a size such as \"3.5 GB\" or \"800 MiB\", or a whole number of bytes; units are GB, MB, kB, B, GiB, MiB, KiB";
 
 /// A size, such as `"3.5 GB"`, `"800 MiB"` or `4000000000`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

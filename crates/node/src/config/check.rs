@@ -9,6 +9,8 @@ use rounds::constants::{EVAL_SAMPLES_MAX, GROUPS_IN_FLIGHT_MAX, GROUPS_PER_STEP_
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 
+/// The least that a process takes, in bytes.
+const MEMORY_BYTES_MIN: u64 = 1_000_000;
 /// Largest count accepted where nothing smaller is natural: a guard against slips of the finger.
 const COUNT_MAX: usize = 1 << 20;
 /// Largest number of training steps.
@@ -65,6 +67,10 @@ fn run(run: &RunSection) -> Result<(), Fault> {
     if !starts_well || run.name.len() > 100 || !run.name.chars().all(plain) {
         let limit = "1 to 100 of a-z A-Z 0-9 - _ . starting with a letter or digit, since it names a folder";
         return Err(Fault::range("run.name", format!("{:?}", run.name), limit));
+    }
+    if let Some(max) = run.memory_max {
+        // Less is a number whose unit was forgotten.
+        within("run.memory_max (in bytes)", max.bytes(), MEMORY_BYTES_MIN..)?;
     }
     if let Some(threads) = run.threads {
         within("run.threads", threads, 1..=1024)?;

@@ -178,8 +178,9 @@ pub(crate) enum Planned {
 
 /// The memory plan of a run that is not begun; settles in `config` what [`memory::settle`] does. Nothing is fetched.
 ///
-/// Errors: `WrongUsage` where the limit is above what the machine has.
+/// Errors: `WrongUsage` where the limit is above what the machine has; a device or kernel that is not there.
 pub(crate) fn planned(config: &mut RunConfig, kind: Kind) -> Result<Planned> {
+    setup::device(config)?;
     if let Some(name) = &config.model.hub {
         return Ok(Planned::Unknown(format!("the shape of {name} is known once a run has fetched it")));
     }

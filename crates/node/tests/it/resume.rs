@@ -1,6 +1,6 @@
 //! A run that is killed at any moment goes on as if nothing had happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -142,6 +142,16 @@ fn leases(events: &[Event]) -> (BTreeSet<u64>, BTreeSet<u64>) {
     (back, ended)
 }
 
+/// What the metrics of each step say of all groups.
+fn groups_by_step(folder: &Path) -> BTreeMap<u64, String> {
+    let metrics = std::fs::read_to_string(run_dir::metrics_path(folder)).unwrap();
+    let lines = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let steps = lines.filter(|line| line.get("loss").is_some());
+    let names = ["groups", "reward", "generated/completion_tokens"];
+    let told = |line: &Value| names.map(|name| line.get(name).map(ToString::to_string).unwrap_or_default());
+    steps.map(|line| (line["step"].as_u64().unwrap(), told(&line).join(" "))).collect()
+}
+
 /// Kills a sequential run after so many tenths of its events, and resumes it: the weights are those of
 /// the run that nobody killed, and no group is lost.
 fn killed_and_resumed(more: &[&str], tenths: &[u64]) {
@@ -149,7 +159,7 @@ fn killed_and_resumed(more: &[&str], tenths: &[u64]) {
     let sets: Vec<&str> = SMALL.iter().chain(&["run.mode=sequential"]).chain(more).copied().collect();
     let whole = place.path().join("whole");
     assert!(essaim(&["--out", whole.to_str().unwrap()], &sets).status().unwrap().success());
-    let expected = weights(&whole);
+    let (expected, steps) = (weights(&whole), groups_by_step(&whole));
     let last = EventLog::open_to_read(&run_dir::events_path(&whole)).unwrap().last_seq();
     let mut killed = 0;
     for tenth in tenths {
@@ -160,6 +170,7 @@ fn killed_and_resumed(more: &[&str], tenths: &[u64]) {
         killed += 1;
         resume(&folder);
         assert!(weights(&folder) == expected, "killed after {tenth} tenths, the weights differ");
+        assert_eq!(groups_by_step(&folder), steps, "killed after {tenth} tenths, the metrics differ");
         is_sound(&folder, 30);
         let (back, ended) = leases(&events(&folder));
         assert!(back.is_subset(&ended), "lost: {:?}", back.difference(&ended));

@@ -10,10 +10,17 @@ use super::Conductor;
 use record::events::{Event, GroupAccepted, RolloutText};
 
 impl Conductor<'_> {
+    /// Metrics of the next step count the group.
+    pub(super) fn count_accepted(&mut self, lease: LeaseId) -> Result<()> {
+        let group = self.verified(lease)?;
+        self.progress.since.group(group.group());
+        Ok(())
+    }
+
     pub(super) fn tell_accepted(&mut self, lease: LeaseId) -> Result<()> {
         let group = self.verified(lease)?;
         self.credit(lease, &group)?;
-        self.progress.since.group(group.group());
+        self.count_accepted(lease)?;
         let event = self.accepted(group.group())?;
         self.journal.record(Event::GroupAccepted(event))
     }

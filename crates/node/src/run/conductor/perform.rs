@@ -145,15 +145,20 @@ impl Conductor<'_> {
     }
 
     pub(super) fn drop_group(&mut self, lease: LeaseId, reason: DropReason) -> Result<()> {
-        if let DropReason::Stale { .. } = reason {
-            self.progress.since.dropped_stale();
-        }
         if let Some(worker) = self.progress.leased.get(&lease) {
             // One that does not hear of it works in vain; its answer comes too late.
             self.tell_worker(*worker, WorkerOrder::Cancel(lease))?;
         }
-        self.forget(lease);
+        self.count_dropped(lease, reason);
         self.journal.record(Event::GroupDropped { lease, reason })
+    }
+
+    /// Metrics of the next step count what was dropped for its age; the lease has ended.
+    pub(super) fn count_dropped(&mut self, lease: LeaseId, reason: DropReason) {
+        if let DropReason::Stale { .. } = reason {
+            self.progress.since.dropped_stale();
+        }
+        self.forget(lease);
     }
 
     /// The lease has ended: nobody asks for its group any more.

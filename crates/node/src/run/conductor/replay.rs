@@ -41,7 +41,8 @@ impl Conductor<'_> {
             self.note_replayed(&rule);
             for action in actions {
                 match action {
-                    Action::Accepted { lease } if !accepted.contains(&lease) => self.tell_accepted(lease)?,
+                    Action::Accepted { lease } if accepted.contains(&lease) => self.count_accepted(lease)?,
+                    Action::Accepted { lease } => self.tell_accepted(lease)?,
                     Action::StartEval { eval, version, .. } => drop(self.evals.insert(eval, version)),
                     Action::Fine { party, lease, check } if !told.contains(&party) => {
                         self.fine(party, lease, check)?;
@@ -52,7 +53,9 @@ impl Conductor<'_> {
                             self.desk.strike(validator);
                         }
                     }
-                    Action::DropGroup { lease, .. } if dropped.contains(&lease) => self.forget(lease),
+                    Action::DropGroup { lease, reason } if dropped.contains(&lease) => {
+                        self.count_dropped(lease, reason)
+                    }
                     Action::DropGroup { lease, reason } => self.drop_group(lease, reason)?,
                     _ => {}
                 }

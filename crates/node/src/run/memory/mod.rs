@@ -90,13 +90,13 @@ impl MemoryPlan {
     }
 
     /// Bytes of buffers that may wait for reuse: of activations, and of gradients. The former are bounded by what training
-    /// may keep of them, the latter by what a sequential run holds less of while it generates than while it trains, so that
-    /// they wait without making the peak higher.
+    /// may keep of them, the latter by what a sequential run holds less of while it generates than while it trains, with the
+    /// former twice (as many wait beside those in use), so that they wait without making the peak higher.
     pub fn reused(&self, config: &RunConfig) -> [u64; 2] {
         let activations = config.train.activation_mib() << 20;
         let gradients = match config.run.mode {
             Mode::Sequential => {
-                self.sum(When::Training).saturating_sub(self.sum(When::Generating)).saturating_sub(activations)
+                self.sum(When::Training).saturating_sub(self.sum(When::Generating)).saturating_sub(2 * activations)
             }
             Mode::Async => u64::MAX,
         };
