@@ -238,6 +238,8 @@ impl Tokenizer {
     pub fn for_model(mut self, config: &ModelConfig) -> Result<Self> {
         self.check_fits(config)?;
         self.rows = Some(config.vocab_size);
+        self.eos_ids.extend(&config.eos_ids);
+        self.eos_ids = distinct(self.eos_ids);
         self.eos_ids.retain(|id| (*id as usize) < config.vocab_size);
         self.turn = turn::Turn::of(&self);
         Ok(self)

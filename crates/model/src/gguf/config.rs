@@ -88,9 +88,12 @@ pub(super) fn read(header: &Header) -> Result<(ModelConfig, Vec<Warning>)> {
     }
     put("mlp_bias", json!(header.tensors.contains_key("blk.0.ffn_up.bias")));
     put("rope_scaling", metadata.scaling()?);
-    for (name, key) in [("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")] {
-        put(name, json!(header.size(&format!("tokenizer.ggml.{key}_token_id"))?));
+    for (name, key) in [("bos_token_id", "bos"), ("pad_token_id", "padding")] {
+        put(name, json!(header.special_id(key)?));
     }
+    let stops = ["eos", "eot", "eom"].map(|key| header.special_id(key));
+    let stops = stops.into_iter().filter_map(Result::transpose).collect::<Result<Vec<u64>>>()?;
+    put("eos_token_id", if stops.is_empty() { Json::Null } else { json!(stops) });
     fields.retain(|_, value| !value.is_null());
     if !fields.contains_key("rms_norm_eps") {
         return Err(bad_field(&metadata.key("attention.layer_norm_rms_epsilon"), "a number", "nothing"));

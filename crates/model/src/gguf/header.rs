@@ -140,6 +140,15 @@ impl Header {
         }
     }
 
+    /// The id in `tokenizer.ggml.NAME_token_id`; -1, also as 32 bits without a sign, is none.
+    pub(super) fn special_id(&self, name: &str) -> Result<Option<u64>> {
+        let field = format!("tokenizer.ggml.{name}_token_id");
+        match self.metadata.get(&field) {
+            Some(Value::Whole(-1 | 0xffff_ffff)) => Ok(None),
+            _ => self.size(&field),
+        }
+    }
+
     pub(super) fn number(&self, field: &str) -> Result<Option<f64>> {
         match self.metadata.get(field) {
             None => Ok(None),

@@ -126,7 +126,7 @@ impl<'a> Source<'a> {
     /// The token that `tokenizer.ggml.NAME_token_id` names.
     fn named(&self, name: &str) -> Result<Option<(u64, &'a str)>> {
         let field = format!("tokenizer.ggml.{name}_token_id");
-        let Some(id) = self.header.size(&field)? else { return Ok(None) };
+        let Some(id) = self.header.special_id(name)? else { return Ok(None) };
         let token = usize::try_from(id).ok().and_then(|id| self.tokens.get(id));
         let token = token.ok_or_else(|| bad_field(&field, &format!("an id below {}", self.tokens.len()), id))?;
         Ok(Some((id, token)))

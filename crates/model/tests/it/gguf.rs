@@ -173,3 +173,35 @@ proptest! {
         let _ = case.load();
     }
 }
+
+/// A copy of a file with more metadata in front, filled up to whole rows of 32 bytes so that tensors stay aligned.
+fn with_ids(name: &str, ids: &[(&str, u32)], folder: &Path) -> PathBuf {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let (uint32, string) = (4_u32.to_le_bytes(), 8_u32.to_le_bytes());
+    let id = |(name, id): &(&str, u32)| [text(name), uint32.to_vec(), id.to_le_bytes().to_vec()].concat();
+    let mut more: Vec<u8> = ids.iter().flat_map(id).collect();
+    let filler = [text("general.url"), string.to_vec()].concat();
+    let missing = (more.len() + filler.len() + 8).next_multiple_of(32) - more.len() - filler.len() - 8;
+    more.extend([filler, text(&"x".repeat(missing))].concat());
+    let mut bytes = fs::read(file(name)).unwrap();
+    let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap()) + ids.len() as u64 + 1;
+    bytes[16..24].copy_from_slice(&count.to_le_bytes());
+    bytes.splice(24..24, more);
+    let path = folder.join("more.gguf");
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn every_token_that_ends_a_turn_stops_and_an_id_of_minus_one_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = &corpus().cases.into_iter().find(|case| case.logits.is_some() && case.says.is_none()).unwrap().file;
+    let load = |ids: &[(&str, u32)]| model::load(&with_ids(name, ids, folder.path()), &device());
+    let stops = |ids: &[(&str, u32)]| load(ids).unwrap().tokenizer.eos_ids().to_vec();
+    let plain = stops(&[]);
+    let ends = [("tokenizer.ggml.eot_token_id", 5), ("tokenizer.ggml.eom_token_id", 6)];
+    assert_eq!(stops(&ends), [&plain[..], &[5, 6]].concat());
+    assert_eq!(stops(&[("tokenizer.ggml.eot_token_id", u32::MAX)]), plain);
+    let error = load(&[("tokenizer.ggml.eot_token_id", 4_000_000)]).err().unwrap().to_string();
+    assert!(error.contains("4000000"), "{error}");
+}

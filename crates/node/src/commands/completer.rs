@@ -73,7 +73,7 @@ impl Completer {
             DtypeWord::Bf16 => WeightDtype::Bf16,
         };
         let model = model.inference(dtype, &device)?;
-        let date = args.template_date.or_else(|| tokenizer.asks_for_date().then(chat::today));
+        let date = Some(args.template_date.unwrap_or_else(chat::today)); // it may ask for it in some branch alone
         let tokenizer = tokenizer.with_chat_args(model::ChatArgs { names: args.template_arg.clone(), date });
         // A stop string that is a token ends a completion as that token; its text is cut off all the same.
         let stop_tokens = args.stop.iter().filter_map(|stop| tokenizer.added_id(stop));

@@ -201,7 +201,13 @@ fn queues_hold_all_that_the_rules_let_live_at_once_and_no_more_than_the_limit() 
     let small = QueueSizes::of(&config());
     let groups = config().in_flight_max() + config().rollout.prompts_per_step;
     assert!(small.orders >= 2 * groups && small.orders < 4096, "{small:?}");
-    let sets = vec!["rollout.prompts_per_step=65536".to_owned(), "rollout.staleness_max=256".to_owned()];
+    let sets = [
+        "rollout.prompts_per_step=32768",
+        "rollout.staleness_max=256",
+        "rollout.group_size=1",
+        "gate.refuse_equal_rewards=false",
+    ];
+    let sets = sets.map(str::to_owned).to_vec();
     let large = config::resolve(&config::Sources { sets, ..config::Sources::default() }).unwrap();
     assert_eq!(QueueSizes::of(&large).orders, 1 << 16);
 }
