@@ -261,6 +261,24 @@ mod tests {
     }
 
     #[test]
+    fn gradients_wait_only_where_that_is_asked_for() {
+        let len = 3_456_789_usize; // a size that no other test uses
+        let waiting =
+            || held(&GRADIENTS).waiting.iter().filter(|lines| lines.len() == len.div_ceil(LINE_FLOATS)).count();
+        drop(Buffer::gradient(len));
+        assert_eq!(waiting(), 0);
+        retain_gradients_at_most(usize::MAX);
+        let first = Buffer::gradient(len);
+        let address = first.as_ptr();
+        drop(first);
+        assert_eq!(waiting(), 1);
+        assert_eq!(Buffer::gradient(len).as_ptr(), address);
+        retain_gradients_at_most(0);
+        drop(Buffer::gradient(len));
+        assert_eq!(waiting(), 0);
+    }
+
+    #[test]
     fn a_full_shelf_lets_go_of_what_waited_longest() {
         let buffer = Memory::zeroed;
         let mut shelf = Shelf::EMPTY;

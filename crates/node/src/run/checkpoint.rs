@@ -184,10 +184,10 @@ impl Checkpoint {
     /// The rules as they were. Errors name the file that is missing or was changed, the trainer's files among them.
     pub fn rules(&self) -> Result<rounds::Rounds> {
         let path = self.path.join(MANIFEST);
-        let layout: Layout = serde_json::from_slice(&read(&path)?).with_context(|| path.display().to_string())?;
-        let given = layout.format;
+        let text = read(&path)?;
+        let Layout { format: given } = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
         ensure!(given == FORMAT, "{}: checkpoint format {given}, this program reads {FORMAT}", path.display());
-        let manifest: Manifest = serde_json::from_slice(&read(&path)?).with_context(|| path.display().to_string())?;
+        let manifest: Manifest = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
         let (given, expected) = (manifest.step, self.step);
         ensure!(given == expected, "{}: it is of step {given}, its folder of step {expected}", path.display());
         same_hash(&self.trainer().join(TRAINER), &manifest.trainer_blake3)?;

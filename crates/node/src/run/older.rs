@@ -374,6 +374,31 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_version_takes_less_room_where_its_step_is_guessed_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Transformer::random(tiny(), 1, &ops::DeviceSpec::Cpu.open().unwrap()).unwrap();
+        let config = crate::run::learning::rl_config(&config::resolve(&config::Sources::default()).unwrap());
+        let mut trainer = Trainer::new(model, config).unwrap();
+        let batch = [SftExample { tokens: vec![1, 2, 3, 4], prompt_len: 1 }];
+        let mut versions = Vec::new();
+        for _ in 0..6 {
+            trainer.sft_step(&batch).unwrap();
+            versions.push(trainer.snapshot());
+        }
+        let [.., older, newer, _] = &versions[..] else { panic!("there are six") };
+        let (at, path) = (folder.path().join("trainer"), folder.path().join("4"));
+        trainer.save(&at).unwrap();
+        let bytes = |back: Option<u64>| {
+            let step =
+                back.map(|back| (at.as_path(), LastStep::of(trainer.config(), trainer.updates(), back).unwrap()));
+            write(&path, 4, older, Guess { newer, version: 5, trainer: step }, u64::MAX).unwrap().unwrap()
+        };
+        let (plain, guessed) = (bytes(None), bytes(Some(1)));
+        assert!(guessed * 100 < plain * 95, "{guessed} of {plain} bytes");
+        read(&[(4, path)], (&at, 5, newer), |_, weights| assert!(bits(weights) == bits(older))).unwrap();
+    }
+
+    #[test]
     fn the_version_before_the_trainers_is_guessed_from_the_last_step() {
         let run = network();
         let newest = Checkpoint::all(&run.join("checkpoints")).unwrap().pop().unwrap();

@@ -119,6 +119,13 @@ fn a_template_is_told_what_the_command_line_says() {
     let command = ["generate", "--chat", "--max-new-tokens", "2", "--model", start.to_str().unwrap(), "abc"];
     let output = run(&mut essaim(&command));
     assert!(output.status.success() && stderr(&output).contains("asks for the date"), "{}", stderr(&output));
+    // It may ask in a branch that no question opens which is tried beforehand.
+    let at_times =
+        "{% if 'day' in messages[0].content %}{{ strftime_now('%Y') }}{% endif %}{{ messages[0].content }}<|im_end|>";
+    fs::write(start.join("chat_template.jinja"), at_times).unwrap();
+    let output = run(&mut essaim(&[&command[..command.len() - 1], &["what day is it"]].concat()));
+    assert!(output.status.success(), "{}", stderr(&output));
+    fs::write(start.join("chat_template.jinja"), asking).unwrap();
     let told = run(&mut essaim(&[&command[..], &["--template-arg", "enable_thinking=false"]].concat()));
     assert!(!told.status.success() && stderr(&told).contains("told"), "{}", stderr(&told));
 }
